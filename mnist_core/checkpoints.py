@@ -1,0 +1,190 @@
+"""A checkpoint is a folder: `model.safetensors` (weights) and `card.json` (what they are). Loading never unpickles."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mnist_core.config import Shape, TrainConfig
+from mnist_core.errors import CheckpointError, LabError
+from mnist_core.files import read_json, write_atomic, write_json
+from mnist_core.models import Classifier, build_model
+
+CARD, WEIGHTS = "card.json", "model.safetensors"
+SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
+_MAX_CARD_BYTES = 1_000_000
+_MAX_WEIGHT_BYTES = 500_000_000
+
+
+class Card(BaseModel):
+    """What a checkpoint's weights are, where they come from and how good they are. Accuracies in [0, 1]."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = Field(1, ge=1, le=1)
+    name: str = Field(max_length=200)
+    summary: str = Field("", max_length=2000)
+    architecture: str = Field(max_length=60)
+    parameters: int = Field(ge=0)
+    classes: list[str] = Field(min_length=2, max_length=1000)
+    input_shape: tuple[int, int, int]  # channels, height, width
+    mean: list[float]  # per channel, of pixels in [0, 1]
+    std: list[float]
+    dataset: str = Field(max_length=300)
+    config: TrainConfig
+    epoch: int = Field(ge=0)
+    step: int = Field(ge=0)
+    train_seconds: float = Field(ge=0)
+    metrics: dict[str, float] = Field(default_factory=dict)
+    # below this probability of its best class, a drawing is called "not sure it is a digit" (see predict.py)
+    refuse_below: float = Field(0.0, ge=0, le=1)
+    versions: dict[str, str] = Field(default_factory=dict)
+    weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+    @property
+    def shape(self) -> Shape:
+        channels, height, width = self.input_shape
+        return Shape(channels, height, width, len(self.classes))
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A loaded checkpoint: the network in evaluation mode on the CPU, its card, and the folder it came from."""
+
+    model: Classifier
+    card: Card
+    folder: Path
+
+
+def versions() -> dict[str, str]:
+    """What the weights were made with: Python, torch, and the processor's architecture."""
+    return {"python": platform.python_version(), "torch": torch.__version__, "machine": platform.machine()}
+
+
+def save_checkpoint(folder: Path, model: Classifier, **card: Any) -> Card:
+    """Writes weights, then card, each atomically. `card` holds the Card's fields but for those of the weights.
+
+    A crash in between leaves a folder that `load_checkpoint` refuses. Raises OSError when the disk does.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    weights = safetensors.torch.save(tensors)
+    full = Card(
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
+        parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        mean=[round(value, 6) for value in model.mean.flatten().tolist()],
+        std=[round(value, 6) for value in model.std.flatten().tolist()],
+        versions=versions(),
+        **card,
+    )
+    write_atomic(folder / WEIGHTS, weights)
+    write_json(folder / CARD, full.model_dump(mode="json"))
+    return full
+
+
+def update_card(folder: Path, **changes: Any) -> Card:
+    """Rewrites the card with `changes`; the weights stay. Raises CheckpointError or OSError."""
+    card = read_card(folder).model_copy(update=changes)
+    write_json(folder / CARD, card.model_dump(mode="json"))
+    return card
+
+
+def read_card(folder: Path) -> Card:
+    """The card alone. Raises CheckpointError when it is missing or no card."""
+    path = folder / CARD
+    try:
+        if path.stat().st_size > _MAX_CARD_BYTES:
+            raise CheckpointError(f"{path} is too large to be a checkpoint's card.")
+        return Card(**read_json(path))
+    except OSError:
+        raise CheckpointError(f"There is no checkpoint at {folder}: it has no {CARD}.") from None
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        raise CheckpointError(f"{path} is damaged: {where}: {problem['msg']}.") from None
+    except (ValueError, TypeError, RecursionError) as error:
+        if isinstance(error, LabError):
+            raise
+        raise CheckpointError(f"{path} is damaged: it is no JSON card.") from None
+
+
+def load_checkpoint(folder: Path | str) -> Checkpoint:
+    """Weights and card, checked against each other. Raises CheckpointError, saying which of them is wrong."""
+    folder = Path(folder)
+    card = read_card(folder)
+    path = folder / WEIGHTS
+    try:
+        if path.stat().st_size > _MAX_WEIGHT_BYTES:
+            raise CheckpointError(f"{path} is too large to be a model of this lab.")
+        weights = path.read_bytes()
+    except OSError:
+        raise CheckpointError(f"The checkpoint {folder} has no readable {WEIGHTS}.") from None
+    if hashlib.sha256(weights).hexdigest() != card.weights_sha256:
+        raise CheckpointError(
+            f"The weights in {folder} are not those that its card describes (SHA-256 differs): "
+            "the file is damaged or was exchanged. Train again or restore the folder."
+        )
+    if len(card.mean) != card.input_shape[0] or len(card.std) != card.input_shape[0] or min(card.std) <= 0:
+        raise CheckpointError(f"The card in {folder} disagrees with itself: normalisation and channels do not match.")
+    if min(card.input_shape) < 1 or max(card.input_shape) > 1024:
+        raise CheckpointError(f"The card in {folder} names an input of {card.input_shape}: not a picture.")
+    try:
+        with torch.random.fork_rng():  # building a model must not disturb a training in the same process
+            model = build_model(card.config.replace(model=card.architecture), card.shape, card.mean, card.std)
+        model.load_state_dict(safetensors.torch.load(weights))
+    except LabError as error:
+        raise CheckpointError(f"The card in {folder} cannot be met: {error}") from None
+    except (RuntimeError, KeyError, ValueError, safetensors.SafetensorError):
+        raise CheckpointError(
+            f"The weights in {folder} do not fit the architecture '{card.architecture}' that its card names."
+        ) from None
+    return Checkpoint(model.eval(), card, folder)
+
+
+def find_checkpoint(name_or_path: str) -> Path:
+    """A name under the shipped `checkpoints/`, or a checkpoint folder's path → the folder. Raises CheckpointError."""
+    plain_name = name_or_path not in ("", ".", "..") and Path(name_or_path).name == name_or_path
+    if plain_name and (SHIPPED / name_or_path / CARD).is_file():
+        return SHIPPED / name_or_path
+    path = Path(name_or_path)
+    if name_or_path and path.is_dir():
+        return path
+    raise CheckpointError(
+        f"There is no checkpoint '{name_or_path}'. Shipped: {', '.join(shipped_names()) or 'none'}; "
+        "or give the path of a checkpoint folder."
+    )
+
+
+def shipped_names() -> list[str]:
+    """Names of the checkpoints that come with the lab."""
+    if not SHIPPED.is_dir():
+        return []
+    return sorted(folder.name for folder in SHIPPED.iterdir() if (folder / CARD).is_file())
+
+
+def save_resume(path: Path, state: dict[str, Any]) -> None:
+    """Training state (tensors and plain values) → `path`, atomically. Raises OSError."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_atomic(path, buffer.getvalue())
+
+
+def load_resume(path: Path) -> dict[str, Any]:
+    """Reads what `save_resume` wrote, without unpickling code. Raises CheckpointError."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"There is nothing to resume from: {path} is missing.") from None
+    except Exception as error:  # torch raises many kinds for a damaged file, all of which mean the same here
+        raise CheckpointError(f"{path} is damaged and cannot be resumed from ({type(error).__name__}).") from None
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{path} is damaged and cannot be resumed from.")
+    return state

@@ -1,0 +1,282 @@
+"""The command line: `python -m mnist_core train | evaluate | predict | download | recipes`.
+
+Progress goes to stderr, results to stdout; with --json the result is the last line of stdout. Exit status: 0, or 1
+when the work was begun and failed, or 2 when the request was wrong (one sentence on stderr).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+from mnist_core.errors import ConfigError, DrawingError, LabError
+
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+
+
+class WorkFailedError(Exception):
+    """The request was right, the work began, and it failed."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message} (see `{self.prog} --help`).")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one subcommand and returns the exit status."""
+    # before torch is imported; see worker.py
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        options = _parser().parse_args(arguments)
+        options.run(options)
+        return 0
+    except LabError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except WorkFailedError as error:
+        print(f"failed: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # whoever read our output has gone (`… | head`); Python would complain once more while closing it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m mnist_core", description="MNIST Lab without a screen.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+
+    def command(name: str, run: Any, help_text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help_text, description=help_text)
+        sub.add_argument("--data-dir", help="the data folder (default: $MNIST_LAB_DATA, or ./data)")
+        sub.add_argument("--json", action="store_true", help="print the result as JSON, last on stdout")
+        sub.set_defaults(run=run)
+        return sub
+
+    train = command("train", _train, "train a model, and judge it on the test images once at the end")
+    train.add_argument("--recipe", help="where the settings start from (default: quick; see `recipes`)")
+    train.add_argument("--dataset", help="default: mnist where it is there, else digits")
+    train.add_argument("--epochs")
+    train.add_argument("--seed")
+    train.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="any setting; repeatable")
+    train.add_argument("--runs-dir", help="where the run is kept (default: $MNIST_LAB_RUNS, or ./runs)")
+    train.add_argument("--resume", metavar="RUN", help="continue a run that was stopped or killed")
+
+    evaluate = command("evaluate", _evaluate, "measure a checkpoint on a dataset")
+    evaluate.add_argument("checkpoint", help="a shipped checkpoint's name, or the path of a checkpoint folder")
+    evaluate.add_argument("--dataset", help="default: the dataset it was trained on")
+    evaluate.add_argument("--split", choices=["test", "train", "validation"], default="test")
+
+    predict = command("predict", _predict, "read digits from pictures, one JSON line a picture")
+    predict.add_argument("checkpoint", help="a shipped checkpoint's name, or the path of a checkpoint folder")
+    predict.add_argument("pictures", nargs="+", metavar="PICTURE_OR_FOLDER")
+
+    command("download", _download, "fetch MNIST into the data folder")
+    command("recipes", _recipes, "list the recipes")
+    return parser
+
+
+def _train(options: argparse.Namespace) -> None:
+    from mnist_core.config import parse_assignments
+    from mnist_core.data import data_folder, default_dataset, load_dataset
+    from mnist_core.recipes import get_recipe
+    from mnist_core.runs import create_run, open_run
+    from mnist_core.worker import execute
+
+    data_dir = Path(options.data_dir) if options.data_dir else data_folder()
+    if options.resume:
+        if options.recipe or options.dataset or options.epochs or options.seed or options.set:
+            raise ConfigError("--resume continues a run with its own settings: give no recipe, dataset or setting.")
+        run = open_run(options.resume, options.runs_dir)
+        if run.is_executed():
+            raise ConfigError(f"The run {run.id} is being executed by another process.")
+        if run.status().state == "completed":
+            raise ConfigError(f"The run {run.id} is complete: there is nothing to resume.")
+        run.command("run")
+        config = run.config()
+    else:
+        dataset = options.dataset or default_dataset(data_dir)
+        if not options.dataset and dataset != "mnist":
+            print(f"MNIST is not in {data_dir}: training on the built-in '{dataset}'.", file=sys.stderr)
+        config = get_recipe(options.recipe or "quick").config(dataset)
+        named = {name: getattr(options, name) for name in ("epochs", "seed") if getattr(options, name) is not None}
+        config = config.replace(**named, **parse_assignments(options.set))
+        load_dataset(config.dataset, data_dir)  # a missing dataset is a wrong request, not a failed run
+        _check_model(config, data_dir)
+        run = create_run(config, options.runs_dir)
+
+    with _train_progress(config.epochs) as show:
+        execute(run, data_dir, show)
+    status = run.status()
+    checkpoint = run.checkpoint()
+    if status.state != "completed" or checkpoint is None:
+        raise WorkFailedError(f"The run {run.id} is {status.state}. {status.reason}".strip())
+    from mnist_core.checkpoints import read_card
+
+    card = read_card(checkpoint)
+    result = {
+        "run_id": run.id,
+        "run_dir": str(run.folder),
+        "checkpoint": str(checkpoint),
+        "parameters": card.parameters,
+        "val_accuracy": card.metrics["val_accuracy"],
+        "test_accuracy": card.metrics["test_accuracy"],
+        "train_seconds": card.train_seconds,
+    }
+    _result(
+        options,
+        result,
+        f"{run.id}: test accuracy {result['test_accuracy']:.2%}, validation {result['val_accuracy']:.2%}, "
+        f"{result['parameters']:,} parameters, {result['train_seconds']:.1f} s of training on {config.dataset}.\n"
+        f"The model is in {checkpoint}",
+    )
+
+
+def _check_model(config: Any, data_dir: Path) -> None:
+    """Raises ConfigError now rather than a failed run later."""
+    from mnist_core.data import load_dataset
+    from mnist_core.models import build_model
+
+    build_model(config, load_dataset(config.dataset, data_dir).shape)
+
+
+@contextlib.contextmanager
+def _train_progress(epochs: int) -> Iterator[Any]:
+    from tqdm import tqdm
+
+    with tqdm(total=epochs, unit="epoch", file=sys.stderr, mininterval=0.5) as bar:
+
+        def show(event: dict[str, Any]) -> None:
+            if event["event"] == "epoch":
+                bar.update(event["epoch"] - bar.n)
+                bar.set_postfix_str(f"val {event['val_accuracy']:.2%}, loss {event['train_loss']:.4f}")
+            elif event["event"] == "resume":
+                bar.update(event["epoch"])
+
+        yield show
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from mnist_core.checkpoints import find_checkpoint, load_checkpoint
+    from mnist_core.data import load_dataset, split
+    from mnist_core.evaluation import evaluate
+
+    checkpoint = load_checkpoint(find_checkpoint(options.checkpoint))
+    card = checkpoint.card
+    data = load_dataset(options.dataset or card.dataset, options.data_dir)
+    if data.shape != card.shape:
+        raise ConfigError(
+            f"The checkpoint reads {card.input_shape} into {len(card.classes)} classes; "
+            f"'{data.name}' has images of {tuple(data.train_images.shape[1:])} in {len(data.classes)}."
+        )
+    if options.split == "test":
+        images, labels = data.test_images, data.test_labels
+    else:
+        parts = split(data.train_labels, card.config.validation_fraction, card.config.seed)
+        rows = parts[options.split == "validation"]
+        images, labels = data.train_images[rows], data.train_labels[rows]
+    with _bar("evaluating") as progress:
+        result = evaluate(checkpoint.model, images, labels, progress)
+    summary = {
+        "dataset": data.name,
+        "split": options.split,
+        "n": len(labels),
+        "accuracy": result.accuracy,
+        "loss": result.loss,
+        "weighted_f1": result.weighted_f1,
+        "per_class": [
+            {"label": data.classes[c.label], "precision": c.precision, "recall": c.recall, "f1": c.f1, "n": c.support}
+            for c in result.per_class
+        ],
+        "confusion": result.confusion.tolist(),
+    }
+    _result(
+        options,
+        summary,
+        f"{card.name} on {data.name} ({options.split}, {len(labels):,} images): "
+        f"accuracy {result.accuracy:.2%}, loss {result.loss:.4f}, weighted F1 {result.weighted_f1:.4f}",
+    )
+
+
+@contextlib.contextmanager
+def _bar(title: str) -> Iterator[Any]:
+    """A progress bar on stderr, moved by calling it with the share done."""
+    from tqdm import tqdm
+
+    with tqdm(total=100, unit="%", desc=title, file=sys.stderr, leave=False) as bar:
+        yield lambda share: bar.update(int(share * 100) - bar.n)
+
+
+def _predict(options: argparse.Namespace) -> None:
+    from mnist_core.drawing import read_picture
+    from mnist_core.predict import Predictor
+
+    predictor = Predictor(options.checkpoint)
+    paths = list(_pictures(options.pictures))
+    unread = 0
+    for path in paths:
+        try:
+            prediction = predictor.predict(read_picture(path))
+        except DrawingError as error:
+            if len(paths) == 1:
+                raise
+            print(f"error: {path}: {error}", file=sys.stderr)
+            unread += 1
+            continue
+        line = {
+            "path": str(path),
+            "digit": prediction.digit,
+            "confidence": prediction.confidence,
+            "probabilities": prediction.probabilities.tolist(),
+            "is_digit": prediction.is_digit,
+        }
+        print(json.dumps(line), flush=True)
+    if unread:
+        raise DrawingError(f"{unread} of {len(paths)} pictures could not be read; the others are above.")
+
+
+def _pictures(names: list[str]) -> Iterator[Path]:
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES)
+            if not inside:
+                raise DrawingError(f"There is no picture ({', '.join(PICTURES)}) in the folder {path}.")
+            yield from inside
+        else:
+            yield path
+
+
+def _download(options: argparse.Namespace) -> None:
+    from mnist_core.data import data_folder, load_dataset
+    from mnist_core.download import download_mnist
+
+    data_dir = Path(options.data_dir) if options.data_dir else data_folder()
+    with contextlib.closing(download_mnist(data_dir)) as steps, _bar("downloading MNIST") as progress:
+        for step in steps:
+            done = step.done_bytes / step.total_bytes if step.total_bytes else 0.0
+            progress((step.file_index - 1 + done) / step.file_count)
+    data = load_dataset("mnist", data_dir)
+    result = {"data_dir": str(data_dir), "train": len(data.train_labels), "test": len(data.test_labels)}
+    _result(options, result, f"MNIST is in {data_dir}.")
+
+
+def _recipes(options: argparse.Namespace) -> None:
+    from mnist_core.recipes import RECIPES
+
+    listed = {name: {"title": r.title, "summary": r.summary, "settings": r.settings} for name, r in RECIPES.items()}
+    _result(options, listed, "\n".join(f"{name:14} {r.title}. {r.summary}" for name, r in RECIPES.items()))
+
+
+def _result(options: argparse.Namespace, value: dict[str, Any], text: str) -> None:
+    print(json.dumps(value) if options.json else text, flush=True)

@@ -1,0 +1,137 @@
+"""TrainConfig: every knob of a training, validated, with one JSON form."""
+
+from __future__ import annotations
+
+import typing
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mnist_core.errors import ConfigError
+
+Optimizer = Literal["adam", "adamw", "sgd"]
+Schedule = Literal["constant", "one-cycle", "cosine", "step"]
+Activation = Literal["relu", "leaky-relu", "gelu", "silu", "tanh", "elu"]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a network must fit: channels, height and width of an image in pixels, and the number of classes."""
+
+    channels: int = 1
+    height: int = 28
+    width: int = 28
+    classes: int = 10
+
+
+class TrainConfig(BaseModel):
+    """One training, completely described. Immutable; a change makes a new one with `replace`.
+
+    Equal configs give equal weights on the same machine's CPU, bit for bit.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe: str = Field("custom", max_length=60, description="The recipe these settings started from")
+    dataset: str = Field("mnist", max_length=300, description="What to learn from")
+
+    model: str = Field("small-cnn", max_length=60, description="Architecture, by its name in the registry")
+    activation: Activation = Field("relu", description="Non-linearity after each layer")
+    batch_norm: bool = Field(True, description="Normalise each layer over the batch: steadier, faster learning")
+    dropout: float = Field(
+        0.0, ge=0, le=0.9, description="Share of features switched off at random while training: against overfitting"
+    )
+
+    epochs: int = Field(1, ge=1, le=200, description="How often the training goes through all training images")
+    batch_size: int = Field(
+        256, ge=8, le=4096, description="Images per step. Larger is faster per image but takes fewer steps"
+    )
+    optimizer: Optimizer = Field("adam", description="Rule that turns gradients into steps")
+    learning_rate: float = Field(
+        1e-3, ge=1e-6, le=10, description="Size of a step (the peak of a schedule). The knob that matters most"
+    )
+    momentum: float = Field(0.9, ge=0, le=0.999, description="How much of the last step is kept (SGD only)")
+    weight_decay: float = Field(0.0, ge=0, le=1, description="Pull of all weights towards zero: against overfitting")
+    schedule: Schedule = Field("constant", description="How the learning rate moves during the training")
+    step_epochs: int = Field(5, ge=1, le=200, description="Epochs between two drops of the `step` schedule")
+    step_factor: float = Field(0.1, gt=0, le=1, description="What a drop of the `step` schedule multiplies by")
+    label_smoothing: float = Field(0.0, ge=0, le=0.5, description="Probability spread over the wrong classes")
+    ema_decay: float = Field(
+        0.0, ge=0, le=0.9999, description="Average the weights over steps with this decay per step; 0 is off"
+    )
+
+    rotation: float = Field(0.0, ge=0, le=45, description="Augmentation: turn each image by up to ± this many degrees")
+    translation: float = Field(0.0, ge=0, le=8, description="Augmentation: shift by up to ± this many pixels")
+    scaling: float = Field(0.0, ge=0, le=0.5, description="Augmentation: enlarge or shrink by up to this fraction")
+    shear: float = Field(0.0, ge=0, le=45, description="Augmentation: slant by up to ± this many degrees")
+
+    normalization: Literal["unit", "standard"] = Field(
+        "standard", description="Pixels as 0 to 1 (unit), or shifted and scaled to mean 0, deviation 1 (standard)"
+    )
+    validation_fraction: float = Field(
+        1 / 12, gt=0, le=0.5, description="Share of the training images held out to watch and to choose by"
+    )
+    validations_per_epoch: int = Field(1, ge=1, le=20, description="How often validation is measured in an epoch")
+    keep: Literal["last", "best"] = Field(
+        "last", description="Which epoch's weights to keep: the last, or the best on validation"
+    )
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Same seed, same result")
+
+    def replace(self, **changes: Any) -> TrainConfig:
+        """A copy with `changes`, validated. Raises ConfigError."""
+        return parse_config({**self.model_dump(), **changes})
+
+
+def parse_config(values: dict[str, Any]) -> TrainConfig:
+    """Plain values (from JSON, a form or a command line) → TrainConfig. Raises ConfigError with a readable sentence."""
+    if not isinstance(values, dict):
+        raise ConfigError("A configuration is a JSON object of settings and values.")
+    try:
+        return TrainConfig(**values)
+    except ValidationError as error:
+        raise ConfigError(" ".join(_sentence(problem) for problem in error.errors())) from None
+    except TypeError:
+        raise ConfigError("A configuration's settings have names in plain text.") from None
+
+
+def field_range(name: str) -> tuple[Any, Any]:
+    """(lowest, highest) a number field may take, for a slider's ends; None where there is no bound."""
+    low = high = None
+    for rule in TrainConfig.model_fields[name].metadata:
+        low = getattr(rule, "ge", getattr(rule, "gt", low))
+        high = getattr(rule, "le", getattr(rule, "lt", high))
+    return low, high
+
+
+def field_choices(name: str) -> list[str]:
+    """The values a choice field may take."""
+    return list(typing.get_args(TrainConfig.model_fields[name].annotation))
+
+
+def field_help(name: str) -> str:
+    """What a field means, in one sentence."""
+    return (TrainConfig.model_fields[name].description or "") + "."
+
+
+def parse_assignments(assignments: list[str]) -> dict[str, Any]:
+    """`["dropout=0.5", "batch_norm=false"]` → values typed for TrainConfig. Raises ConfigError."""
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        name, separator, text = assignment.partition("=")
+        name = name.strip().replace("-", "_")
+        if not separator or name not in TrainConfig.model_fields:
+            fields = ", ".join(TrainConfig.model_fields)
+            raise ConfigError(f"'{assignment}' is not FIELD=VALUE. The fields are: {fields}.")
+        values[name] = text.strip()
+    return values
+
+
+def _sentence(problem: Any) -> str:
+    field = ".".join(str(part) for part in problem["loc"]) or "configuration"
+    if problem["type"] == "extra_forbidden":
+        return f"There is no setting '{field}'; the settings are: {', '.join(TrainConfig.model_fields)}."
+    low, high = field_range(field) if field in TrainConfig.model_fields else (None, None)
+    allowed = f" (allowed: {low:g} to {high:g})" if low is not None and high is not None else ""
+    reason = problem["msg"].removeprefix("Input should be ")
+    return f"{field} should be {reason}, not {repr(problem['input'])[:60]}{allowed}."

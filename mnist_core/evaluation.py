@@ -1,0 +1,118 @@
+"""evaluate(model, images, labels) → Evaluation: what a model gets right and wrong, in the field's usual figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mnist_core.data import to_unit
+
+
+@dataclass(frozen=True)
+class ClassMetrics:
+    """One class: precision, recall and F1 in [0, 1], and how many images truly belong to it."""
+
+    label: int
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A model's answers to N labelled images.
+
+    `probabilities` (N, K) float32 and `labels` (N,) int64; `confusion` (K, K) int64 counts, a row per true class and a
+    column per predicted one; `loss` is the mean cross-entropy in nats; `accuracy` and `weighted_f1` are in [0, 1].
+    """
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+    loss: float
+    accuracy: float
+    weighted_f1: float
+    per_class: list[ClassMetrics]
+    confusion: np.ndarray
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """(N,) int64: the most probable class of each image."""
+        return self.probabilities.argmax(axis=1)
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """(N,) float32: the probability of the predicted class."""
+        return self.probabilities.max(axis=1)
+
+    def mistakes(self) -> np.ndarray:
+        """Indices of the misclassified images, the most confident mistake first."""
+        wrong = np.flatnonzero(self.predicted != self.labels)
+        return wrong[np.argsort(-self.confidence[wrong], kind="stable")]
+
+    def cell(self, true: int, predicted: int) -> np.ndarray:
+        """Indices of the images of class `true` taken for `predicted`, the most confident first."""
+        hits = np.flatnonzero((self.labels == true) & (self.predicted == predicted))
+        return hits[np.argsort(-self.confidence[hits], kind="stable")]
+
+
+def infer(model: nn.Module, images: Tensor, progress: Callable[[float], None] | None = None) -> Tensor:
+    """(N, C, H, W) uint8 → (N, K) float32 logits on the CPU, the model in evaluation mode meanwhile.
+
+    `progress` is called with the share done, in (0, 1].
+    """
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    logits, done = [], 0
+    try:
+        with torch.inference_mode():
+            for chunk in images.split(500):
+                logits.append(model(to_unit(chunk.to(device))).float().cpu())
+                done += len(chunk)
+                if progress:
+                    progress(done / len(images))
+    finally:
+        model.train(was_training)
+    return torch.cat(logits)
+
+
+def loss_and_accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[float, float]:
+    """Mean cross-entropy in nats, and the share of right answers in [0, 1]."""
+    logits = infer(model, images)
+    labels = labels.cpu()
+    return F.cross_entropy(logits, labels).item(), (logits.argmax(dim=1) == labels).sum().item() / len(labels)
+
+
+def evaluate(
+    model: nn.Module, images: Tensor, labels: Tensor, progress: Callable[[float], None] | None = None
+) -> Evaluation:
+    """The model's answers to (N, C, H, W) uint8 `images` against (N,) int64 `labels`, with scikit-learn's metrics."""
+    logits = infer(model, images, progress)
+    return summarize(logits, labels.cpu())
+
+
+def summarize(logits: Tensor, labels: Tensor) -> Evaluation:
+    """(N, K) logits and (N,) labels → Evaluation. A class that is never predicted has precision 0."""
+    from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
+
+    truth, predicted = labels.numpy(), logits.argmax(dim=1).numpy()
+    classes = np.arange(logits.shape[1])
+    rows = precision_recall_fscore_support(truth, predicted, labels=classes, zero_division=0)
+    return Evaluation(
+        probabilities=logits.softmax(dim=1).numpy(),
+        labels=truth,
+        loss=F.cross_entropy(logits, labels).item(),
+        accuracy=float((truth == predicted).mean()),
+        weighted_f1=float(f1_score(truth, predicted, labels=classes, average="weighted", zero_division=0)),
+        per_class=[
+            ClassMetrics(int(label), float(precision), float(recall), float(f1), int(support))
+            for label, precision, recall, f1, support in zip(classes, *rows, strict=True)
+        ],
+        confusion=confusion_matrix(truth, predicted, labels=classes),
+    )

@@ -1,0 +1,61 @@
+"""Predictor: a checkpoint and a drawing → the digit, its probabilities, and whether it looks like a digit at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from mnist_core.checkpoints import Checkpoint, find_checkpoint, load_checkpoint
+from mnist_core.data import to_unit
+from mnist_core.drawing import to_model_input
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model says of one drawing.
+
+    `digit` is the index of the most probable class, `confidence` its probability in [0, 1], `probabilities` (K,)
+    float32. `model_input` is the (28, 28) uint8 picture that the model saw. A blank drawing has neither digit nor input.
+    `is_digit` is False for a blank drawing and where the model is less sure than it is of 99 in 100 real digits.
+    """
+
+    digit: int | None
+    confidence: float
+    probabilities: np.ndarray
+    is_digit: bool
+    model_input: np.ndarray | None
+
+
+class Predictor:
+    """One loaded checkpoint, ready to answer. Safe to share between threads. Raises CheckpointError."""
+
+    def __init__(self, checkpoint: Checkpoint | Path | str) -> None:
+        if isinstance(checkpoint, str):
+            checkpoint = find_checkpoint(checkpoint)
+        self.checkpoint = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint)
+        self.card = self.checkpoint.card
+
+    def predict(self, pixels: np.ndarray) -> Prediction:
+        """(H, W), (H, W, 3) or (H, W, 4) uint8, as a canvas or a camera gives it → Prediction."""
+        seen = to_model_input(pixels)
+        if seen is None:
+            return Prediction(None, 0.0, np.zeros(len(self.card.classes), dtype=np.float32), False, None)
+        probabilities = self.probabilities(seen[None, None])[0]
+        digit = int(probabilities.argmax())
+        confidence = float(probabilities[digit])
+        return Prediction(digit, confidence, probabilities, confidence >= self.card.refuse_below, seen)
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """(N, C, 28, 28) uint8 → (N, K) float32. Grey pictures are repeated, and resized, to what the model expects."""
+        shape = self.card.shape
+        batch = to_unit(torch.from_numpy(np.ascontiguousarray(images)))
+        if batch.shape[2:] != (shape.height, shape.width):
+            batch = F.interpolate(batch, size=(shape.height, shape.width), mode="bilinear", antialias=True)
+        if batch.shape[1] != shape.channels:
+            batch = batch.expand(-1, shape.channels, -1, -1)
+        with torch.inference_mode():
+            return self.checkpoint.model(batch).softmax(dim=1).numpy()

@@ -1,0 +1,217 @@
+"""train(config, data, state) → iterator of events. The loop is plain to see: forward, loss, backward, step, yield.
+
+Whoever iterates is in control: to pause is not to ask for the next event, to stop is not to ask again. The state can
+be saved between any two events and continues with the same weights, bit for bit, on the same machine's CPU.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from mnist_core.augment import augment
+from mnist_core.config import TrainConfig
+from mnist_core.data import Dataset, batches, pixel_statistics, split, to_unit
+from mnist_core.errors import LabError
+from mnist_core.evaluation import loss_and_accuracy
+from mnist_core.models import Classifier, build_model
+
+Event = dict[str, Any]
+
+
+class DivergedError(LabError):
+    """The loss is no longer a number."""
+
+
+class TrainState:
+    """All that a training carries from one step to the next: weights, optimizer, average, position, random state.
+
+    Raises ConfigError or DataError when `config` and `data` do not fit together.
+    """
+
+    def __init__(self, config: TrainConfig, data: Dataset, device: str | None = None) -> None:
+        self.config = config
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.train_indices, self.val_indices = split(data.train_labels, config.validation_fraction, config.seed)
+        if config.normalization == "standard":
+            # of the training images only: validation must not be known beforehand
+            self.mean, self.std = pixel_statistics(data.train_images[self.train_indices])
+        else:
+            self.mean, self.std = [0.0] * data.shape.channels, [1.0] * data.shape.channels
+        torch.manual_seed(config.seed)
+        self.model: Classifier = build_model(config, data.shape, self.mean, self.std).to(self.device)
+        self.optimizer = make_optimizer(config, self.model)
+        self.ema: AveragedModel | None = None
+        if config.ema_decay:
+            average = get_ema_multi_avg_fn(config.ema_decay)
+            self.ema = AveragedModel(self.model, multi_avg_fn=average, use_buffers=True)
+        self.steps_per_epoch = len(batches(self.train_indices, config.batch_size, config.seed, 0))
+        self.epoch = 0  # epochs finished
+        self.batch = 0  # batches finished in the running epoch
+        self.seconds = 0.0  # spent training, pauses not counted
+        self.sums = [0.0, 0.0, 0.0]  # over the running epoch: loss × images, right answers, images
+        self.epoch_seconds = 0.0
+
+    @property
+    def step(self) -> int:
+        """Batches finished since the start."""
+        return self.epoch * self.steps_per_epoch + self.batch
+
+    @property
+    def total_steps(self) -> int:
+        return self.config.epochs * self.steps_per_epoch
+
+    @property
+    def best_model(self) -> Classifier:
+        """The weights to judge and to keep: the average over steps where there is one, else the last."""
+        return self.ema.module if self.ema is not None else self.model  # type: ignore[return-value]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain values only, so that it is read back without unpickling code."""
+        return {
+            "config": self.config.model_dump(),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "ema": self.ema.state_dict() if self.ema is not None else None,
+            "position": [self.epoch, self.batch],
+            "seconds": [self.seconds, self.epoch_seconds],
+            "sums": list(self.sums),
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues where `state_dict` was taken. Raises RuntimeError or KeyError when it is another training's."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.ema is not None:
+            self.ema.load_state_dict(state["ema"])
+        self.epoch, self.batch = state["position"]
+        self.seconds, self.epoch_seconds = state["seconds"]
+        self.sums = list(state["sums"])
+        torch.set_rng_state(state["rng"])
+        if self.device.type == "cuda" and state["cuda_rng"] is not None:
+            torch.cuda.set_rng_state(state["cuda_rng"])
+
+
+def train(config: TrainConfig, data: Dataset, state: TrainState | None = None) -> Iterator[Event]:
+    """Trains to the end of `config`, from `state` (default: from the start), yielding what happened.
+
+    Events: `step` after every batch, `validation` where one is due within an epoch, `epoch` after each epoch. Losses
+    are mean cross-entropies in nats, accuracies in [0, 1], times in seconds. The test images are not looked at.
+    Raises DivergedError when the loss is no longer finite.
+    """
+    state = state or TrainState(config, data)
+    device = state.device
+    images, labels = data.train_images.to(device), data.train_labels.to(device)
+    val_images, val_labels = images[state.val_indices], labels[state.val_indices]
+    checks = {round(state.steps_per_epoch * i / config.validations_per_epoch) for i in range(1, 20)}
+    rate = 0.0
+
+    while state.epoch < config.epochs:
+        order = batches(state.train_indices, config.batch_size, config.seed, state.epoch)
+        for indices in order[state.batch :]:
+            started = time.perf_counter()
+            lr = set_learning_rate(state)
+            state.model.train()
+            x, y = augment(to_unit(images[indices]), config), labels[indices]
+            logits = state.model(x)
+            loss = F.cross_entropy(logits, y, label_smoothing=config.label_smoothing)
+            state.optimizer.zero_grad()
+            loss.backward()
+            state.optimizer.step()
+            if state.ema is not None:
+                state.ema.update_parameters(state.model)
+
+            value, right = loss.item(), int((logits.argmax(dim=1) == y).sum())
+            if not math.isfinite(value):
+                raise DivergedError(
+                    f"The loss is no longer a number after step {state.step + 1}: the training diverged. "
+                    f"Try a learning rate below {lr:g}."
+                )
+            state.batch += 1
+            state.sums = [total + new for total, new in zip(state.sums, (value * len(y), right, len(y)), strict=True)]
+            seconds = time.perf_counter() - started
+            state.seconds += seconds
+            state.epoch_seconds += seconds
+            rate = len(y) / seconds if not rate else 0.9 * rate + 0.1 * len(y) / seconds
+            yield {
+                "event": "step",
+                "step": state.step,
+                "epoch": state.epoch,
+                "loss": value,
+                "accuracy": right / len(y),
+                "lr": lr,
+                "images_per_second": rate,
+            }
+            if state.batch in checks and state.batch < state.steps_per_epoch:
+                yield {"event": "validation", "step": state.step, "epoch": state.epoch} | _validate(
+                    state, val_images, val_labels
+                )
+
+        validation = _validate(state, val_images, val_labels)
+        loss_sum, right_sum, count = state.sums
+        state.epoch, state.batch = state.epoch + 1, 0
+        seconds, state.sums, state.epoch_seconds = state.epoch_seconds, [0.0, 0.0, 0.0], 0.0
+        yield {
+            "event": "epoch",
+            "epoch": state.epoch,
+            "step": state.step,
+            "train_loss": loss_sum / count,
+            "train_accuracy": right_sum / count,
+            **validation,
+            "seconds": seconds,
+        }
+
+
+def _validate(state: TrainState, images: Tensor, labels: Tensor) -> dict[str, float]:
+    started = time.perf_counter()
+    loss, accuracy = loss_and_accuracy(state.best_model, images, labels)
+    seconds = time.perf_counter() - started
+    state.seconds += seconds
+    state.epoch_seconds += seconds
+    return {"val_loss": loss, "val_accuracy": accuracy}
+
+
+def make_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer that `config` names, over all of the model's parameters."""
+    options = {"lr": config.learning_rate, "weight_decay": config.weight_decay, "fused": True}
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), momentum=config.momentum, **options)
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
+    return kind(model.parameters(), **options)
+
+
+def learning_rate_at(config: TrainConfig, step: int, steps_per_epoch: int) -> float:
+    """The learning rate of the batch after `step` finished ones: a function of the position alone.
+
+    `one-cycle` climbs from 1/25 to the peak over the first quarter and falls to nearly zero, both along a cosine
+    (Smith and Topin, 2017, arXiv:1708.07120, in the form of torch's OneCycleLR).
+    """
+    peak, total = config.learning_rate, config.epochs * steps_per_epoch
+    done = step / max(total - 1, 1)
+    if config.schedule == "one-cycle":
+        warm, start, end = 0.25, peak / 25, peak / 250_000
+        if done < warm:
+            return peak + (start - peak) * (1 + math.cos(math.pi * done / warm)) / 2
+        return end + (peak - end) * (1 + math.cos(math.pi * (done - warm) / (1 - warm))) / 2
+    if config.schedule == "cosine":
+        return peak * (1 + math.cos(math.pi * done)) / 2
+    if config.schedule == "step":
+        return peak * config.step_factor ** (step // steps_per_epoch // config.step_epochs)
+    return peak
+
+
+def set_learning_rate(state: TrainState) -> float:
+    """Tells the optimizer the learning rate that is due, and returns it."""
+    lr = learning_rate_at(state.config, state.step, state.steps_per_epoch)
+    for group in state.optimizer.param_groups:
+        group["lr"] = lr
+    return lr
