@@ -19,7 +19,8 @@ class Prediction:
     """What a model says of one drawing.
 
     `digit` is the index of the most probable class, `confidence` its probability in [0, 1], `probabilities` (K,)
-    float32. `model_input` is the (28, 28) uint8 picture that the model saw. A blank drawing has neither digit nor input.
+    float32. `model_input` is the (28, 28) uint8 picture that the model saw. A blank drawing has neither digit
+    nor input.
     `is_digit` is False for a blank drawing and where the model is less sure than it is of 99 in 100 real digits.
     """
 

@@ -188,6 +188,37 @@ def column(events: Iterable[Event], kind: str, *names: str) -> list[list[Any]]:
     return [[event[name] for event in rows] for name in names]
 
 
+@dataclass(frozen=True)
+class Curves:
+    """A run's measurements over its course, x in epochs (fractional within one). Losses in nats, accuracies in [0, 1].
+
+    `loss` and `accuracy` are of each training batch; `val_loss` and `val_accuracy` of the held-out images at `val_x`.
+    """
+
+    x: list[float]
+    loss: list[float]
+    accuracy: list[float]
+    val_x: list[float]
+    val_loss: list[float]
+    val_accuracy: list[float]
+
+
+def curves(events: list[Event]) -> Curves:
+    """A run's events → its curves; empty where nothing was measured yet."""
+    per_epoch = max((event.get("steps_per_epoch", 1) for event in events if event["event"] == "start"), default=1)
+    steps, loss, accuracy = column(events, "step", "step", "loss", "accuracy")
+    checks = [{**event, "event": "check"} for event in events if event["event"] in ("validation", "epoch")]
+    val_steps, val_loss, val_accuracy = column(checks, "check", "step", "val_loss", "val_accuracy")
+    return Curves(
+        [step / per_epoch for step in steps],
+        loss,
+        accuracy,
+        [step / per_epoch for step in val_steps],
+        val_loss,
+        val_accuracy,
+    )
+
+
 def create_run(config: TrainConfig, runs_dir: Path | str | None = None) -> Run:
     """A new directory with `config`, status `queued`. Raises RunError when it cannot be written."""
     root = Path(runs_dir if runs_dir is not None else runs_folder())

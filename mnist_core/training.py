@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mnist_core.augment import augment
-from mnist_core.config import TrainConfig
+from mnist_core.config import Shape, TrainConfig
 from mnist_core.data import Dataset, batches, pixel_statistics, split, to_unit
 from mnist_core.errors import LabError
 from mnist_core.evaluation import loss_and_accuracy
-from mnist_core.models import Classifier, build_model
+from mnist_core.models import Classifier, build_model, count_parameters
 
 Event = dict[str, Any]
 
@@ -50,8 +50,7 @@ class TrainState:
         self.optimizer = make_optimizer(config, self.model)
         self.ema: AveragedModel | None = None
         if config.ema_decay:
-            average = get_ema_multi_avg_fn(config.ema_decay)
-            self.ema = AveragedModel(self.model, multi_avg_fn=average, use_buffers=True)
+            self.ema = AveragedModel(self.model, multi_avg_fn=_averager(config.ema_decay), use_buffers=True)
         self.steps_per_epoch = len(batches(self.train_indices, config.batch_size, config.seed, 0))
         self.epoch = 0  # epochs finished
         self.batch = 0  # batches finished in the running epoch
@@ -104,9 +103,9 @@ class TrainState:
 def train(config: TrainConfig, data: Dataset, state: TrainState | None = None) -> Iterator[Event]:
     """Trains to the end of `config`, from `state` (default: from the start), yielding what happened.
 
-    Events: `step` after every batch, `validation` where one is due within an epoch, `epoch` after each epoch. Losses
-    are mean cross-entropies in nats, accuracies in [0, 1], times in seconds. The test images are not looked at.
-    Raises DivergedError when the loss is no longer finite.
+    Events: `start` once, `step` after every batch, `validation` where one is due within an epoch, `epoch` after each
+    epoch. Losses are mean cross-entropies in nats, accuracies in [0, 1], times in seconds. The test images are not
+    looked at. Raises DivergedError when the loss is no longer finite.
     """
     state = state or TrainState(config, data)
     device = state.device
@@ -114,6 +113,16 @@ def train(config: TrainConfig, data: Dataset, state: TrainState | None = None) -
     val_images, val_labels = images[state.val_indices], labels[state.val_indices]
     checks = {round(state.steps_per_epoch * i / config.validations_per_epoch) for i in range(1, 20)}
     rate = 0.0
+    yield {
+        "event": "start",
+        "step": state.step,
+        "steps_per_epoch": state.steps_per_epoch,
+        "total_steps": state.total_steps,
+        "parameters": count_parameters(state.model),
+        "train_images": len(state.train_indices),
+        "val_images": len(state.val_indices),
+        "device": device.type,
+    }
 
     while state.epoch < config.epochs:
         order = batches(state.train_indices, config.batch_size, config.seed, state.epoch)
@@ -187,6 +196,40 @@ def make_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimiz
         return torch.optim.SGD(model.parameters(), momentum=config.momentum, **options)
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
     return kind(model.parameters(), **options)
+
+
+def seconds_per_image(config: TrainConfig, shape: Shape, steps: int = 3) -> float:
+    """Training time per image in seconds, measured by a few steps on noise on this machine. Raises ConfigError."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with torch.random.fork_rng():  # whoever asks may be amid a training of its own
+        size = (config.batch_size, shape.channels, shape.height, shape.width)
+        images = torch.randint(0, 256, size, dtype=torch.uint8, device=device)
+        labels = torch.randint(0, shape.classes, (config.batch_size,), device=device)
+        model = build_model(config, shape, [0.0] * shape.channels, [1.0] * shape.channels).to(device)
+        optimizer = make_optimizer(config, model)
+        fastest = math.inf
+        for _ in range(steps):
+            started = time.perf_counter()
+            loss = F.cross_entropy(model(augment(to_unit(images), config)), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            loss.item()
+            fastest = min(fastest, time.perf_counter() - started)
+    return fastest / config.batch_size
+
+
+def _averager(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
+    """An exponential moving average whose memory grows with the steps taken, up to `decay`.
+
+    With a long memory from the start, the random first weights would spoil the average for the first epochs.
+    """
+
+    def update(averages: list[Tensor], values: list[Tensor], steps: Tensor) -> None:
+        taken = int(steps)
+        get_ema_multi_avg_fn(min(decay, (1 + taken) / (10 + taken)))(averages, values, steps)
+
+    return update
 
 
 def learning_rate_at(config: TrainConfig, step: int, steps_per_epoch: int) -> float:

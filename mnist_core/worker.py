@@ -308,7 +308,9 @@ def _warm_up(data_dir: Path) -> None:
     try:
         data = load_dataset(default_dataset(data_dir), data_dir)
         config = RECIPES["quick"].config(data.name)
-        next(train(config, data, TrainState(config, data)))
+        steps = train(config, data, TrainState(config, data))
+        for _ in range(3):
+            next(steps)
     except LabError:
         pass  # a damaged dataset is reported by the run that asks for it
 

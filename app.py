@@ -1,0 +1,65 @@
+"""Home: what the lab is, which models and runs are here, where to go."""
+
+import streamlit as st
+import torch
+
+from mnist_core.data import data_folder, mnist_is_there
+from mnist_core.runs import list_runs
+from ui import house, page
+from ui.mnist_offer import offer_mnist
+
+page.begin("Home", "🔢")
+st.markdown(
+    "Train a network that reads handwritten digits, and watch it learn. Draw a digit and see what the network sees "
+    "and says, stroke by stroke. Then find out where it fails, and why."
+)
+
+ways = (
+    ("pages/train.py", "Train", ":material/model_training:", "Choose a recipe, turn its knobs, watch the curves."),
+    ("pages/draw.py", "Draw", ":material/draw:", "Sketch a digit with the mouse or a finger."),
+    ("pages/results.py", "Results", ":material/grid_on:", "Confusions, mistakes and figures per class."),
+)
+for column, (target, label, icon, text) in zip(st.columns(len(ways)), ways, strict=True):
+    with column.container(border=True):
+        st.page_link(target, label=f"**{label}**", icon=icon)
+        st.caption(text)
+
+with page.sentences():
+    offer_mnist("home")
+
+st.subheader("The state of the house")
+runs = list_runs()
+active = [run for run in runs if run.status().active]
+models = house.models()
+facts = (
+    ("Models to draw at", str(len(models)), "Shipped with the lab or trained here."),
+    ("Runs", f"{len(runs)}" + (f" ({len(active)} active)" if active else ""), "Trainings started on this machine."),
+    ("MNIST", "here" if mnist_is_there(data_folder()) else "not yet", f"Data folder: {data_folder().resolve()}"),
+    ("Computes on", "GPU" if torch.cuda.is_available() else "CPU", f"{torch.get_num_threads()} threads"),
+)
+with st.container(horizontal=True):
+    for label, value, explanation in facts:
+        st.metric(label, value, help=explanation, border=True, width=165)
+
+if models:
+    st.dataframe(
+        [
+            {
+                "model": model.label.split(" · ")[0],
+                "learned from": model.card.dataset,
+                "architecture": model.card.architecture,
+                "parameters": model.card.parameters,
+                "validation": model.card.metrics.get("val_accuracy"),
+                "test": model.card.metrics.get("test_accuracy"),
+                "training": model.card.train_seconds,
+            }
+            for model in models
+        ],
+        hide_index=True,
+        column_config={
+            "parameters": st.column_config.NumberColumn(format="localized"),
+            "validation": st.column_config.NumberColumn(format="percent", help="Accuracy on held-out images"),
+            "test": st.column_config.NumberColumn(format="percent", help="Accuracy on test images"),
+            "training": st.column_config.NumberColumn("training (s)", format="%.0f"),
+        },
+    )

@@ -1,0 +1,180 @@
+"""Arrays in, Plotly figures out. One description of each picture, for a still chart and for a live one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+
+# Okabe and Ito's colours, told apart with any colour vision; readable on white and on black
+TRAIN, VALIDATION, HIGHLIGHT, QUIET = "#0072B2", "#D55E00", "#009E73", "#8A94A6"
+EARLIER = ("#8A94A6", "#CC79A7", "#B8860B")
+_MARGIN = {"l": 56, "r": 12, "t": 36, "b": 44}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a chart. `kind` is train or validation; `earlier` counts back from the run shown (0)."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    kind: str = "train"
+    earlier: int = 0
+
+
+def downsample(x: Sequence[float], y: Sequence[float], most: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    """At most about `most` points: the mean of neighbours where there are more. Keeps the first and the last place."""
+    xs, ys = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if len(xs) <= most:
+        return xs, ys
+    edges = np.linspace(0, len(xs), most + 1).astype(int)
+    counts = np.diff(edges)
+    means = np.add.reduceat(ys, edges[:-1]) / counts
+    # the right end of each group, so that the curve reaches as far as the data do
+    return xs[edges[1:] - 1], means
+
+
+def smooth(y: Sequence[float], window: int = 25) -> np.ndarray:
+    """(N,) → (N,): the mean over the last `window` values (over fewer at the start)."""
+    ys = np.asarray(y, dtype=float)
+    total = np.concatenate([[0.0], np.cumsum(ys)])
+    ends = np.arange(1, len(ys) + 1)
+    starts = np.maximum(ends - window, 0)
+    return (total[ends] - total[starts]) / np.maximum(ends - starts, 1)
+
+
+def curve_figure(curves: Sequence[Curve], title: str, epochs: float, percent: bool = False) -> go.Figure:
+    """Training curves over epochs. The x-axis spans the whole training from the start, so that nothing jumps.
+
+    Training lines are smoothed over 25 batches; `percent` shows shares in [0, 1] as percentages.
+    """
+    figure = go.Figure()
+    for curve in sorted(curves, key=lambda c: -c.earlier):
+        validation = curve.kind == "validation"
+        y = np.asarray(curve.y, dtype=float) if validation else smooth(curve.y)
+        x, y = downsample(curve.x, y)
+        colour = VALIDATION if validation else TRAIN
+        if curve.earlier:
+            colour = EARLIER[(curve.earlier - 1) % len(EARLIER)]
+        figure.add_scatter(
+            x=np.round(x, 4),
+            y=np.round(y, 5),
+            name=curve.name,
+            mode="lines+markers" if validation else "lines",
+            line={"color": colour, "width": 1.5 if curve.earlier else 2.5, "dash": "dot" if validation else "solid"},
+            marker={"size": 5 if curve.earlier else 8, "symbol": "circle"},
+            opacity=0.75 if curve.earlier else 1.0,
+            hovertemplate="%{y:.2%}" if percent else "%{y:.4f}",
+        )
+    figure.update_layout(
+        title={"text": title, "x": 0, "font": {"size": 15}},
+        margin=_MARGIN,
+        hovermode="x unified",
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1, "xanchor": "right"},
+        xaxis={"title": "epoch", "range": [0, epochs], "rangemode": "tozero"},
+        yaxis={"tickformat": ".0%", "range": [None, 1.005]} if percent else {"rangemode": "tozero"},
+    )
+    if percent and any(len(curve.y) for curve in curves):
+        # the last percents are what matters: leave the climb below the floor of the picture
+        lowest = min(float(np.quantile(smooth(curve.y), 0.1)) for curve in curves if len(curve.y))
+        figure.update_yaxes(range=[max(0.0, min(lowest, 0.9) - 0.02), 1.005])
+    return figure
+
+
+def probability_bars(probabilities: Sequence[float], classes: Sequence[str], chosen: int | None) -> go.Figure:
+    """(K,) probabilities → a bar per class, the chosen one in colour, each with its percentage."""
+    values = np.asarray(probabilities, dtype=float)
+    colours = [HIGHLIGHT if index == chosen else QUIET for index in range(len(values))]
+    figure = go.Figure(
+        go.Bar(
+            x=list(classes),
+            y=np.round(values, 4),
+            marker_color=colours,
+            text=[f"{value:.0%}" if value >= 0.005 else "" for value in values],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="%{x}: %{y:.2%}<extra></extra>",
+        )
+    )
+    figure.update_layout(
+        margin={"l": 44, "r": 8, "t": 24, "b": 40},
+        xaxis={"type": "category", "title": "class", "fixedrange": True},
+        yaxis={"range": [0, 1.08], "tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1], "fixedrange": True},
+        showlegend=False,
+    )
+    return figure
+
+
+def confusion_figure(confusion: np.ndarray, classes: Sequence[str], normalized: bool = False) -> go.Figure:
+    """(K, K) counts, a row per true class → a matrix whose cells can be selected.
+
+    Colour shows mistakes only: on one scale with the diagonal they would all be white. A heatmap gives no selection
+    events, so transparent markers lie over it; a selected point's `customdata` is [true, predicted].
+    """
+    counts = np.asarray(confusion)
+    rows = counts.sum(axis=1, keepdims=True)
+    shares = counts / np.maximum(rows, 1)
+    wrong = (shares if normalized else counts).astype(float)
+    diagonal = np.eye(len(counts), dtype=bool)
+    colour = np.where(diagonal, np.nan, wrong)
+    labels = list(classes)
+
+    def shown(row: int, column: int) -> str:
+        if not counts[row, column]:
+            return ""
+        return f"{shares[row, column]:.1%}" if normalized else f"{counts[row, column]:,}"
+
+    cells = [(row, column) for row in range(len(labels)) for column in range(len(labels))]
+    figure = go.Figure()
+    figure.add_heatmap(
+        z=colour,
+        x=labels,
+        y=labels,
+        colorscale=[[0, "rgba(213,94,0,0.0)"], [0.001, "rgba(213,94,0,0.18)"], [1, "rgba(213,94,0,1)"]],
+        zmin=0,
+        zmax=max(float(np.nanmax(colour)) if len(labels) > 1 else 0.0, 1e-9),
+        showscale=False,
+        hoverinfo="skip",
+        xgap=1,
+        ygap=1,
+    )
+    figure.add_scatter(
+        x=[labels[column] for _, column in cells],
+        y=[labels[row] for row, _ in cells],
+        mode="markers+text",
+        text=[f"<b>{shown(r, c)}</b>" if r == c else shown(r, c) for r, c in cells],
+        textfont={"size": 11},
+        marker={"symbol": "square", "size": 34, "color": "rgba(0,0,0,0)", "line": {"width": 0}},
+        selected={"marker": {"color": "rgba(0,114,178,0.45)"}},
+        # the text of the other cells must not fade when one is selected
+        unselected={"marker": {"opacity": 1}, "textfont": {}},
+        customdata=[[row, column] for row, column in cells],
+        hovertext=[
+            f"true {labels[r]}, predicted {labels[c]}: {counts[r, c]:,} of {int(rows[r, 0]):,} ({shares[r, c]:.2%})"
+            for r, c in cells
+        ],
+        hoverinfo="text",
+        showlegend=False,
+    )
+    axis = {"type": "category", "tickvals": labels, "fixedrange": True, "showgrid": False, "zeroline": False}
+    figure.update_layout(
+        margin={"l": 48, "r": 8, "t": 8, "b": 48},
+        xaxis={**axis, "title": "predicted"},
+        yaxis={**axis, "title": "true", "autorange": "reversed"},
+        clickmode="event+select",
+        dragmode=False,
+    )
+    return figure
+
+
+def enlarge(image: np.ndarray, factor: int = 7) -> np.ndarray:
+    """(H, W) or (H, W, C) uint8 → each pixel as a `factor`-sided square, so that one sees the pixels."""
+    return image.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def as_picture(image: np.ndarray) -> np.ndarray:
+    """(C, H, W) uint8 → (H, W) or (H, W, 3), as picture elements want it."""
+    return image[0] if image.shape[0] == 1 else np.moveaxis(image, 0, -1)

@@ -1,0 +1,144 @@
+"""Results: confusion matrix, mistakes, sample predictions, figures per class of any model on its test images."""
+
+import numpy as np
+import streamlit as st
+
+from mnist_core.data import DATASETS, TITLES, Dataset, data_folder, default_dataset, mnist_is_there
+from mnist_core.evaluation import Evaluation
+from mnist_core.figures import as_picture, confusion_figure, enlarge
+from ui import house, page
+from ui.mnist_offer import offer_mnist
+
+page.begin("Results", "🔎")
+MOST = 24
+
+
+def pictures(data: Dataset, result: Evaluation, rows: np.ndarray) -> None:
+    """A flow of test images, each with what it is and what the model said."""
+    images, captions = [], []
+    for row in rows:
+        true, predicted = data.classes[result.labels[row]], data.classes[result.predicted[row]]
+        images.append(enlarge(as_picture(data.test_images[row].numpy()), 4))
+        right = result.labels[row] == result.predicted[row]
+        sure = f"{result.confidence[row]:.0%}"
+        captions.append(f"{true} / {predicted} · {sure}" if right else f"**{true} / :red[{predicted}]** · {sure}")
+    st.image(images, caption=captions, width=96)
+
+
+def summary(result: Evaluation) -> None:
+    values = (
+        ("Accuracy", f"{result.accuracy:.2%}", "Share of test images read right."),
+        ("Mistakes", f"{len(result.mistakes()):,}", f"Test images read wrong, of {len(result.labels):,}."),
+        ("Loss", f"{result.loss:.4f}", "Mean cross-entropy in nats: how surprised the model is by the truth."),
+        ("Weighted F1", f"{result.weighted_f1:.4f}", "F1 of each class, weighted by how often it occurs."),
+    )
+    with st.container(horizontal=True):
+        for label, value, explanation in values:
+            st.metric(label, value, help=explanation, border=True, width=165)
+
+
+@st.fragment
+def confusions(data: Dataset, result: Evaluation, key: str) -> None:
+    """The matrix, and the images of the cell that was clicked or selected."""
+    wrong = result.confusion - np.diag(np.diag(result.confusion))
+    worst = [int(i) for i in np.unravel_index(wrong.argmax(), wrong.shape)]
+    for name, value in (("true", worst[0]), ("predicted", worst[1])):
+        st.session_state.setdefault(f"{key}-{name}", value)
+
+    def clicked() -> None:
+        points = st.session_state[f"{key}-matrix"]["selection"]["points"]
+        if points:
+            st.session_state[f"{key}-true"], st.session_state[f"{key}-predicted"] = points[0]["customdata"]
+
+    matrix, cell = st.columns([1.2, 1], gap="large")
+    with matrix:
+        normalized = st.toggle("As shares of each true class", key=f"{key}-normalized")
+        st.plotly_chart(
+            confusion_figure(result.confusion, data.classes, normalized),
+            key=f"{key}-matrix",
+            on_select=clicked,
+            selection_mode="points",
+            height=460,
+            config={"displayModeBar": False},
+        )
+        st.caption(
+            "A row per true class, a column per prediction. Colour shows mistakes. Click a cell to see its images."
+        )
+    with cell:
+        classes = range(len(data.classes))
+        left, right = st.columns(2)
+        true = left.selectbox("True", classes, format_func=data.classes.__getitem__, key=f"{key}-true")
+        said = right.selectbox("Predicted", classes, format_func=data.classes.__getitem__, key=f"{key}-predicted")
+        rows = result.cell(true, said)
+        st.markdown(f"**{len(rows):,} × {data.classes[true]} read as {data.classes[said]}**")
+        if len(rows):
+            pictures(data, result, rows[:MOST])
+            if len(rows) > MOST:
+                st.caption(f"The {MOST} that the model was most sure of.")
+        else:
+            st.caption("No test image. Choose another cell.")
+
+
+@st.fragment
+def samples(data: Dataset, result: Evaluation) -> None:
+    st.subheader("Ten at random", help="True / predicted, and how sure the model was.")
+    if st.button("Reshuffle", icon=":material/shuffle:"):
+        st.session_state["shuffle"] = st.session_state.get("shuffle", 0) + 1
+    random = np.random.default_rng(st.session_state.get("shuffle", 0))
+    pictures(data, result, random.choice(len(result.labels), min(10, len(result.labels)), replace=False))
+
+
+@st.fragment
+def mistakes(data: Dataset, result: Evaluation) -> None:
+    wrong = result.mistakes()
+    st.subheader("Mistakes, the most confident first", help="True / predicted, and how sure the model was.")
+    if not len(wrong):
+        st.caption("None: every test image was read right.")
+        return
+    shown = st.session_state.get("mistakes-shown", MOST)
+    pictures(data, result, wrong[:shown])
+    if len(wrong) > shown and st.button(f"Show more ({len(wrong) - shown:,} left)", icon=":material/expand_more:"):
+        st.session_state["mistakes-shown"] = shown + 2 * MOST
+        st.rerun(scope="fragment")
+
+
+def per_class(data: Dataset, result: Evaluation) -> None:
+    st.subheader("Per class")
+    rows = [
+        {
+            "class": data.classes[metrics.label],
+            "precision": metrics.precision,
+            "recall": metrics.recall,
+            "F1": metrics.f1,
+            "images": metrics.support,
+        }
+        for metrics in result.per_class
+    ]
+    explained = {
+        "precision": "Of what was read as this class, the share that is.",
+        "recall": "Of this class, the share that was read as it.",
+        "F1": "The harmonic mean of the two.",
+    }
+    columns = {name: st.column_config.NumberColumn(format="%.4f", help=text) for name, text in explained.items()}
+    st.dataframe(rows, hide_index=True, column_config=columns, width=620)
+
+
+with page.sentences():
+    model = house.choose_model("Model")
+    if model is not None:
+        if model.card.dataset == "mnist":
+            offer_mnist("results")
+        here = [name for name in DATASETS if name != "mnist" or mnist_is_there(data_folder())]
+        own = model.card.dataset if model.card.dataset in here else default_dataset(data_folder())
+        name = st.selectbox(
+            "Test images of", here, index=here.index(own), format_func=TITLES.get, key=f"test-{model.id}-{own}"
+        )
+        if name != model.card.dataset:
+            st.info(f"This model learned from {model.card.dataset}; these are the test images of {name}.")
+        data = house.dataset(name)
+        result = house.evaluation(model, data)
+        summary(result)
+        confusions(data, result, f"confusion-{model.id}-{name}")
+        samples(data, result)
+        mistakes(data, result)
+        per_class(data, result)

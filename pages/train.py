@@ -1,0 +1,121 @@
+"""Train: pick a recipe, turn its knobs, run, pause, stop; curves that stream."""
+
+import streamlit as st
+
+from mnist_core.config import TrainConfig
+from mnist_core.data import DATASETS, TITLES, data_folder, default_dataset, mnist_is_there
+from mnist_core.errors import LabError
+from mnist_core.recipes import RECIPES
+from mnist_core.runs import Run, create_run, list_runs
+from mnist_core.training import seconds_per_image
+from ui import house, page
+from ui.knobs import changed, knobs
+from ui.live_run import duration, show_run
+from ui.mnist_offer import offer_mnist
+
+page.begin("Train", "📈")
+
+
+@st.cache_data(show_spinner=False, max_entries=200)
+def measured_seconds(config: TrainConfig) -> float:
+    """How long the training takes here, from a few of its steps. Validation adds about a tenth of a step an image."""
+    data = house.dataset(config.dataset)
+    return seconds_per_image(config, data.shape) * len(data.train_labels) * config.epochs
+
+
+def start(config: TrainConfig) -> None:
+    """Creates the run and hands it to a worker. Raises RunError."""
+    run = create_run(config)
+    house.workers().start(run)
+    st.session_state["run"] = run.id
+    st.rerun()
+
+
+def run_to_show(runs: list[Run]) -> Run | None:
+    """The one chosen here, as long as it is there; else one that is active; else the newest."""
+    chosen = [run for run in runs if run.id == st.session_state.get("run")]
+    active = [run for run in runs if run.status().active]
+    return next(iter(chosen + active + runs), None)
+
+
+with page.sentences():
+    house.workers().warm()
+with page.sentences():
+    offer_mnist("train")
+
+present = default_dataset(data_folder())
+charts, settings = st.columns([2, 1], gap="large")
+with settings:
+    dataset = st.selectbox(
+        "Dataset",
+        DATASETS,
+        index=DATASETS.index(present),
+        format_func=TITLES.get,
+        key=f"dataset-{present}",
+        persist_state="session",
+    )
+    recipe = RECIPES[
+        st.selectbox(
+            "Recipe",
+            list(RECIPES),
+            format_func=lambda name: RECIPES[name].title,
+            help="A set of settings that work well together. Turn any of them below.",
+            key="recipe",
+            persist_state="session",
+        )
+    ]
+    st.caption(recipe.summary)
+    go = st.empty()
+    estimate = st.empty()
+    config = None
+    with page.sentences():
+        config = knobs(recipe.config(dataset))
+        differences = changed(config, recipe.config(dataset))
+        if differences:
+            st.caption(f"Changed from the recipe: {differences}")
+            if st.button("Back to the recipe", icon=":material/undo:"):
+                st.session_state["knobs-reset"] = st.session_state.get("knobs-reset", 0) + 1
+                st.rerun()
+
+runs = list_runs()
+run = run_to_show(runs)
+busy = any(other.status().active for other in runs)
+missing = dataset == "mnist" and not mnist_is_there(data_folder())
+with settings:
+    with page.sentences():
+        if go.button(
+            "Queue this run" if busy else "Run",
+            type="primary",
+            icon=":material/play_arrow:",
+            width="stretch",
+            disabled=config is None or missing,
+            help="MNIST is not on this machine yet: download it first." if missing else None,
+        ):
+            start(config)
+    if config is not None and not missing and not busy:
+        try:
+            seconds = measured_seconds(config.replace(seed=0))
+            estimate.caption(f"About {duration(seconds)} of training on this machine.")
+        except LabError as error:
+            estimate.error(str(error))
+
+with charts:
+    if run is None:
+        st.info(
+            "Press **Run**: the network starts to learn, and its curves appear here.", icon=":material/arrow_forward:"
+        )
+    else:
+        behind = [other for other in runs if other.id != run.id]
+        names = {other.id: house.run_label(other) for other in behind}
+        panel = st.container()
+        compared = st.multiselect(
+            "Earlier runs behind the curves",
+            list(names),
+            default=list(names)[:1],
+            format_func=names.get,
+            max_selections=3,
+            key=f"behind-{run.id}",
+        )
+        with panel:
+            show_run(run, [other for other in behind if other.id in compared])
+            house.outcome(run)

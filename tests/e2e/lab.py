@@ -1,0 +1,111 @@
+"""A lab of one's own for browser tests, benchmarks and screenshots: a server on a free port, and a Chromium."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = os.environ.get("MNIST_LAB_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@dataclass(frozen=True)
+class Lab:
+    url: str
+    runs_dir: Path
+
+
+@contextlib.contextmanager
+def lab(folder: Path, data_dir: Path | str) -> Iterator[Lab]:
+    """A running server with runs under `folder`; ended, with its workers, on exit. Raises RuntimeError."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    runs = folder / "runs"
+    environment = {**os.environ, "MNIST_LAB_DATA": str(data_dir), "MNIST_LAB_RUNS": str(runs)}
+    log = (folder / "server.log").open("wb")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"],
+        cwd=ROOT,
+        env=environment,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait(server, url, folder)
+        yield Lab(url, runs)
+    finally:
+        # the server's end closes its workers' input, so the idle ones end by themselves
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(timeout=20)
+        log.close()
+
+
+def _wait(server: subprocess.Popen, url: str, folder: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/_stcore/health", timeout=2) as answer:
+            if answer.status == 200:
+                return
+        if server.poll() is not None:
+            break
+        time.sleep(0.1)
+    raise RuntimeError("The server did not start:\n" + (folder / "server.log").read_text(errors="replace")[-2000:])
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, headless."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def settled(page: Page) -> None:
+    """Waits until Streamlit has run the page's script to its end."""
+    page.wait_for_selector("[data-testid='stApp'][data-test-script-state='notRunning']", timeout=60_000)
+
+
+def draw(page: Page, strokes: list[list[tuple[float, float]]]) -> None:
+    """Draws with the mouse on the canvas; points in canvas pixels, 0 to 280."""
+    board = page.locator("canvas.upper-canvas")
+    board.scroll_into_view_if_needed()
+    for stroke in strokes:
+        box = board.bounding_box()
+        assert box is not None
+        (x, y), *rest = stroke
+        page.mouse.move(box["x"] + x, box["y"] + y)
+        page.mouse.down()
+        for x, y in rest:
+            page.mouse.move(box["x"] + x, box["y"] + y, steps=8)
+        page.mouse.up()
+
+
+SEVEN = [[(80, 70), (200, 70), (130, 220)]]

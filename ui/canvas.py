@@ -1,0 +1,57 @@
+"""The drawing canvas with what its own toolbar hides: Clear and Undo, and a drawing that outlives a page switch."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+from streamlit_drawable_canvas import st_canvas
+
+SIDE = 280
+
+
+def canvas() -> np.ndarray | None:
+    """A 280×280 canvas, white on black → (280, 280, 4) uint8 after the first stroke, None while it is blank."""
+    state = st.session_state.setdefault("drawing", {"version": 0, "start": {"objects": []}, "now": []})
+    board, buttons, width = st.container(), st.container(horizontal=True), st.container(width=SIDE)
+    brush = width.slider(
+        "Brush width", 8, 40, 20, help="In pixels, of the canvas's 280.", key="brush", persist_state="session"
+    )
+    with board:
+        result = st_canvas(
+            stroke_width=brush,
+            stroke_color="#ffffff",
+            background_color="#000000",
+            height=SIDE,
+            width=SIDE,
+            drawing_mode="freedraw",
+            initial_drawing=state["start"],
+            return_image_data=True,
+            key=f"canvas-{state['version']}",
+        )
+    objects = (result.json_data or {}).get("objects")
+    if objects is not None:
+        state["now"] = objects
+    with buttons:
+        if st.button("Clear", icon=":material/delete:", disabled=not state["now"]):
+            _restart([])
+        if st.button("Undo", icon=":material/undo:", disabled=not state["now"], help="Takes the last stroke back"):
+            _restart(state["now"][:-1])
+    return result.image_data if state["now"] else None
+
+
+def _restart(objects: list[dict]) -> None:
+    """A fresh canvas that begins with `objects`: the component takes a new start only under a new key."""
+    version = st.session_state["drawing"]["version"] + 1
+    st.session_state["drawing"] = {"version": version, "start": {"objects": objects}, "now": objects}
+    st.rerun(scope="fragment")
+
+
+def carry_over() -> None:
+    """At a page's full run: what was drawn becomes the start, since a page switch has thrown the canvas away."""
+    state = st.session_state.get("drawing")
+    if state and state["now"] != state["start"]["objects"] and f"canvas-{state['version']}" not in st.session_state:
+        st.session_state["drawing"] = {
+            "version": state["version"] + 1,
+            "start": {"objects": state["now"]},
+            "now": state["now"],
+        }

@@ -1,0 +1,135 @@
+"""What the server keeps between reruns: workers, loaded models, data, evaluations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from mnist_core.checkpoints import SHIPPED, Card, read_card, shipped_names
+from mnist_core.data import Dataset, data_folder, load_dataset
+from mnist_core.errors import LabError
+from mnist_core.evaluation import Evaluation, evaluate
+from mnist_core.predict import Predictor
+from mnist_core.runs import Run, list_runs, runs_folder
+from mnist_core.worker import WorkerPool
+
+
+@dataclass(frozen=True)
+class Model:
+    """A checkpoint that a person can choose; `id` is the shipped name or the run's."""
+
+    id: str
+    folder: Path
+    card: Card
+    label: str
+
+
+@st.cache_resource(show_spinner=False)
+def _pool(runs_dir: str, data_dir: str) -> WorkerPool:
+    return WorkerPool(Path(runs_dir), Path(data_dir))
+
+
+def workers() -> WorkerPool:
+    """The server's workers for the present folders."""
+    return _pool(str(runs_folder()), str(data_folder()))
+
+
+def dataset(name: str) -> Dataset:
+    """The dataset, from memory after the first time. Raises DataError."""
+    return load_dataset(name, data_folder())
+
+
+def models() -> list[Model]:
+    """Every model there is to choose: shipped ones first, then finished runs, the newest first."""
+    found = []
+    for name in shipped_names():
+        found += _model(name, SHIPPED / name, f"{name} (comes with the lab)")
+    for run in list_runs():
+        folder = run.checkpoint()
+        if folder is not None and not run.status().active:
+            found += _model(run.id, folder, run_label(run))
+    return found
+
+
+def _model(model_id: str, folder: Path, label: str) -> list[Model]:
+    try:
+        card = read_card(folder)
+    except LabError:
+        return []  # a damaged checkpoint is no choice; choosing it by path says what is wrong
+    test = card.metrics.get("test_accuracy")
+    return [Model(model_id, folder, card, f"{label} · {card.dataset}" + (f" · test {test:.2%}" if test else ""))]
+
+
+def run_label(run: Run) -> str:
+    """A run as a person tells it from others: recipe, day and time."""
+    date, time_of_day, *rest = run.id.split("-")
+    recipe = "-".join(rest[:-1]) or run.id
+    if len(date) == 8 and len(time_of_day) == 6:
+        return f"{recipe}, {date[6:]}.{date[4:6]}. {time_of_day[:2]}:{time_of_day[2:4]}:{time_of_day[4:]}"
+    return run.id
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _predictor(folder: str, weights_sha256: str) -> Predictor:
+    return Predictor(Path(folder))
+
+
+def predictor(model: Model) -> Predictor:
+    """The loaded model. Raises CheckpointError."""
+    return _predictor(str(model.folder), model.card.weights_sha256)
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _evaluation(_model: Model, _data: Dataset, weights_sha256: str, data_sha256: str) -> Evaluation:
+    bar = st.progress(0.0, f"Reading {len(_data.test_labels):,} test images with {_model.card.name} …")
+    network = predictor(_model).checkpoint.model
+    result = evaluate(network, _data.test_images, _data.test_labels, lambda share: bar.progress(share))
+    bar.empty()
+    return result
+
+
+def evaluation(model: Model, data: Dataset) -> Evaluation:
+    """The model's answers to the test images, kept by weights and data. Raises CheckpointError."""
+    return _evaluation(model, data, model.card.weights_sha256, data.fingerprint)
+
+
+def choose_model(label: str) -> Model | None:
+    """A select box over all models, one choice for all pages; `?model=ID` in the address makes it.
+
+    None, and a way out, when there is no model at all.
+    """
+    choices = {model.id: model for model in models()}
+    if not choices:
+        st.info("There is no model yet. Train one, it takes a minute.", icon=":material/info:")
+        st.page_link("pages/train.py", label="Train a model", icon=":material/model_training:")
+        return None
+    wanted = st.query_params.pop("model", None)
+    if wanted in choices:
+        st.session_state["model"] = wanted
+    elif wanted is not None:
+        st.warning(f"There is no model '{wanted[:100]}' here. Choose one of those below.")
+    chosen = st.selectbox(
+        label, list(choices), format_func=lambda name: choices[name].label, key="model", persist_state="session"
+    )
+    return choices[chosen]
+
+
+def outcome(run: Run) -> None:
+    """What an ended run achieved, and what to do with it next."""
+    status, folder = run.status(), run.checkpoint()
+    if status.active or folder is None:
+        return
+    metrics = read_card(folder).metrics
+    with st.container(horizontal=True):
+        for label, name in (("Test accuracy", "test_accuracy"), ("Validation accuracy", "val_accuracy")):
+            if name in metrics:
+                st.metric(label, f"{metrics[name]:.2%}", border=True, width=165)
+    ways = (
+        ("pages/draw.py", "Draw at this model", ":material/draw:"),
+        ("pages/results.py", "See where it fails", ":material/grid_on:"),
+    )
+    with st.container(horizontal=True):
+        for page, label, icon in ways:
+            st.page_link(page, label=label, icon=icon, width="content", query_params={"model": run.id})

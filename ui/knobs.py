@@ -1,0 +1,100 @@
+"""The settings of a training as widgets: one per field of TrainConfig, with its range and its explanation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from mnist_core.config import TrainConfig, field_choices, field_help
+from mnist_core.models import MODELS
+
+LEARNING_RATES = [1e-5, 3e-5, 1e-4, 2e-4, 3e-4, 5e-4, 1e-3, 2e-3, 3e-3, 6e-3, 1e-2, 2e-2, 3e-2, 5e-2, 0.1, 0.3, 1.0]
+WEIGHT_DECAYS = [0.0, 1e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1]
+BATCH_SIZES = [16, 32, 64, 100, 128, 256, 512, 1024]
+EMA_DECAYS = [0.0, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999]
+
+
+def knobs(start: TrainConfig) -> TrainConfig:
+    """Widgets that begin at `start`'s values → the config they say. Each recipe and dataset has knobs of its own.
+
+    Raises ConfigError when the settings do not go together.
+    """
+    panel = _Panel(start)
+    st.markdown("**Settings**")
+    panel.choice("model", list(MODELS), "Network")
+    st.caption(MODELS[panel.values["model"]].summary)
+    panel.number("epochs", "Epochs", 1, 100, 1)
+    panel.pick("batch_size", "Batch size", BATCH_SIZES)
+    panel.pick("learning_rate", "Learning rate", LEARNING_RATES)
+    panel.choice("optimizer", field_choices("optimizer"), "Optimizer")
+    panel.number("dropout", "Dropout", 0.0, 0.9, 0.05)
+    panel.switch("batch_norm", "Batch norm")
+    panel.pick("weight_decay", "Weight decay", WEIGHT_DECAYS)
+    with st.expander("Augmentation", icon=":material/transform:"):
+        panel.number("rotation", "Rotation (± degrees)", 0.0, 45.0, 1.0)
+        panel.number("translation", "Shift (± pixels)", 0.0, 8.0, 0.5)
+        panel.number("scaling", "Scaling (± fraction)", 0.0, 0.5, 0.01)
+        panel.number("shear", "Slant (± degrees)", 0.0, 45.0, 1.0)
+    with st.expander("More settings", icon=":material/tune:"):
+        panel.choice("schedule", field_choices("schedule"), "Learning-rate schedule")
+        if panel.values["schedule"] == "step":
+            panel.number("step_epochs", "Epochs between drops", 1, 50, 1)
+            panel.number("step_factor", "Drop factor", 0.05, 1.0, 0.05)
+        if panel.values["optimizer"] == "sgd":
+            panel.number("momentum", "Momentum", 0.0, 0.99, 0.01)
+        panel.choice("activation", field_choices("activation"), "Activation")
+        panel.number("label_smoothing", "Label smoothing", 0.0, 0.5, 0.01)
+        panel.pick("ema_decay", "Weight averaging", EMA_DECAYS)
+        panel.choice("normalization", field_choices("normalization"), "Normalisation")
+        panel.number("validation_fraction", "Validation share", 0.02, 0.5, 0.01)
+        panel.number("validations_per_epoch", "Validations per epoch", 1, 20, 1)
+        panel.choice("keep", field_choices("keep"), "Keep the weights of")
+    panel.integer("seed", "Seed")
+    return start.replace(**panel.values)
+
+
+def changed(config: TrainConfig, other: TrainConfig) -> str:
+    """What `config` sets differently from `other`, in a line; empty when nothing."""
+    mine, theirs = config.model_dump(), other.model_dump()
+    names = [name for name in mine if mine[name] != theirs[name] and name not in ("recipe", "dataset")]
+    return ", ".join(f"{name.replace('_', ' ')} {_shown(mine[name])}" for name in names)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+class _Panel:
+    """Collects what the widgets say. Keys carry recipe and dataset, and outlive a page switch."""
+
+    def __init__(self, start: TrainConfig) -> None:
+        self.start = start
+        self.values: dict[str, Any] = {}
+
+    def _common(self, field: str) -> dict[str, Any]:
+        key = f"knob-{self.start.dataset}-{self.start.recipe}-{st.session_state.get('knobs-reset', 0)}-{field}"
+        return {"key": key, "help": field_help(field), "persist_state": "session"}
+
+    def choice(self, field: str, options: list[str], label: str) -> None:
+        index = options.index(getattr(self.start, field))
+        self.values[field] = st.selectbox(label, options, index=index, **self._common(field))
+
+    def pick(self, field: str, label: str, options: list[Any]) -> None:
+        value = getattr(self.start, field)
+        places = sorted({*options, value})
+        self.values[field] = st.select_slider(label, places, value=value, format_func=_shown, **self._common(field))
+
+    def number(self, field: str, label: str, low: float, high: float, step: float) -> None:
+        value = type(step)(getattr(self.start, field))
+        low, high = min(low, value), max(high, value)
+        self.values[field] = st.slider(label, low, high, value=value, step=step, **self._common(field))
+
+    def switch(self, field: str, label: str) -> None:
+        self.values[field] = st.toggle(label, value=getattr(self.start, field), **self._common(field))
+
+    def integer(self, field: str, label: str) -> None:
+        value = getattr(self.start, field)
+        self.values[field] = int(st.number_input(label, 0, 2**31 - 1, value=value, step=1, **self._common(field)))

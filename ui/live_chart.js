@@ -1,0 +1,186 @@
+// Draws a Plotly figure and keeps moving the same picture to the newest one. Called by Streamlit on mount, on every
+// change of data and on every change of theme; see live_chart.py for why this exists.
+
+const charts = new WeakMap(); // parentElement → chart: survives between calls, goes when the element goes
+
+const TOUCH = matchMedia("(pointer: coarse)").matches;
+const CONFIG = {
+  displaylogo: false,
+  showSendToCloud: false, // on by default since plotly.js 4, and would post the figure to somebody's server
+  plotlyServerURL: "",
+  displayModeBar: TOUCH ? false : "hover", // nothing hovers on a phone, so there it would stay over the title
+  modeBarButtonsToRemove: ["toImage", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
+  showTips: false,
+  scrollZoom: false, // the wheel belongs to the page
+  responsive: false, // Plotly only watches the window; the ResizeObserver below watches the column
+};
+
+const NARROW = 520; // pixels; a legend beside the curves would leave them less than half of a phone
+const LEGEND_BELOW = { orientation: "h", x: 0, yref: "container", y: 0, yanchor: "bottom" };
+
+export default function ({ parentElement, data }) {
+  const box = parentElement.querySelector(".live-chart");
+  if (!box || !data) return;
+  const chart = charts.get(parentElement) ?? mount(parentElement, box);
+  chart.data = data;
+  box.dataset.key = data.key;
+  box.style.height = `${data.height}px`;
+  schedule(chart);
+  // Streamlit also runs this when a newer figure overtakes the one before it, with the chart still on the page.
+  // Only an element that has left the document is really gone.
+  return () => setTimeout(() => box.isConnected || unmount(parentElement), 0);
+}
+
+function mount(parentElement, box) {
+  const chart = { box, data: null, frame: 0, drawn: null, draws: 0, observer: null };
+  box.dataset.testid = "live-chart";
+  box.dataset.draws = 0;
+  box.setAttribute("role", "figure");
+  chart.observer = new ResizeObserver(() => schedule(chart));
+  chart.observer.observe(box);
+  charts.set(parentElement, chart);
+  return chart;
+}
+
+function unmount(parentElement) {
+  const chart = charts.get(parentElement);
+  if (!chart) return;
+  charts.delete(parentElement);
+  cancelAnimationFrame(chart.frame);
+  chart.observer.disconnect();
+  if (chart.drawn) window.Plotly.purge(chart.box);
+}
+
+// However many figures arrive before the next frame, one is drawn: the newest.
+function schedule(chart) {
+  if (chart.frame) return;
+  chart.frame = requestAnimationFrame(async () => {
+    try {
+      const Plotly = await loadPlotly(chart.data.plotly);
+      chart.frame = 0;
+      if (chart.box.isConnected) await draw(Plotly, chart);
+    } catch (error) {
+      chart.frame = 0;
+      showMessage(chart, error);
+    }
+  });
+}
+
+async function draw(Plotly, chart) {
+  const { box, data } = chart;
+  const width = box.clientWidth;
+  if (!width) return; // in a closed tab or expander: the ResizeObserver calls again when it opens
+  const theme = readTheme(box);
+  const wanted = [data.figure, JSON.stringify(theme), width, data.height];
+  if (chart.drawn?.every((part, i) => part === wanted[i])) return;
+  if (!chart.drawn) box.replaceChildren();
+  chart.drawn = wanted;
+
+  const { data: traces, layout } = JSON.parse(data.figure);
+  layout.template = template(theme, width);
+  layout.uirevision ??= data.key;
+  // Given in numbers, because measuring the page for them would cost a reflow on every draw.
+  layout.width = width;
+  layout.height = data.height;
+  delete layout.transition;
+  nameTraces(traces);
+  box.setAttribute("aria-label", layout.title?.text ?? data.key);
+  await Plotly.react(box, traces, layout, CONFIG);
+  box.dataset.points = data.points;
+  box.dataset.draws = ++chart.draws;
+}
+
+// Plotly remembers a hidden legend entry by the trace's uid, or else by its position, which shifts when one is added.
+// It also makes class names of the uid, so only letters, digits and "_" may go in.
+function nameTraces(traces) {
+  const seen = new Map();
+  for (const trace of traces) {
+    const name = (trace.name ?? "").replace(/\W/gu, (character) => `_${character.codePointAt(0)}`);
+    const count = seen.get(name) ?? 0;
+    seen.set(name, count + 1);
+    trace.uid ??= `t_${name}_${count}`;
+  }
+}
+
+function readTheme(element) {
+  const style = getComputedStyle(element);
+  const read = (name) => style.getPropertyValue(`--st-${name}`).trim();
+  return {
+    text: read("text-color"),
+    background: read("background-color"),
+    raised: read("secondary-background-color"),
+    border: read("border-color"),
+    grid: read("border-color-light") || read("border-color"),
+    muted: read("gray-color"),
+    font: read("font"),
+    categorical: splitColors(read("chart-categorical-colors")),
+    sequential: splitColors(read("chart-sequential-colors")),
+  };
+}
+
+// Commas inside rgb(…) do not separate colours.
+function splitColors(list) {
+  return list.split(/,(?![^(]*\))/).map((color) => color.trim()).filter(Boolean);
+}
+
+// A template only fills in what the figure leaves open, so a figure can still insist on a colour of its own.
+function template(theme, width) {
+  const axis = {
+    gridcolor: theme.grid,
+    linecolor: theme.border,
+    zerolinecolor: theme.border,
+    automargin: true,
+    ticklabeloverflow: "allow", // the default measures every label against the page: a third of a draw's time
+  };
+  const scale = theme.sequential.map((color, i, all) => [i / (all.length - 1), color]);
+  return {
+    layout: {
+      paper_bgcolor: theme.background, // never seen (live_chart.css); Plotly picks contrasting colours by it
+      plot_bgcolor: "rgba(0,0,0,0)",
+      font: { color: theme.text, family: theme.font, size: 13 },
+      ...(theme.categorical.length > 1 && { colorway: theme.categorical }),
+      ...(scale.length > 1 && { colorscale: { sequential: scale } }),
+      hoverlabel: { bgcolor: theme.raised, bordercolor: theme.border, font: { color: theme.text }, namelength: -1 },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: theme.muted, activecolor: theme.text },
+      margin: { l: 52, r: 16, t: 36, b: 40 },
+      title: { x: 0, xanchor: "left" },
+      legend: { bgcolor: "rgba(0,0,0,0)", ...(width < NARROW && LEGEND_BELOW) },
+      // A finger on a chart scrolls the page; it zooms only where there is a mouse.
+      dragmode: TOUCH ? false : "zoom",
+      xaxis: axis,
+      yaxis: axis,
+    },
+    ...(scale.length > 1 && { data: { heatmap: [{ colorscale: scale, colorbar: { outlinewidth: 0 } }] } }),
+  };
+}
+
+// One script for all charts of the page. A failure is forgotten after a while, so that a later figure tries again.
+function loadPlotly(path) {
+  window.mnistLabPlotly ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    // Relative to the document, as Streamlit loads its own scripts: right below a base path and on a deep link.
+    script.src = new URL(path, window.__streamlit?.BACKEND_BASE_URL ?? document.baseURI).href;
+    const fail = () => {
+      setTimeout(() => (window.mnistLabPlotly = undefined), 5000);
+      script.remove();
+      reject(new Error(`plotly.js did not load from ${script.src}`));
+    };
+    script.onload = () => (window.Plotly ? resolve(window.Plotly) : fail());
+    script.onerror = fail;
+    document.head.append(script);
+  });
+  return window.mnistLabPlotly;
+}
+
+function showMessage(chart, error) {
+  const text = `The chart cannot be drawn: ${error.message}. Reload the page to try again.`;
+  if (chart.box.textContent === text) return; // a figure every 100 ms must not read it out every 100 ms
+  console.error(error);
+  if (chart.drawn) window.Plotly.purge(chart.box);
+  chart.drawn = null;
+  const message = document.createElement("div");
+  message.className = "live-chart-message";
+  message.setAttribute("role", "alert");
+  message.textContent = text;
+  chart.box.replaceChildren(message);
+}

@@ -1,0 +1,57 @@
+"""What every page begins with: its title, the menu, and a place where errors become sentences."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Iterator
+
+import streamlit as st
+
+from mnist_core.errors import LabError
+
+MENU = (
+    ("app.py", "Home", ":material/home:"),
+    ("pages/train.py", "Train", ":material/model_training:"),
+    ("pages/draw.py", "Draw", ":material/draw:"),
+    ("pages/results.py", "Results", ":material/grid_on:"),
+)
+
+
+# Streamlit keeps six rems free above a page for a toolbar that the lab does not show, and on a phone that is where
+# the drawing should be
+STYLE = """<style>
+.stMainBlockContainer { padding-top: 1.25rem; padding-bottom: 3rem; }
+.stAppHeader { background: transparent; height: 1rem; min-height: 1rem; }
+h1 { font-size: 2rem !important; padding: 0.25rem 0 0.5rem !important; }
+</style>"""
+
+
+def begin(title: str, icon: str) -> None:
+    """Page settings, the menu and the title; the first thing a page calls."""
+    st.set_page_config(f"{title} · MNIST Lab", page_icon=icon, layout="wide", initial_sidebar_state="collapsed")
+    st.html(STYLE)
+    _settle()
+    # our own menu, on the page itself: Streamlit's hides behind an arrow on a phone
+    with st.container(horizontal=True, gap="small"):
+        for page, label, symbol in MENU:
+            st.page_link(page, label=label, icon=symbol, width="content")
+    st.title("MNIST Lab" if title == "Home" else title, anchor=False)
+
+
+@st.cache_resource(show_spinner=False)
+def _settle() -> None:
+    """Once a server: takes what is imported out of the garbage collector's sight (see .streamlit/config.toml)."""
+    import torch  # noqa: F401  so that it is among what is frozen
+
+    gc.collect()
+    gc.freeze()
+
+
+@contextlib.contextmanager
+def sentences() -> Iterator[None]:
+    """Errors of the lab raised inside are shown as the sentence they are, and the rest of the page goes on."""
+    try:
+        yield
+    except LabError as error:
+        st.error(str(error), icon=":material/error:")
