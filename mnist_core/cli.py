@@ -1,4 +1,4 @@
-"""The command line: `python -m mnist_core train | evaluate | predict | download | recipes`.
+"""The command line: `python -m mnist_core train | evaluate | predict | export | download | recipes`.
 
 Progress goes to stderr, results to stdout; with --json the result is the last line of stdout. Exit status: 0, or 1
 when the work was begun and failed, or 2 when the request was wrong (one sentence on stderr).
@@ -80,6 +80,11 @@ def _parser() -> argparse.ArgumentParser:
     predict = command("predict", _predict, "read digits from pictures, one JSON line a picture")
     predict.add_argument("checkpoint", help="a shipped checkpoint's name, or the path of a checkpoint folder")
     predict.add_argument("pictures", nargs="+", metavar="PICTURE_OR_FOLDER")
+
+    export = command("export", _export, "copy a checkpoint to a folder of its own, to keep or to ship it")
+    export.add_argument("checkpoint", help="a shipped checkpoint's name, or the path of a checkpoint folder")
+    export.add_argument("folder", help="where to; its name becomes the model's")
+    export.add_argument("--summary", default="", help="what a person should know of it, for the card")
 
     command("download", _download, "fetch MNIST into the data folder")
     command("recipes", _recipes, "list the recipes")
@@ -255,6 +260,23 @@ def _pictures(names: list[str]) -> Iterator[Path]:
             yield from inside
         else:
             yield path
+
+
+def _export(options: argparse.Namespace) -> None:
+    from mnist_core.checkpoints import find_checkpoint, load_checkpoint, save_checkpoint, update_card
+
+    checkpoint = load_checkpoint(find_checkpoint(options.checkpoint))
+    folder = Path(options.folder)
+    if folder.exists():
+        raise ConfigError(f"{folder} is there already: choose another folder or remove it.")
+    measured = {"weights_sha256", "parameters", "mean", "std", "versions"}  # of the weights, taken anew or kept
+    kept = checkpoint.card.model_dump(exclude={*measured, "name", "summary"})
+    try:
+        card = save_checkpoint(folder, checkpoint.model, **kept, name=folder.name, summary=options.summary)
+        update_card(folder, versions=checkpoint.card.versions)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written ({error.strerror}).") from None
+    _result(options, {"checkpoint": str(folder), "parameters": card.parameters}, f"The model is in {folder}.")
 
 
 def _download(options: argparse.Namespace) -> None:

@@ -73,6 +73,7 @@ def curve_figure(curves: Sequence[Curve], title: str, epochs: float, percent: bo
         title={"text": title, "x": 0, "font": {"size": 15}},
         margin=_MARGIN,
         hovermode="x unified",
+        showlegend=True,
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1, "xanchor": "right"},
         xaxis={"title": "epoch", "range": [0, epochs], "rangemode": "tozero"},
         yaxis={"tickformat": ".0%", "range": [None, 1.005]} if percent else {"rangemode": "tozero"},
@@ -108,8 +109,10 @@ def probability_bars(probabilities: Sequence[float], classes: Sequence[str], cho
     return figure
 
 
-def confusion_figure(confusion: np.ndarray, classes: Sequence[str], normalized: bool = False) -> go.Figure:
-    """(K, K) counts, a row per true class → a matrix whose cells can be selected.
+def confusion_figure(
+    confusion: np.ndarray, classes: Sequence[str], normalized: bool = False, ink: str = "#1f2937"
+) -> go.Figure:
+    """(K, K) counts, a row per true class → a matrix whose cells can be selected. `ink` is the colour of its numbers.
 
     Colour shows mistakes only: on one scale with the diagonal they would all be white. A heatmap gives no selection
     events, so transparent markers lie over it; a selected point's `customdata` is [true, predicted].
@@ -146,11 +149,11 @@ def confusion_figure(confusion: np.ndarray, classes: Sequence[str], normalized: 
         y=[labels[row] for row, _ in cells],
         mode="markers+text",
         text=[f"<b>{shown(r, c)}</b>" if r == c else shown(r, c) for r, c in cells],
-        textfont={"size": 11},
+        textfont={"size": 12, "color": ink},
         marker={"symbol": "square", "size": 34, "color": "rgba(0,0,0,0)", "line": {"width": 0}},
         selected={"marker": {"color": "rgba(0,114,178,0.45)"}},
-        # the text of the other cells must not fade when one is selected
-        unselected={"marker": {"opacity": 1}, "textfont": {}},
+        # the numbers must not fade when one cell is selected
+        unselected={"marker": {"opacity": 1}, "textfont": {"color": ink}},
         customdata=[[row, column] for row, column in cells],
         hovertext=[
             f"true {labels[r]}, predicted {labels[c]}: {counts[r, c]:,} of {int(rows[r, 0]):,} ({shares[r, c]:.2%})"
@@ -162,8 +165,8 @@ def confusion_figure(confusion: np.ndarray, classes: Sequence[str], normalized: 
     axis = {"type": "category", "tickvals": labels, "fixedrange": True, "showgrid": False, "zeroline": False}
     figure.update_layout(
         margin={"l": 48, "r": 8, "t": 8, "b": 48},
-        xaxis={**axis, "title": "predicted"},
-        yaxis={**axis, "title": "true", "autorange": "reversed"},
+        xaxis={**axis, "title": "predicted", "range": [-0.5, len(labels) - 0.5]},
+        yaxis={**axis, "title": "true", "range": [len(labels) - 0.5, -0.5]},
         clickmode="event+select",
         dragmode=False,
     )

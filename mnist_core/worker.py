@@ -63,11 +63,11 @@ class WorkerPool:
         return None
 
     def _spawn(self) -> subprocess.Popen:
-        self.runs_dir.mkdir(parents=True, exist_ok=True)
         detached: dict[str, Any] = (
             {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if os.name == "nt" else {"start_new_session": True}
         )
         try:
+            self.runs_dir.mkdir(parents=True, exist_ok=True)
             with (self.runs_dir / ".worker.log").open("ab") as log:
                 return subprocess.Popen(
                     [sys.executable, "-m", "mnist_core.worker", str(self.runs_dir), str(self.data_dir)],

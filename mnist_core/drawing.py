@@ -1,0 +1,322 @@
+"""A canvas, a screenshot, a photo or pen strokes → the 28×28 picture that a model trained on MNIST expects.
+
+The target is MNIST's own geometry (LeCun et al., 1998): the digit's longest side is 20 px, its centre of mass lies on
+pixel (14, 14), strokes are 2.6 ± 0.7 px wide, light on dark. numpy, scipy.ndimage and Pillow only.
+"""
+
+import contextlib
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageOps
+from scipy import ndimage
+
+from mnist_core.errors import DrawingError
+
+MAX_BYTES = 5 * 1024**2
+MAX_SIDE = 4096  # px
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")  # Pillow's others can start programs (EPS) or are rare
+
+WORK_SIDE = 400  # px: a photo is shrunk to at most this; a digit of a tenth of its side still has 40 px
+PAPER_SIDE = 56  # px: the background is estimated on a picture of about this size
+MIN_CONTRAST = 20  # grey levels between paper and ink; below it there is nothing drawn
+FINE = 4  # stroke width is measured and corrected at 4 × the final resolution
+STROKE = (1.9, 3.5)  # px: strokes outside this are brought to its nearer end
+
+
+# ---- reading a file ---------------------------------------------------------------------------------------------
+
+
+def read_picture(source: bytes | str | Path) -> np.ndarray:
+    """A file's bytes or its path → (H, W) or (H, W, 3 or 4) uint8, upright, first frame.
+
+    Raises DrawingError, in one sentence, when it is missing, empty, no picture, damaged, over 5 MB or over 4096 px a
+    side. The size is taken from the header, before anything is decoded.
+    """
+    name = "The picture" if isinstance(source, bytes) else f"The picture {Path(source).name}"
+    data = source if isinstance(source, bytes) else _read_bytes(Path(source), name)
+    if not data:
+        raise DrawingError(f"{name} is empty (0 bytes): choose another file.")
+    if len(data) > MAX_BYTES:
+        raise DrawingError(_too_large(name, len(data)))
+    try:
+        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+        width, height = picture.size
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise DrawingError(f"{name} is over {MAX_SIDE} px a side: shrink or crop it and try again.") from None
+    except Exception:  # Pillow's parsers raise whatever they stumble over: OSError, SyntaxError, struct.error, …
+        raise DrawingError(f"{name} cannot be read as a picture: save it as PNG or JPEG and try again.") from None
+    if max(width, height) > MAX_SIDE:
+        size = f"{width} × {height} px, over {MAX_SIDE} px a side"
+        raise DrawingError(f"{name} is {size}: shrink or crop it and try again.")
+    try:
+        picture.load()
+        with contextlib.suppress(Exception):  # a damaged EXIF block does not make the picture unreadable
+            picture = ImageOps.exif_transpose(picture)
+        return _as_uint8(picture)
+    except Exception:
+        raise DrawingError(f"{name} is damaged or cut short: save or upload it again.") from None
+
+
+def _read_bytes(path: Path, name: str) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise DrawingError(_too_large(name, size))
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise DrawingError(f"{name} does not exist at {path}: check the path.") from None
+    except (OSError, ValueError) as error:
+        if isinstance(error, DrawingError):
+            raise
+        reason = getattr(error, "strerror", None) or error
+        raise DrawingError(f"{name} cannot be opened ({reason}): check the path and its permissions.") from None
+
+
+def _too_large(name: str, size: int) -> str:
+    return f"{name} has {size / 1024**2:.1f} MB, over the limit of {MAX_BYTES // 1024**2} MB: shrink it and try again."
+
+
+def _as_uint8(picture: Image.Image) -> np.ndarray:
+    """Any Pillow mode → (H, W) grey, (H, W, 3) or (H, W, 4) uint8."""
+    if picture.mode.startswith("I;16"):
+        return (np.asarray(picture).astype(np.uint16) >> 8).astype(np.uint8)
+    if picture.mode in ("I", "F"):
+        values = np.nan_to_num(np.asarray(picture, np.float64))
+        low, high = values.min(), values.max()
+        # 32-bit files have no agreed white point, save that 16-bit values are often stored in them
+        top = 65535 if picture.mode == "I" and low >= 0 and 255 < high <= 65535 else max(high - low, 1e-12)
+        return np.uint8(255 * (values - (0 if top == 65535 else low)) / top)
+    if "transparency" in picture.info or picture.mode in ("LA", "La", "PA", "RGBa"):
+        picture = picture.convert("RGBA")
+    elif picture.mode == "1":
+        picture = picture.convert("L")
+    elif picture.mode not in ("L", "RGB", "RGBA"):
+        picture = picture.convert("RGB")
+    return np.array(picture)
+
+
+# ---- picture → 28×28 --------------------------------------------------------------------------------------------
+
+
+def to_model_input(pixels: np.ndarray) -> np.ndarray | None:
+    """(H, W), (H, W, 3) or (H, W, 4) uint8, or float in [0, 1] → (28, 28) uint8, light on dark; None if no digit.
+
+    Dark on light or light on dark, of any size, on a canvas or on unevenly lit paper. Raises DrawingError for an array
+    of any other shape.
+    """
+    grey = _grey(pixels)
+    ink = None if grey is None else _ink(grey)
+    if ink is None:
+        return None
+    digit = _cropped(ink)
+    if ink.shape != (28, 28):  # what is MNIST's size already keeps its strokes
+        digit = _with_stroke_width(digit)
+    return _centred(_resized(digit, 20))
+
+
+def _grey(pixels: np.ndarray) -> np.ndarray | None:
+    """Any accepted array → (H, W) float32 in 0…255, at most WORK_SIDE a side; transparency filled with its paper."""
+    pixels = np.asarray(pixels)
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[:, :, 0]
+    if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (3, 4)):
+        raise DrawingError(f"A drawing is (H, W), (H, W, 3) or (H, W, 4), not {pixels.shape}: pass one picture.")
+    if pixels.size == 0:
+        return None
+    if pixels.dtype != np.uint8:
+        pixels = np.nan_to_num(pixels.astype(np.float32))
+        pixels = np.uint8(np.clip(pixels * (255 if pixels.max() <= 1 else 1), 0, 255) + 0.5)
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    factor = -(-max(picture.size) // WORK_SIDE)
+    if factor > 1:
+        picture = picture.reduce(factor)  # the mean of factor × factor pixels; of RGBA, weighted by alpha
+    grey = np.asarray(picture.convert("L"), np.float32)
+    if picture.mode == "RGBA" and (alpha := np.asarray(picture)[:, :, 3]).min() < 255:
+        seen = grey[alpha > 127]
+        if seen.size == 0:
+            return None
+        low, middle, high = np.percentile(seen, [5, 50, 95])
+        # strokes alone on a transparent sheet have one tone; a picture with transparent corners has its own paper
+        paper = middle if high - low > 64 and 2 * seen.size > grey.size else 255.0 * (middle < 128)
+        grey = paper + (grey - paper) * (alpha / np.float32(255))
+    return grey
+
+
+def _ink(grey: np.ndarray) -> np.ndarray | None:
+    """(H, W) float32 grey → (H, W) float32 in [0, 1], 1 where the pen went; None if there is no coherent ink."""
+    noise, roomy = _noise(grey), min(grey.shape) >= PAPER_SIDE
+    if noise > 2 and roomy:
+        grey = ndimage.gaussian_filter(grey, 1)
+        noise *= 0.3  # what a Gaussian of 1 px leaves of white noise
+    paper, light_on_dark = _paper(grey)
+    if light_on_dark:
+        ink = grey - paper
+    else:  # on paper it is the share of light that a pen takes, which is the same in a shadow
+        ink = 255 * (paper - grey) / np.maximum(paper, 64)
+        noise *= 255 / max(paper.mean(), 64)
+    peak = ink.max()
+    if peak < MIN_CONTRAST:
+        return None
+    full = np.percentile(ink[ink > 0.5 * peak], 90)
+    if full < max(MIN_CONTRAST, 6 * noise):
+        return None
+    # a stroke is ink all through; texture, noise and shadows are mostly half-tones (measured: ink ≤ 1.8, those ≥ 2)
+    if roomy and ((ink > 0.25 * full) & (ink <= 0.6 * full)).sum() > 2 * (ink > 0.6 * full).sum():
+        return None
+    floor = 0 if noise < 1 else 0.3 * full
+    ink = np.clip((ink - floor) / (full - floor), 0, 1)
+    return _without_specks(ink)
+
+
+def _noise(grey: np.ndarray) -> float:
+    """Standard deviation of pixel noise, grey levels, from the flatter part of neighbour differences; 0 on a canvas."""
+    if min(grey.shape) >= PAPER_SIDE:
+        steps = np.abs(np.diff(grey[::3], axis=1))
+        return float(np.percentile(steps, 30) / 0.385 / 2**0.5)  # 30 % of |N(0, 1)| is below 0.385
+    # a small picture may be all edges: there, noise is what has no likeness to its neighbour in any direction
+    pairs = [(grey[1:], grey[:-1]), (grey[:, 1:], grey[:, :-1])]
+    pairs += [(grey[1:, 1:], grey[:-1, :-1]), (grey[1:, :-1], grey[:-1, 1:])]
+    unlike = min((np.square(a - b).mean() / 2 for a, b in pairs if a.size), default=0.0)
+    return float(unlike**0.5) if unlike > 0.7 * grey.var() else 0.0
+
+
+def _paper(grey: np.ndarray) -> tuple[np.ndarray, bool]:
+    """(H, W) → (H, W) what it would be with no ink on it, and whether the ink is the lighter of the two.
+
+    A plane through the border's tones takes up the light's direction, and the side on which most departs from it is
+    ink. A morphological closing of what remains, wider than any stroke, then follows softer shadows.
+    """
+    factor = max(1, round(max(grey.shape) / PAPER_SIDE))
+    small = np.asarray(Image.fromarray(grey).reduce(factor)) if factor > 1 else grey
+    y, x = (axis.ravel() for axis in np.mgrid[-1 : 1 : small.shape[0] * 1j, -1 : 1 : small.shape[1] * 1j])
+    plane, tones = np.stack([np.ones_like(x), x, y], 1), small.ravel().astype(np.float64)
+    # the border is mostly paper, even where a digit runs over it; the rest helps to find the light's direction
+    trust = np.where(np.maximum(abs(x), abs(y)) > 0.9, 12.0, 1.0)
+    weights = trust
+    for _ in range(8):  # least absolute deviations, by reweighting: ink is an outlier
+        weighted = plane * weights[:, None]
+        level = plane @ np.linalg.lstsq(weighted.T @ plane, weighted.T @ tones, rcond=None)[0]
+        weights = trust / np.maximum(abs(tones - level), 2)
+    off = tones - level
+    light_on_dark = bool(off[abs(off) > 0.5 * abs(off).max()].sum() > 0)
+    side = -1 if light_on_dark else 1
+    reach = max(2, max(small.shape) // 4)
+    # what is dark from the border on over an eighth of the picture is shadow; a small picture has no room for one
+    pad = reach // 2 if min(grey.shape) >= PAPER_SIDE else 0
+    padded = np.pad((side * off).reshape(small.shape), pad, constant_values=-1e3)
+    closed = ndimage.minimum_filter(ndimage.maximum_filter(padded, 2 * reach + 1), 2 * reach + 1)
+    closed = closed[pad : pad + small.shape[0], pad : pad + small.shape[1]]
+    paper = np.rint(level.reshape(small.shape) + side * closed).astype(np.float32)
+    if factor > 1:
+        part = (0, 0, grey.shape[1] / factor, grey.shape[0] / factor)
+        paper = np.asarray(Image.fromarray(paper).resize(grey.shape[::-1], Image.Resampling.BILINEAR, box=part))
+    return paper, light_on_dark
+
+
+def _without_specks(ink: np.ndarray) -> np.ndarray | None:
+    """Ink without a frame and without pieces much smaller than the largest; None if that is a grain among many."""
+    labels, count = ndimage.label(ink > 0.25, np.ones((3, 3)))
+    areas = np.bincount(labels.ravel(), minlength=2)[1:]
+    if count > 1:  # a frame is on all four sides and nowhere else
+        margin = max(1, round(0.04 * max(ink.shape)))
+        within = np.bincount(labels[margin:-margin, margin:-margin].ravel(), minlength=count + 1)[1:]
+        sides = [set(np.unique(side)) for side in (labels[:2], labels[-2:], labels[:, :2], labels[:, -2:])]
+        for frame in set.intersection(*sides) - {0}:
+            if within[frame - 1] < 0.1 * areas[frame - 1]:
+                areas[frame - 1] = 0
+    if areas.max() < 0.1 * areas.sum() or areas.max() == 0:
+        return None
+    if count == 1:
+        return ink
+    specks = np.isin(labels, 1 + np.flatnonzero(areas < 0.04 * areas.max()))
+    return np.where(ndimage.binary_dilation(specks, iterations=2), 0, ink)
+
+
+def _with_stroke_width(digit: np.ndarray) -> np.ndarray:
+    """Cropped ink (h, w) float32 in [0, 1] → the same, or a fine copy whose strokes are within STROKE at 20 px."""
+    fine = np.pad(_resized(digit, 20 * FINE), 3 * FINE)
+    drawn = fine > 0.5 * np.percentile(fine[fine > 0.05], 90)  # a hair line is faint all along
+    inside = ndimage.distance_transform_edt(drawn)
+    # in a ribbon of width w the mean distance to the edge is w / 4; the edge is half a pixel before the next pixel
+    width = 4 * (inside[inside > 0].mean() - 0.5) / FINE
+    wanted = float(np.clip(width, *STROKE))
+    if wanted == width:
+        return digit
+    # growing by d on every side also grows the box that becomes 20 px: (w + 2d) · 20 / (20 + 2d) = wanted
+    grow = FINE * 10 * (wanted - width) / (20 - wanted)
+    distance = inside - ndimage.distance_transform_edt(~drawn)
+    distance -= np.sign(distance) / 2
+    pieces = ndimage.label(inside > 0)[1]
+    while grow < 0 and ndimage.label(distance + grow > 0)[1] != pieces:
+        grow = grow / 2 if grow < -0.5 else 0  # thinned this far, the stroke would break or vanish
+    return _cropped(np.clip(distance + grow + 0.5, 0, 1))
+
+
+def _cropped(ink: np.ndarray) -> np.ndarray:
+    """(h, w) → the smallest part that holds all ink over 0.2, for the faintest rim is blur."""
+    rows, columns = np.nonzero(ink > 0.2)
+    return ink[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+
+
+def _resized(ink: np.ndarray, side: int) -> np.ndarray:
+    """(h, w) → the same with its longest side `side` px, by area when it shrinks, the other rounded up with paper."""
+    shape = np.array(ink.shape)
+    scale = side / shape.max()
+    if scale == 1:
+        return ink
+    size = np.ceil(shape * scale - 1e-6).astype(int)
+    spare = (size / scale - shape) / 2  # so that a thin 1 keeps its width
+    pad = np.ceil(spare).astype(int)
+    padded = Image.fromarray(np.pad(ink.astype(np.float32), [(pad[0], pad[0]), (pad[1], pad[1])]))
+    top, left = np.maximum(pad - spare, 0)
+    bottom, right = np.minimum(pad + shape + spare, shape + 2 * pad)
+    how = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
+    part = tuple(float(edge) for edge in (left, top, right, bottom))
+    return np.clip(np.asarray(padded.resize((int(size[1]), int(size[0])), how, box=part)), 0, 1)
+
+
+def _centred(digit: np.ndarray) -> np.ndarray:
+    """(h, w) float32 in [0, 1], h and w ≤ 20 → (28, 28) uint8, centre of mass on pixel (14, 14) to half a pixel."""
+    height, width = digit.shape
+    mass = digit.sum()
+    row = 14 - (digit.sum(1) @ np.arange(height)) / mass
+    column = 14 - (digit.sum(0) @ np.arange(width)) / mass
+    top, left = int(np.clip(round(row), 0, 28 - height)), int(np.clip(round(column), 0, 28 - width))
+    out = np.zeros((28, 28), np.float32)
+    out[top : top + height, left : left + width] = digit / digit.max()
+    return np.uint8(np.rint(255 * out))
+
+
+# ---- pen strokes → canvas ---------------------------------------------------------------------------------------
+
+
+def render_strokes(strokes, box, y_axis="down", *, canvas=280, brush=20, height=0.7, centre=(0.5, 0.5)) -> np.ndarray:
+    """Pen trajectories [[[x, y], …], …] in a box (w, h) → (canvas, canvas) uint8, white on black, as drawn by hand.
+
+    The longest side of the pen's path takes `height` of the canvas and its middle lies at `centre` (x, y from the top
+    left, in canvases); `brush` is the round pen's diameter in px. `height=None` keeps the digit's place in its box.
+    `y_axis="up"` counts y from the bottom of the box. Raises DrawingError when there is no point to draw.
+    """
+    paths = [np.asarray(stroke, np.float64).reshape(-1, 2) for stroke in strokes if len(stroke)]
+    if not paths or y_axis not in ("up", "down"):
+        raise DrawingError("A drawing needs one stroke of one point at least, and y_axis 'up' or 'down'.")
+    points = np.concatenate(paths)
+    if y_axis == "up":
+        points[:, 1] = box[1] - points[:, 1]
+    low, high = points.min(0), points.max(0)
+    if height is None:
+        points = points * (canvas / max(box))
+    else:
+        scale = height * canvas / max(*(high - low), 1e-9)
+        points = (points - (low + high) / 2) * scale + np.asarray(centre) * canvas
+    fine = 4  # drawn at four times the size and averaged: 17 levels of edge
+    sheet = Image.new("L", (canvas * fine, canvas * fine))
+    pen = ImageDraw.Draw(sheet)
+    radius = brush * fine / 2
+    for path in np.split(points * fine, np.cumsum([len(path) for path in paths])[:-1]):
+        pen.line([tuple(point) for point in path], fill=255, width=round(brush * fine))
+        for x, y in path:
+            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
+    return np.asarray(sheet.reduce(fine))

@@ -1,0 +1,365 @@
+"""Pictures of every sort → MNIST's geometry, against cases worked out by hand."""
+
+import io
+import os
+import struct
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mnist_core.drawing import MAX_BYTES, read_picture, render_strokes, to_model_input
+from mnist_core.errors import DrawingError
+
+SEVEN = [[[0, 0], [60, 0], [20, 100]]]
+EIGHT = [[[50, 50], [20, 25], [50, 0], [80, 25], [50, 50], [20, 80], [50, 100], [80, 80], [50, 50]]]
+
+
+def canvas(strokes=SEVEN, **options) -> np.ndarray:
+    return render_strokes(strokes, (100, 100), **options)
+
+
+def box(picture: np.ndarray, over: int = 50) -> tuple[int, int]:
+    rows, columns = np.nonzero(picture > over)
+    return int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
+
+
+def mass_centre(picture: np.ndarray) -> tuple[float, float]:
+    weights = picture.astype(float) / picture.sum()
+    return float(weights.sum(1) @ np.arange(28)), float(weights.sum(0) @ np.arange(28))
+
+
+def likeness(one: np.ndarray, other: np.ndarray) -> float:
+    """Correlation at the best of nine shifts, for the centre is rounded to a pixel."""
+    shifts = [(row, column) for row in (-1, 0, 1) for column in (-1, 0, 1)]
+    return max(float(np.corrcoef(np.roll(one, shift, (0, 1)).ravel(), other.ravel())[0, 1]) for shift in shifts)
+
+
+def photo(ink: np.ndarray, contrast: float = 0.6, noise: float = 6, seed: int = 0) -> np.ndarray:
+    """Dark pen on paper whose light falls from 210 to 110 across the picture, with sensor noise."""
+    light = np.linspace(210, 110, ink.shape[1])[None] + np.linspace(0, 20, ink.shape[0])[:, None]
+    paper = light * (1 - contrast * ink / 255.0)
+    return np.uint8(np.clip(paper + np.random.default_rng(seed).normal(0, noise, ink.shape), 0, 255))
+
+
+def encoded(picture: Image.Image, kind: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+# ---- geometry ---------------------------------------------------------------------------------------------------
+
+
+def test_a_square_drawn_off_centre_becomes_20_px_at_the_middle():
+    picture = np.zeros((280, 280), np.uint8)
+    picture[20:60, 200:240] = 255
+    out = to_model_input(picture)
+    assert out.shape == (28, 28)
+    assert out.dtype == np.uint8
+    assert box(out) == (20, 20)
+    # 20 px have their middle at 9.5 in the box, so that 14 is met to half a pixel
+    assert mass_centre(out) == pytest.approx((14, 14), abs=0.51)
+
+
+@pytest.mark.parametrize("brush", [12, 20, 28])
+@pytest.mark.parametrize("height", [0.35, 0.7, 0.9])
+@pytest.mark.parametrize("strokes", [SEVEN, EIGHT])
+def test_every_pen_and_size_gives_mnist_geometry(strokes, brush, height):
+    out = to_model_input(canvas(strokes, brush=brush, height=height))
+    assert max(box(out)) in (19, 20)
+    assert mass_centre(out) == pytest.approx((14, 14), abs=0.51)
+    assert out.max() >= 250
+
+
+def stroke_width(picture: np.ndarray) -> float:
+    """Of a vertical bar: its ink per row, in px."""
+    rows = picture[10:18].astype(float) / 255
+    return float(rows.sum(1).mean())
+
+
+@pytest.mark.parametrize("brush", [1, 4, 12])
+def test_a_thin_pen_is_thickened_to_mnist_strokes(brush):
+    out = to_model_input(canvas([[[0, 0], [0, 100]]], brush=brush, height=0.9))
+    assert 1.5 <= stroke_width(out) <= 2.6
+
+
+def test_a_fat_brush_is_thinned_and_the_loop_stays_open():
+    zero = [[[0, 0], [70, 0], [70, 100], [0, 100], [0, 0]]]
+    out = to_model_input(canvas(zero, brush=40, height=0.5))
+    assert out[12:16, 13:16].min() < 30
+    assert (out[14] > 127).sum() <= 9
+
+
+def test_a_vertical_line_of_one_pixel_is_a_one():
+    picture = np.zeros((280, 280), np.uint8)
+    picture[40:240, 90] = 255
+    out = to_model_input(picture)
+    assert box(out)[0] >= 19
+    assert box(out)[1] <= 4
+    assert out.max() >= 250
+
+
+@pytest.mark.parametrize("shape", [(1400, 300), (300, 1400), (60, 44), (3000, 2500)])
+def test_size_and_shape_of_the_picture_do_not_matter(shape):
+    digit = Image.fromarray(canvas(height=0.8))
+    side = min(shape)
+    picture = np.zeros(shape, np.uint8)
+    picture[:side, :side] = np.asarray(digit.resize((side, side)))
+    assert likeness(to_model_input(picture), to_model_input(np.asarray(digit))) > 0.9
+
+
+def test_a_fat_stroke_along_the_border_is_kept():
+    picture = np.zeros((280, 280), np.uint8)
+    picture[40:240, 255:] = 255
+    for form in (picture, 255 - picture):
+        assert box(to_model_input(form))[0] >= 19
+        assert stroke_width(to_model_input(form)) == pytest.approx(2.5, abs=0.7)
+
+
+@pytest.mark.parametrize("turn", [0, 1, 2, 3])
+def test_a_digit_may_touch_the_border(turn):
+    middle, aside = (canvas(EIGHT, brush=28, centre=centre) for centre in ((0.5, 0.5), (0.25, 0.4)))
+    assert aside[:, 0].any()
+    if turn % 2:
+        aside = 255 - aside
+    assert likeness(to_model_input(np.rot90(aside, turn)), to_model_input(np.rot90(middle, turn))) > 0.95
+
+
+# ---- the same digit, whatever carries it --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("strokes", [SEVEN, EIGHT])
+@pytest.mark.parametrize("brush", [4, 20, 50])
+def test_polarity_does_not_matter(strokes, brush):
+    picture = canvas(strokes, brush=brush)
+    assert np.abs(to_model_input(picture).astype(int) - to_model_input(255 - picture)).max() <= 1
+
+
+def test_transparent_opaque_colour_and_float_give_the_same():
+    ink = canvas()
+    expected = to_model_input(ink)
+    white, black = np.full_like(ink, 255), np.zeros_like(ink)
+    forms = {
+        "RGB": np.dstack([ink] * 3),
+        "opaque": np.dstack([ink, ink, ink, white]),
+        "white strokes, transparent sheet": np.dstack([white, white, white, ink]),
+        "black strokes, transparent sheet": np.dstack([black, black, black, ink]),
+        "float": ink / 255.0,
+        "(H, W, 1)": ink[:, :, None],
+    }
+    for name, form in forms.items():
+        assert np.abs(to_model_input(form).astype(int) - expected).max() <= 2, name
+
+
+def test_a_screenshot_with_transparent_corners():
+    ink = canvas()
+    alpha = np.full_like(ink, 255)
+    alpha[:20, :20] = alpha[-20:, -20:] = 0
+    picture = np.dstack([ink, ink, ink, alpha])
+    picture[alpha == 0, :3] = 0
+    assert likeness(to_model_input(picture), to_model_input(ink)) > 0.99
+
+
+@pytest.mark.parametrize("contrast", [0.3, 0.6])
+@pytest.mark.parametrize("turn", [0, 1, 2, 3])
+def test_a_photo_with_a_shadow_and_noise(contrast, turn):
+    ink = canvas(EIGHT, height=0.6)
+    taken = np.rot90(photo(np.rot90(ink, turn), contrast), -turn)
+    assert likeness(to_model_input(taken), to_model_input(ink)) > 0.9
+
+
+def test_specks_and_a_frame_are_left_out():
+    picture = 255 - canvas(height=0.6)
+    expected = to_model_input(picture)
+    for row, column in ((10, 10), (265, 140), (30, 260), (140, 12)):
+        picture[row : row + 3, column : column + 3] = 0
+    assert likeness(to_model_input(picture), expected) > 0.99
+    picture[:3] = picture[-3:] = picture[:, :3] = picture[:, -3:] = 0
+    assert likeness(to_model_input(picture), expected) > 0.99
+
+
+def nothing() -> dict[str, np.ndarray]:
+    draw = np.random.default_rng(0)
+    return {
+        "black": np.zeros((280, 280)),
+        "white": np.full((280, 280, 3), 255),
+        "transparent": np.zeros((280, 280, 4)),
+        "one pixel": np.full((1, 1), 255),
+        "no pixel": np.zeros((0, 5)),
+        "ramp": np.tile(np.linspace(0, 255, 280), (280, 1)),
+        "faint": np.pad(np.full((40, 10), 110), 60, constant_values=100),
+        "Gaussian 5": draw.normal(128, 5, (280, 280)),
+        "Gaussian 60": draw.normal(128, 60, (280, 280)),
+        "Gaussian, small": draw.normal(128, 30, (28, 28)),
+        "uniform": draw.uniform(0, 255, (280, 280)),
+        "uniform, small": draw.uniform(0, 255, (28, 28)),
+        "uniform, large": draw.uniform(0, 255, (1000, 1000)),
+        "salt": 255 * (draw.random((280, 280)) < 0.01),
+        "empty paper": photo(np.zeros((280, 280))),
+    }
+
+
+@pytest.mark.parametrize("name", nothing())
+def test_nothing_drawn_is_none(name):
+    assert to_model_input(np.uint8(np.clip(nothing()[name], 0, 255))) is None
+
+
+def test_a_wrong_shape_is_refused():
+    for shape in ((28,), (28, 28, 2), (2, 28, 28, 3)):
+        with pytest.raises(DrawingError, match="A drawing is"):
+            to_model_input(np.zeros(shape, np.uint8))
+
+
+def test_a_large_photo_takes_less_than_a_second():
+    picture = np.full((4096, 4096, 3), 240, np.uint8)
+    picture[500:3500, 2000:2300] = 30
+    start = time.perf_counter()
+    assert to_model_input(picture) is not None
+    assert time.perf_counter() - start < 1
+
+
+@pytest.mark.mnist
+def test_mnist_itself_passes_almost_unchanged():
+    file = Path(os.environ.get("MNIST_LAB_DATA", "data")) / "MNIST/raw/t10k-images-idx3-ubyte"
+    if not file.exists():
+        pytest.skip(f"{file} is not there")
+    images = np.frombuffer(file.read_bytes(), np.uint8, offset=16).reshape(-1, 28, 28)[:500]
+    changes = np.array([np.abs(to_model_input(image).astype(int) - image).mean() for image in images])
+    assert changes.mean() < 1  # grey levels of 255
+    assert (changes < 1).mean() > 0.97
+    inverted = np.array([np.abs(to_model_input(255 - image).astype(int) - image).mean() for image in images])
+    assert inverted.mean() < 1
+
+
+# ---- strokes ------------------------------------------------------------------------------------------------------
+
+
+def test_a_stroke_is_a_round_brush_of_the_given_width():
+    picture = canvas([[[0, 0], [0, 100]]], brush=20, height=0.5)
+    rows, columns = np.nonzero(picture > 127)
+    assert picture.shape == (280, 280)
+    assert picture.max() == 255
+    assert np.ptp(columns) + 1 == pytest.approx(20, abs=1)
+    assert np.ptp(rows) + 1 == pytest.approx(140 + 20, abs=1)  # half the canvas and two round ends
+    assert (rows.mean(), columns.mean()) == pytest.approx((139.5, 139.5), abs=0.6)
+    assert ((picture > 0) & (picture < 255)).any()
+
+
+def test_a_point_is_a_dot_at_the_given_place():
+    picture = canvas([[[3, 3]]], centre=(0.25, 0.75))
+    rows, columns = np.nonzero(picture > 127)
+    assert len(rows) == pytest.approx(np.pi * 100, rel=0.05)
+    assert (rows.mean(), columns.mean()) == pytest.approx((209.5, 69.5), abs=0.6)
+
+
+def test_y_up_is_y_down_turned_over():
+    flipped = [[[x, 100 - y] for x, y in stroke] for stroke in SEVEN]
+    assert np.array_equal(canvas(SEVEN), canvas(flipped, y_axis="up"))
+
+
+def test_without_a_height_the_digit_keeps_its_place_in_the_box():
+    picture = canvas([[[25, 75]]], height=None)
+    rows, columns = np.nonzero(picture > 127)
+    assert (rows.mean(), columns.mean()) == pytest.approx((209.5, 69.5), abs=0.6)
+
+
+def test_strokes_given_are_left_as_they_were():
+    strokes = [np.array([[0.0, 10.0], [5.0, 20.0]])]
+    before = strokes[0].copy()
+    render_strokes(strokes, (100, 100), "up")
+    assert np.array_equal(strokes[0], before)
+
+
+def test_no_strokes_are_refused():
+    with pytest.raises(DrawingError):
+        render_strokes([], (100, 100))
+    with pytest.raises(DrawingError):
+        render_strokes([[]], (100, 100))
+
+
+# ---- files --------------------------------------------------------------------------------------------------------
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that promises width × height px and holds only some of the first."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I", 13)
+        + head
+        + struct.pack(">I", zlib.crc32(head))
+        + b"\0\0\1\0IDAT"
+        + bytes(99)
+    )
+
+
+NOISE = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+BAD = {
+    "empty": (b"", "is empty"),
+    "text": (b"seven\n", "cannot be read as a picture"),
+    "truncated PNG": (encoded(Image.fromarray(NOISE))[:2000], "damaged or cut short"),
+    "truncated JPEG": (encoded(Image.fromarray(NOISE), "JPEG")[:1000], "damaged or cut short"),
+    "too many bytes": (b"\x89PNG" + bytes(MAX_BYTES), "over the limit of 5 MB"),
+    "too wide": (encoded(Image.new("L", (5000, 10))), "5000 × 10 px, over 4096 px"),
+    "bomb": (png_header(60000, 60000), "over 4096 px"),
+    "EPS": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "cannot be read as a picture"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_file_is_refused_in_one_sentence(case, tmp_path):
+    data, message = BAD[case]
+    (tmp_path / "mine.png").write_bytes(data)
+    for source in (data, tmp_path / "mine.png", str(tmp_path / "mine.png")):
+        with pytest.raises(DrawingError, match=message) as caught:
+            read_picture(source)
+        assert "\n" not in str(caught.value)
+        assert str(caught.value).endswith(".")
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path):
+    with pytest.raises(DrawingError, match="does not exist"):
+        read_picture(tmp_path / "none.png")
+    with pytest.raises(DrawingError, match="cannot be opened"):
+        read_picture(tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F"])
+def test_every_mode_reads_as_the_same_digit(mode):
+    grey = canvas()
+    picture = Image.fromarray(grey)
+    if mode == "I;16":
+        picture = Image.fromarray(grey.astype(np.uint16) * 257)
+    elif mode == "F":
+        picture = Image.fromarray(grey.astype(np.float32))
+    else:
+        picture = picture.convert("RGB").convert(mode) if mode in ("P", "CMYK") else picture.convert(mode)
+    pixels = read_picture(encoded(picture, "TIFF" if mode in ("CMYK", "F") else "PNG"))
+    assert pixels.dtype == np.uint8
+    assert pixels.shape in ((280, 280), (280, 280, 3), (280, 280, 4))
+    assert likeness(to_model_input(pixels), to_model_input(grey)) > (0.9 if mode == "1" else 0.98)
+
+
+def test_a_palette_with_a_transparent_colour():
+    picture = Image.fromarray(255 - canvas()).convert("P")
+    pixels = read_picture(encoded(picture, "PNG", transparency=255))
+    assert pixels.shape == (280, 280, 4)
+    assert likeness(to_model_input(pixels), to_model_input(canvas())) > 0.95
+
+
+def test_an_animation_gives_its_first_frame():
+    first, second = Image.fromarray(canvas(SEVEN)), Image.fromarray(canvas(EIGHT))
+    pixels = read_picture(encoded(first, "GIF", save_all=True, append_images=[second]))
+    assert likeness(to_model_input(pixels), to_model_input(canvas(SEVEN))) > 0.98
+
+
+def test_exif_orientation_turns_the_picture_upright():
+    turned = Image.fromarray(canvas()).transpose(Image.Transpose.ROTATE_90)  # a camera held sideways
+    exif = Image.Exif()
+    exif[0x0112] = 6  # "turn a quarter clockwise to see it upright"
+    pixels = read_picture(encoded(turned, "JPEG", exif=exif))
+    assert likeness(to_model_input(pixels), to_model_input(canvas())) > 0.95
