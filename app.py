@@ -4,7 +4,7 @@ import streamlit as st
 import torch
 
 from mnist_core.data import data_folder, mnist_is_there
-from mnist_core.runs import list_runs
+from mnist_core.runs import list_runs, runs_folder
 from ui import house, page
 from ui.mnist_offer import offer_mnist
 
@@ -33,7 +33,8 @@ active = [run for run in runs if run.status().active]
 models = house.models()
 facts = (
     ("Models to draw at", str(len(models)), "Shipped with the lab or trained here."),
-    ("Runs", f"{len(runs)}" + (f" ({len(active)} active)" if active else ""), "Trainings started on this machine."),
+    ("Runs", str(len(runs)), f"Trainings on this machine, in {runs_folder().resolve()}"),
+    ("Training now", str(len(active)), "Runs that are running, paused or waiting for their turn."),
     ("MNIST", "here" if mnist_is_there(data_folder()) else "not yet", f"Data folder: {data_folder().resolve()}"),
     ("Computes on", "GPU" if torch.cuda.is_available() else "CPU", f"{torch.get_num_threads()} threads"),
 )

@@ -15,14 +15,13 @@ MOST = 24
 
 def pictures(data: Dataset, result: Evaluation, rows: np.ndarray) -> None:
     """A flow of test images, each with what it is and what the model said."""
-    images, captions = [], []
-    for row in rows:
-        true, predicted = data.classes[result.labels[row]], data.classes[result.predicted[row]]
-        images.append(enlarge(as_picture(data.test_images[row].numpy()), 4))
-        right = result.labels[row] == result.predicted[row]
-        sure = f"{result.confidence[row]:.0%}"
-        captions.append(f"{true} / {predicted} · {sure}" if right else f"**{true} / :red[{predicted}]** · {sure}")
-    st.image(images, caption=captions, width=96)
+    with st.container(horizontal=True, gap="small"):
+        for row in rows:
+            true, predicted = data.classes[result.labels[row]], data.classes[result.predicted[row]]
+            right = result.labels[row] == result.predicted[row]
+            said = f"{true} / {predicted}" if right else f"**{true} / :red[{predicted}]**"
+            image = enlarge(as_picture(data.test_images[row].numpy()), 4)
+            st.image(image, caption=f"{said} · {result.confidence[row]:.0%}", width=96)
 
 
 def summary(result: Evaluation) -> None:
@@ -54,12 +53,12 @@ def confusions(data: Dataset, result: Evaluation, key: str) -> None:
     with matrix:
         normalized = st.toggle("As shares of each true class", key=f"{key}-normalized")
         st.plotly_chart(
-            confusion_figure(result.confusion, data.classes, normalized),
+            confusion_figure(result.confusion, data.classes, normalized, page.ink()),
             key=f"{key}-matrix",
             on_select=clicked,
             selection_mode="points",
             height=460,
-            config={"displayModeBar": False},
+            config={"displayModeBar": False, "showSendToCloud": False},
         )
         st.caption(
             "A row per true class, a column per prediction. Colour shows mistakes. Click a cell to see its images."

@@ -4,7 +4,6 @@ import streamlit as st
 
 from mnist_core.config import TrainConfig
 from mnist_core.data import DATASETS, TITLES, data_folder, default_dataset, mnist_is_there
-from mnist_core.errors import LabError
 from mnist_core.recipes import RECIPES
 from mnist_core.runs import Run, create_run, list_runs
 from mnist_core.training import seconds_per_image
@@ -44,60 +43,57 @@ with page.sentences():
     offer_mnist("train")
 
 present = default_dataset(data_folder())
-charts, settings = st.columns([2, 1], gap="large")
-with settings:
-    dataset = st.selectbox(
-        "Dataset",
-        DATASETS,
-        index=DATASETS.index(present),
-        format_func=TITLES.get,
-        key=f"dataset-{present}",
+# above the columns, so that on a phone the curves follow the button and not ten knobs
+top = st.columns([2, 2, 1], vertical_alignment="bottom")
+dataset = top[0].selectbox(
+    "Dataset",
+    DATASETS,
+    index=DATASETS.index(present),
+    format_func=TITLES.get,
+    key=f"dataset-{present}",
+    persist_state="session",
+)
+recipe = RECIPES[
+    top[1].selectbox(
+        "Recipe",
+        list(RECIPES),
+        format_func=lambda name: RECIPES[name].title,
+        help="Settings that work well together. Turn any of them below.",
+        key="recipe",
         persist_state="session",
     )
-    recipe = RECIPES[
-        st.selectbox(
-            "Recipe",
-            list(RECIPES),
-            format_func=lambda name: RECIPES[name].title,
-            help="A set of settings that work well together. Turn any of them below.",
-            key="recipe",
-            persist_state="session",
-        )
-    ]
-    st.caption(recipe.summary)
-    go = st.empty()
-    estimate = st.empty()
-    config = None
-    with page.sentences():
-        config = knobs(recipe.config(dataset))
-        differences = changed(config, recipe.config(dataset))
-        if differences:
-            st.caption(f"Changed from the recipe: {differences}")
-            if st.button("Back to the recipe", icon=":material/undo:"):
-                st.session_state["knobs-reset"] = st.session_state.get("knobs-reset", 0) + 1
-                st.rerun()
+]
+go = top[2].empty()
+words = st.empty()
+charts, settings = st.columns([2, 1], gap="large")
+config, differences = None, ""
+with settings, page.sentences():
+    config = knobs(recipe.config(dataset))
+    differences = changed(config, recipe.config(dataset))
+    if differences and st.button("Back to the recipe", icon=":material/undo:"):
+        st.session_state["knobs-reset"] = st.session_state.get("knobs-reset", 0) + 1
+        st.rerun()
 
 runs = list_runs()
 run = run_to_show(runs)
 busy = any(other.status().active for other in runs)
 missing = dataset == "mnist" and not mnist_is_there(data_folder())
-with settings:
+with page.sentences():
+    if go.button(
+        "Queue" if busy else "Run",
+        type="primary",
+        icon=":material/play_arrow:",
+        width="stretch",
+        disabled=config is None or missing,
+        help="MNIST is not on this machine yet: download it first." if missing else None,
+    ):
+        start(config)
+about = [recipe.summary, f"Changed: {differences}." if differences else ""]
+if config is not None and not missing and not busy:
+    words.caption(" ".join(about))
     with page.sentences():
-        if go.button(
-            "Queue this run" if busy else "Run",
-            type="primary",
-            icon=":material/play_arrow:",
-            width="stretch",
-            disabled=config is None or missing,
-            help="MNIST is not on this machine yet: download it first." if missing else None,
-        ):
-            start(config)
-    if config is not None and not missing and not busy:
-        try:
-            seconds = measured_seconds(config.replace(seed=0))
-            estimate.caption(f"About {duration(seconds)} of training on this machine.")
-        except LabError as error:
-            estimate.error(str(error))
+        about.append(f"About {duration(measured_seconds(config.replace(seed=0)))} of training on this machine.")
+words.caption(" ".join(about))
 
 with charts:
     if run is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 from collections.abc import Iterator
@@ -39,6 +40,11 @@ def begin(title: str, icon: str) -> None:
     st.title("MNIST Lab" if title == "Home" else title, anchor=False)
 
 
+def ink() -> str:
+    """The colour of text in the theme that the browser shows."""
+    return "#f3f4f6" if st.context.theme.type == "dark" else "#1f2937"
+
+
 @st.cache_resource(show_spinner=False)
 def _settle() -> None:
     """Once a server: takes what is imported out of the garbage collector's sight (see .streamlit/config.toml)."""
@@ -46,6 +52,7 @@ def _settle() -> None:
 
     gc.collect()
     gc.freeze()
+    atexit.register(gc.unfreeze)  # or the libraries complain of leaks when the server ends
 
 
 @contextlib.contextmanager

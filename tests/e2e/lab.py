@@ -17,6 +17,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from mnist_core.runs import list_runs
+
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = os.environ.get("MNIST_LAB_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
@@ -59,7 +61,10 @@ def lab(folder: Path, data_dir: Path | str) -> Iterator[Lab]:
         _wait(server, url, folder)
         yield Lab(url, runs)
     finally:
-        # the server's end closes its workers' input, so the idle ones end by themselves
+        # a training outlives its server by design; the server's end closes the idle workers' input, so those end
+        for run in list_runs(runs):
+            if run.status().active:
+                run.command("stop")
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(timeout=20)
         log.close()

@@ -1,0 +1,158 @@
+"""Claims: click to first point ≤ 1.5 s (median); stroke's end to changed prediction ≤ 350 ms (95th percentile);
+curves drawn at ≥ 4 Hz; training with the page open at ≥ 95 % of the headless rate. On 2 cores, Chromium included.
+
+    python -m benchmarks.page_speed [--clicks 10] [--strokes 60] [--pairs 5]
+
+Starts a lab of its own with real MNIST (MNIST_LAB_DATA) and drives a real Chromium. Times are taken inside the
+browser, from the event to the first animation frame in which the chart has changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page
+
+from mnist_core.data import data_folder
+from mnist_core.runs import list_runs
+from tests.e2e.lab import ROOT, Lab, chromium, draw, lab, settled
+
+# resolves to the milliseconds from the next `event` to the first frame in which `ready` holds
+WATCH = """([event, ready]) => {
+    window.measured = new Promise(resolve => {
+        window.addEventListener(event, () => {
+            const start = performance.now();
+            const isReady = new Function('start', 'return ' + ready);
+            const look = () => isReady(start) ? resolve(performance.now() - start) : requestAnimationFrame(look);
+            requestAnimationFrame(look);
+        }, {capture: true, once: true});
+    });
+}"""
+LOSS = "document.querySelector(\"[data-testid='live-chart'][data-key='loss']\")"
+BARS = "document.querySelector(\"[data-testid='live-chart'][data-key='probabilities']\")"
+
+
+def percentile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, round(share * (len(values) - 1)))]
+
+
+def wait_for_end(running: Lab) -> None:
+    while any(run.status().active for run in list_runs(running.runs_dir)):
+        time.sleep(0.1)
+
+
+def clicks(browser: Browser, running: Lab, count: int) -> list[float]:
+    """Milliseconds from the click on Run to the first point of the new curve, one per click."""
+    taken = []
+    for _ in range(count):
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(f"{running.url}/train")
+        settled(page)
+        page.wait_for_timeout(1500)
+        # the shown run's own curve is called `train`; it begins anew with the new run
+        page.evaluate(f"window.before = ({LOSS}?._fullData || []).find(t => t.name === 'train')?.x?.length || 0")
+        ready = (
+            f"(n => n > 0 && n !== window.before)(({LOSS}?._fullData || []).find(t => t.name === 'train')?.x?.length)"
+        )
+        page.evaluate(WATCH, ["click", ready])
+        page.get_by_role("button", name="Run", exact=True).click()
+        taken.append(page.evaluate("window.measured"))
+        wait_for_end(running)
+        page.close()
+    return taken
+
+
+def strokes(browser: Browser, running: Lab, count: int) -> list[float]:
+    """Milliseconds from the end of a stroke to the changed bars, one per stroke."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(f"{running.url}/draw")
+    settled(page)
+    page.wait_for_timeout(1500)
+    chance, taken = random.Random(0), []
+    for number in range(count):
+        if number and number % 4 == 0:
+            page.get_by_role("button", name="Clear").last.click()
+            page.wait_for_timeout(1000)
+        page.evaluate(f"window.before = {BARS}.dataset.draws")
+        page.evaluate(WATCH, ["mouseup", f"{BARS}.dataset.draws !== window.before"])
+        points = [(chance.randint(40, 240), chance.randint(40, 240)) for _ in range(3)]
+        draw(page, [points])
+        taken.append(page.evaluate("Promise.race([window.measured, new Promise(r => setTimeout(r, 5000))])") or 5000.0)
+        page.wait_for_timeout(300)
+    page.close()
+    return taken
+
+
+def draws_per_second(page: Page, seconds: float = 3.0) -> float:
+    before = int(page.evaluate(f"Number({LOSS}.dataset.draws)"))
+    page.wait_for_timeout(seconds * 1000)
+    return (int(page.evaluate(f"Number({LOSS}.dataset.draws)")) - before) / seconds
+
+
+def rates(browser: Browser, running: Lab, pairs: int) -> tuple[list[float], list[float], list[float]]:
+    """Training seconds of `quick` headless and with the page open, in turn, and the chart's draws per second."""
+    headless, watched, frames = [], [], []
+    for _ in range(pairs):
+        command = [sys.executable, "-m", "mnist_core", "train", "--recipe", "quick", "--dataset", "mnist", "--json"]
+        command += ["--runs-dir", str(running.runs_dir)]
+        finished = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+        headless.append(json.loads(finished.stdout.splitlines()[-1])["train_seconds"])
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(f"{running.url}/train")
+        settled(page)
+        page.wait_for_timeout(1500)
+        page.get_by_role("button", name="Run", exact=True).click()
+        page.wait_for_timeout(1500)
+        frames.append(draws_per_second(page, 2.0))
+        wait_for_end(running)
+        last = (list_runs(running.runs_dir)[0].folder / "metrics.jsonl").read_text().splitlines()[-1]
+        watched.append(json.loads(last)["train_seconds"])
+        page.close()
+    return headless, watched, frames
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clicks", type=int, default=10)
+    parser.add_argument("--strokes", type=int, default=60)
+    parser.add_argument("--pairs", type=int, default=5)
+    options = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        lab(Path(folder), data_folder().resolve()) as running,
+        chromium() as browser,
+    ):
+        if options.strokes:
+            taken = strokes(browser, running, options.strokes)
+            print(
+                f"stroke to prediction, {len(taken)} strokes: median {statistics.median(taken):.0f} ms, "
+                f"95th percentile {percentile(taken, 0.95):.0f} ms, longest {max(taken):.0f} ms"
+            )
+        if options.clicks:
+            taken = clicks(browser, running, options.clicks)
+            print(
+                f"click to first point, {len(taken)} clicks: median {statistics.median(taken):.0f} ms, "
+                f"longest {max(taken):.0f} ms"
+            )
+        if options.pairs:
+            headless, watched, frames = rates(browser, running, options.pairs)
+            ratios = [h / w for h, w in zip(headless, watched, strict=True)]
+            print(
+                f"training with the page open, {len(ratios)} pairs: {statistics.median(ratios):.1%} of the headless "
+                f"rate (median; {min(ratios):.1%} to {max(ratios):.1%}); headless {statistics.median(headless):.2f} s; "
+                f"the chart drew {statistics.median(frames):.1f} times a second"
+            )
+    print(f"({os.cpu_count()} cores, Chromium on the same machine)")
+
+
+if __name__ == "__main__":
+    main()

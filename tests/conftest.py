@@ -1,0 +1,68 @@
+"""What all tests share. Tests that need MNIST or a browser skip where these are missing; MNIST_LAB_REQUIRE=mnist,browser
+makes a missing one a failure, so that continuous integration cannot pass by skipping."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NoReturn
+
+# before torch is imported; see mnist_core/worker.py
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import pytest
+
+from mnist_core.data import Dataset, data_folder, load_dataset, mnist_is_there
+
+REQUIRED = os.environ.get("MNIST_LAB_REQUIRE", "").split(",")
+
+
+def _missing(what: str, reason: str) -> NoReturn:
+    if what in REQUIRED:
+        pytest.fail(f"{reason} (and MNIST_LAB_REQUIRE asks for {what})")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The data folder, whether MNIST is in it or not."""
+    return data_folder().resolve()
+
+
+@pytest.fixture(scope="session")
+def mnist_dir(data_dir) -> Path:
+    """A data folder that has MNIST."""
+    if not mnist_is_there(data_dir):
+        _missing("mnist", f"MNIST is not in {data_dir}: set MNIST_LAB_DATA")
+    return data_dir
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """The browser that tests drive."""
+    try:
+        from tests.e2e import lab
+    except ModuleNotFoundError as error:
+        _missing("browser", f"{error.name} is not installed")
+    if not lab.CHROMIUM:
+        _missing("browser", "There is no Chromium: install it or set MNIST_LAB_CHROMIUM")
+    return lab.CHROMIUM
+
+
+@pytest.fixture(scope="session")
+def tiny_data() -> Dataset:
+    """300 training and 100 test images of the built-in digits."""
+    digits = load_dataset("digits")
+    return Dataset(
+        "digits",
+        digits.classes,
+        digits.train_images[:300],
+        digits.train_labels[:300],
+        digits.test_images[:100],
+        digits.test_labels[:100],
+    )
+
+
+@pytest.fixture(autouse=True)
+def _own_runs_folder(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("MNIST_LAB_RUNS", str(tmp_path / "runs"))

@@ -1,0 +1,40 @@
+"""A server and a browser for the tests of this folder."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.lab import Lab, chromium, lab
+
+
+@pytest.fixture(scope="session")
+def browser(chromium_path):
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser):
+    """A fresh browser without history; an error in its console fails the test."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    yield page
+    context.close()
+    assert not problems, problems
+
+
+@pytest.fixture(scope="module")
+def mnist_lab(tmp_path_factory, mnist_dir) -> Lab:
+    """A lab with MNIST and without runs, shared by a module's tests."""
+    with lab(tmp_path_factory.mktemp("lab"), mnist_dir) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def bare_lab(tmp_path_factory, chromium_path) -> Lab:
+    """A lab that has never seen MNIST."""
+    folder = tmp_path_factory.mktemp("bare")
+    with lab(folder, folder / "no-data") as running:
+        yield running

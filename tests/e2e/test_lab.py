@@ -1,0 +1,243 @@
+"""The lab as a person meets it: in a browser, on real MNIST and without it."""
+
+from __future__ import annotations
+
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.lab import SEVEN, draw, lab, settled
+
+pytestmark = pytest.mark.browser
+LONG = 120_000  # milliseconds; machines are shared and slow at times
+LOSS = "[data-testid='live-chart'][data-key='loss']"
+
+
+def open_page(page: Page, url: str) -> None:
+    page.goto(url)
+    settled(page)
+
+
+def answer(page: Page):
+    return page.locator("[data-testid='stHeadingWithActionElements'] h2")
+
+
+def train_points(page: Page) -> int:
+    """How many points the shown run's training curve has."""
+    return page.evaluate(
+        f"(document.querySelector(\"{LOSS}\")?._fullData?.find(t => t.name === 'train')?.x || []).length"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "sign"),
+    [("", "The state of the house"), ("train", "Recipe"), ("draw", "Brush width"), ("results", "Accuracy")],
+)
+def test_a_fresh_server_answers_a_deep_link_first(path, sign, page, tmp_path, data_dir):
+    with lab(tmp_path, data_dir) as fresh:
+        open_page(page, f"{fresh.url}/{path}")
+        expect(page.get_by_text(sign, exact=True).first).to_be_visible(timeout=LONG)
+        # our own menu, and only that
+        expect(page.locator("[data-testid='stPageLink']", has_text="Home").first).to_be_visible()
+        expect(page.locator("[data-testid='stSidebarNav']")).to_have_count(0)
+        expect(page.locator("[data-testid='stException']")).to_have_count(0)
+
+
+@pytest.mark.mnist
+def test_quick_trains_on_real_mnist_to_the_end_and_is_found_again_after_a_reload(page, mnist_lab):
+    open_page(page, f"{mnist_lab.url}/train")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_text("images/s")).to_be_visible(timeout=LONG)
+    page.wait_for_function(f'() => document.querySelector("{LOSS}")?.dataset.points > 5', timeout=LONG)
+
+    # in place: the very same node is drawn again and again
+    chart = page.locator(LOSS).element_handle()
+    draws = int(chart.get_attribute("data-draws"))
+    page.wait_for_function(
+        "([node, draws]) => node.isConnected && Number(node.dataset.draws) > draws + 3",
+        arg=[chart, draws],
+        timeout=LONG,
+    )
+
+    page.reload()
+    settled(page)
+    expect(page.get_by_text(re.compile("^quick, "))).to_be_visible()
+    expect(page.get_by_text("Finished")).to_be_visible(timeout=LONG)
+    expect(page.locator("[data-testid='stMetric']", has_text="Test accuracy")).to_contain_text(
+        re.compile(r"9[89]\.\d\d%")
+    )
+    # 860 batches, drawn as at most 400 points
+    assert train_points(page) == 400
+
+
+@pytest.mark.mnist
+def test_a_second_tab_finds_the_run_and_pause_resume_stop_and_continue_obey(page, mnist_lab):
+    open_page(page, f"{mnist_lab.url}/train")
+    page.get_by_role("combobox", name="Recipe").click()
+    page.get_by_role("option", name=re.compile("^Two convolutions")).click()
+    settled(page)
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_text("images/s")).to_be_visible(timeout=LONG)
+
+    other = page.context.new_page()
+    open_page(other, f"{mnist_lab.url}/train")
+    expect(other.get_by_text(re.compile("^two-conv, "))).to_be_visible()
+    other.get_by_role("button", name="Pause").click()
+    expect(page.get_by_text("Paused")).to_be_visible(timeout=LONG)
+    progress = page.locator("[data-testid='stProgress']").inner_text()
+    page.wait_for_timeout(1000)
+    assert page.locator("[data-testid='stProgress']").inner_text() == progress, "a paused run went on"
+
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_text("Training", exact=True)).to_be_visible(timeout=LONG)
+    # a page switch does not disturb it
+    page.locator("[data-testid='stPageLink']", has_text="Home").first.click()
+    expect(page.get_by_text("The state of the house")).to_be_visible()
+    page.locator("[data-testid='stPageLink']", has_text="Train").first.click()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("Stopped", exact=True)).to_be_visible(timeout=LONG)
+    before = train_points(page)
+    assert before > 0
+
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_text("Training", exact=True)).to_be_visible(timeout=LONG)
+    page.wait_for_function(
+        f"before => document.querySelector(\"{LOSS}\")._fullData.find(t => t.name === 'train').x.length > before",
+        arg=before,
+        timeout=LONG,
+    )
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("Stopped", exact=True)).to_be_visible(timeout=LONG)
+
+
+@pytest.mark.mnist
+def test_zoom_survives_streaming(page, mnist_lab):
+    open_page(page, f"{mnist_lab.url}/train")
+    page.get_by_role("combobox", name="Recipe").click()
+    page.get_by_role("option", name=re.compile("^Accurate")).click()
+    settled(page)
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.wait_for_function(f'() => document.querySelector("{LOSS}")?.dataset.points > 5', timeout=LONG)
+    chart = page.locator(LOSS)
+    box = chart.bounding_box()
+    page.mouse.move(box["x"] + 200, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 400, box["y"] + 180, steps=5)
+    page.mouse.up()
+    page.wait_for_timeout(300)
+    zoomed = page.evaluate(f'document.querySelector("{LOSS}")._fullLayout.xaxis.range.slice()')
+    draws = int(chart.get_attribute("data-draws"))
+    page.wait_for_function(
+        f'draws => Number(document.querySelector("{LOSS}").dataset.draws) > draws + 5', arg=draws, timeout=LONG
+    )
+    assert page.evaluate(f'document.querySelector("{LOSS}")._fullLayout.xaxis.range.slice()') == zoomed
+    assert zoomed[0] > 0, "the drag did not zoom"
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("Stopped", exact=True)).to_be_visible(timeout=LONG)
+
+
+def test_a_drawn_seven_is_read_as_seven_and_survives_a_page_switch(page, bare_lab):
+    open_page(page, f"{bare_lab.url}/draw")
+    expect(answer(page)).to_contain_text("Draw a digit")
+    draw(page, SEVEN)
+    expect(answer(page)).to_have_text("7", timeout=LONG)
+    expect(page.get_by_text("What the model sees")).to_be_visible()
+    bars = page.locator("[data-testid='live-chart'][data-key='probabilities']")
+    expect(bars).to_have_attribute("data-points", "10")
+    assert page.evaluate("document.querySelector(\"[data-key='probabilities']\")._fullData[0].y[7]") > 0.5
+
+    page.locator("[data-testid='stPageLink']", has_text="Home").first.click()
+    expect(page.get_by_text("The state of the house")).to_be_visible()
+    page.locator("[data-testid='stPageLink']", has_text="Draw").first.click()
+    expect(answer(page)).to_have_text("7", timeout=LONG)
+
+    # a second stroke changes the answer, Undo takes it back, Clear takes all
+    shown = "JSON.stringify(document.querySelector(\"[data-key='probabilities']\")._fullData[0].y)"
+    seven = page.evaluate(shown)
+    draw(page, [[(60, 220), (240, 220), (60, 120)]])
+    page.wait_for_function(f"seven => {shown} !== seven", arg=seven, timeout=LONG)
+    page.get_by_role("button", name="Undo").last.click()
+    expect(answer(page)).to_have_text("7", timeout=LONG)
+    page.get_by_role("button", name="Clear").last.click()
+    expect(answer(page)).to_contain_text("Draw a digit", timeout=LONG)
+
+
+def test_uploads_are_read_or_refused_with_a_sentence(page, bare_lab, tmp_path):
+    from PIL import Image, ImageDraw
+
+    photo = Image.new("L", (400, 300), 200)
+    ImageDraw.Draw(photo).line([(150, 80), (250, 80), (190, 230)], fill=30, width=14)
+    photo.save(tmp_path / "seven.png")
+    (tmp_path / "text.png").write_text("this is no picture")
+    (tmp_path / "empty.png").write_bytes(b"")
+
+    open_page(page, f"{bare_lab.url}/draw")
+    page.get_by_role("radio", name="Upload").or_(page.get_by_text("Upload", exact=True)).first.click()
+    page.locator("input[type=file]").set_input_files(tmp_path / "seven.png")
+    expect(answer(page)).to_have_text("7", timeout=LONG)
+    for bad in ("text.png", "empty.png"):
+        page.locator("input[type=file]").set_input_files(tmp_path / bad)
+        expect(page.locator("[data-testid='stAlert']")).to_be_visible(timeout=LONG)
+        expect(answer(page)).to_contain_text("Draw a digit")
+        expect(page.locator("[data-testid='stException']")).to_have_count(0)
+
+
+@pytest.mark.mnist
+def test_clicking_a_confusion_cell_shows_its_images(page, mnist_lab):
+    open_page(page, f"{mnist_lab.url}/results")
+    expect(page.locator("[data-testid='stMetric']", has_text="Accuracy")).to_contain_text("99.", timeout=LONG)
+    plot = page.locator(".js-plotly-plot", has=page.locator(".heatmaplayer")).first
+    expect(plot.locator(".scatterlayer .textpoint")).to_have_count(100, timeout=LONG)
+    # the cell "true 4, predicted 4" is the middle of the diagonal
+    point = plot.locator(".scatterlayer .points path").nth(44).bounding_box()
+    page.mouse.click(point["x"] + point["width"] / 2, point["y"] + point["height"] / 2)
+    expect(page.get_by_text(re.compile(r"\d+ × 4 read as 4"))).to_be_visible(timeout=LONG)
+    expect(page.locator("[data-testid='stImage']").first).to_be_visible()
+
+    page.get_by_role("combobox", name="Predicted").click()
+    page.keyboard.type("9")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text(re.compile(r"\d+ × 4 read as 9"))).to_be_visible(timeout=LONG)
+
+
+def test_without_mnist_the_lab_says_so_and_trains_on_digits(page, bare_lab):
+    open_page(page, f"{bare_lab.url}/train")
+    expect(page.get_by_text("MNIST is not on this machine yet.")).to_be_visible()
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_text("Finished")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("images of digits")).to_be_visible()
+    page.locator("[data-testid='stPageLink']", has_text="See where it fails").click()
+    expect(page.get_by_text("digits (1,797 small handwritten digits, built in)").first).to_be_visible(timeout=LONG)
+    expect(page.locator("[data-testid='stMetric']", has_text="Accuracy")).to_contain_text("9", timeout=LONG)
+
+
+def test_a_failed_download_leaves_nothing_and_says_what_to_do(page, tmp_path, monkeypatch, chromium_path):
+    class Garbage(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"x" * 1000)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    mirror = ThreadingHTTPServer(("127.0.0.1", 0), Garbage)
+    threading.Thread(target=mirror.serve_forever, daemon=True).start()
+    # one mirror refuses the connection, the other sends something else
+    monkeypatch.setenv("MNIST_LAB_MIRRORS", f"http://127.0.0.1:1/ http://127.0.0.1:{mirror.server_port}/")
+    try:
+        with lab(tmp_path, tmp_path / "data") as running:
+            open_page(page, running.url)
+            page.get_by_role("button", name="Download MNIST").click()
+            expect(page.locator("[data-testid='stAlert']")).to_contain_text("try again", timeout=LONG, ignore_case=True)
+            # the page stays usable, and says again what is missing
+            expect(page.get_by_role("button", name="Download MNIST")).to_be_enabled()
+    finally:
+        mirror.shutdown()
+        mirror.server_close()
+    left = [path for path in (tmp_path / "data").rglob("*") if path.is_file() and path.stat().st_size]
+    assert not left
