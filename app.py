@@ -1,10 +1,10 @@
 """Home: what the lab is, which models and runs are here, where to go."""
 
 import streamlit as st
-import torch
 
 from mnist_core.data import data_folder, mnist_is_there
 from mnist_core.runs import list_runs, runs_folder
+from mnist_core.training import default_device
 from ui import house, page
 from ui.mnist_offer import offer_mnist
 
@@ -36,7 +36,7 @@ facts = (
     ("Runs", str(len(runs)), f"Trainings on this machine, in {runs_folder().resolve()}"),
     ("Training now", str(len(active)), "Runs that are running, paused or waiting for their turn."),
     ("MNIST", "here" if mnist_is_there(data_folder()) else "not yet", f"Data folder: {data_folder().resolve()}"),
-    ("Computes on", "GPU" if torch.cuda.is_available() else "CPU", f"{torch.get_num_threads()} threads"),
+    ("Computes on", {"cuda": "GPU", "cpu": "CPU"}[default_device()], "A GPU is used when torch finds one."),
 )
 with st.container(horizontal=True):
     for label, value, explanation in facts:

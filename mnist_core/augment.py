@@ -28,11 +28,13 @@ def augment(images: Tensor, config: TrainConfig) -> Tensor:
     slant = torch.tan(uniform(math.radians(config.shear)))
     zoom = 1 / (1 + uniform(config.scaling))
     cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
-    # affine_grid maps output to input positions in [-1, 1], hence the inverse zoom and shifts in half-widths
+    # affine_grid maps output to input positions in [-1, 1] along each side, hence the inverse zoom, the shifts in
+    # half-widths, and the aspect where a coordinate of one side enters the other
+    aspect = height / width
     theta = torch.stack(
         [
-            torch.stack([cos, cos * slant - sin, uniform(2 * config.translation / width)], dim=1),
-            torch.stack([sin, sin * slant + cos, uniform(2 * config.translation / height)], dim=1),
+            torch.stack([cos, (cos * slant - sin) * aspect, uniform(2 * config.translation / width)], dim=1),
+            torch.stack([sin / aspect, sin * slant + cos, uniform(2 * config.translation / height)], dim=1),
         ],
         dim=1,
     )

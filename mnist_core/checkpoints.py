@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
+import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,14 +134,22 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
             f"The weights in {folder} are not those that its card describes (SHA-256 differs): "
             "the file is damaged or was exchanged. Train again or restore the folder."
         )
-    if len(card.mean) != card.input_shape[0] or len(card.std) != card.input_shape[0] or min(card.std) <= 0:
-        raise CheckpointError(f"The card in {folder} disagrees with itself: normalisation and channels do not match.")
     if min(card.input_shape) < 1 or max(card.input_shape) > 1024:
         raise CheckpointError(f"The card in {folder} names an input of {card.input_shape}: not a picture.")
+    if not all(map(math.isfinite, card.mean + card.std)):
+        raise CheckpointError(f"The card in {folder} has a normalisation that is no number.")
+    if len(card.mean) != card.input_shape[0] or len(card.std) != card.input_shape[0] or min(card.std) <= 0:
+        raise CheckpointError(f"The card in {folder} disagrees with itself: normalisation and channels do not match.")
     try:
+        config = card.config.replace(model=card.architecture)
+        tensors = safetensors.torch.load(weights)
+        with torch.device("meta"):  # shapes only: a card must not make us take memory that its weights do not fill
+            described = build_model(config, card.shape, card.mean, card.std).state_dict()
+        if _shapes(described) != _shapes(tensors):
+            raise ValueError
         with torch.random.fork_rng():  # building a model must not disturb a training in the same process
-            model = build_model(card.config.replace(model=card.architecture), card.shape, card.mean, card.std)
-        model.load_state_dict(safetensors.torch.load(weights))
+            model = build_model(config, card.shape, card.mean, card.std)
+        model.load_state_dict(tensors)
     except LabError as error:
         raise CheckpointError(f"The card in {folder} cannot be met: {error}") from None
     except (RuntimeError, KeyError, ValueError, safetensors.SafetensorError):
@@ -149,16 +159,22 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
     return Checkpoint(model.eval(), card, folder)
 
 
+def _shapes(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}
+
+
 def find_checkpoint(name_or_path: str) -> Path:
     """A name under the shipped `checkpoints/`, or a checkpoint folder's path → the folder. Raises CheckpointError."""
-    plain_name = name_or_path not in ("", ".", "..") and Path(name_or_path).name == name_or_path
-    if plain_name and (SHIPPED / name_or_path / CARD).is_file():
+    if name_or_path in shipped_names():
         return SHIPPED / name_or_path
-    path = Path(name_or_path)
-    if name_or_path and path.is_dir():
-        return path
-    raise CheckpointError(
-        f"There is no checkpoint '{name_or_path}'. Shipped: {', '.join(shipped_names()) or 'none'}; "
+    if name_or_path and os.path.isdir(name_or_path):  # unlike Path.is_dir, no error for a name too long to be one
+        return Path(name_or_path)
+    raise _missing(name_or_path)
+
+
+def _missing(name_or_path: str) -> CheckpointError:
+    return CheckpointError(
+        f"There is no checkpoint '{name_or_path[:200]}'. Shipped: {', '.join(shipped_names()) or 'none'}; "
         "or give the path of a checkpoint folder."
     )
 

@@ -31,8 +31,6 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one subcommand and returns the exit status."""
-    # before torch is imported; see worker.py
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         options = _parser().parse_args(arguments)
         options.run(options)
@@ -115,7 +113,7 @@ def _train(options: argparse.Namespace) -> None:
             print(f"MNIST is not in {data_dir}: training on the built-in '{dataset}'.", file=sys.stderr)
         config = get_recipe(options.recipe or "quick").config(dataset)
         named = {name: getattr(options, name) for name in ("epochs", "seed") if getattr(options, name) is not None}
-        config = config.replace(**named, **parse_assignments(options.set))
+        config = config.replace(**{**named, **parse_assignments(options.set)})
         load_dataset(config.dataset, data_dir)  # a missing dataset is a wrong request, not a failed run
         _check_model(config, data_dir)
         run = create_run(config, options.runs_dir)
@@ -253,7 +251,7 @@ def _predict(options: argparse.Namespace) -> None:
 def _pictures(names: list[str]) -> Iterator[Path]:
     for name in names:
         path = Path(name)
-        if path.is_dir():
+        if os.path.isdir(path):
             inside = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES)
             if not inside:
                 raise DrawingError(f"There is no picture ({', '.join(PICTURES)}) in the folder {path}.")

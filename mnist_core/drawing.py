@@ -150,7 +150,7 @@ def _ink(grey: np.ndarray) -> np.ndarray | None:
     if noise > 2 and roomy:
         grey = ndimage.gaussian_filter(grey, 1)
         noise *= 0.3  # what a Gaussian of 1 px leaves of white noise
-    paper, light_on_dark = _paper(grey)
+    paper, light_on_dark = _paper(grey, photo=noise > 0.5 and roomy)
     if light_on_dark:
         ink = grey - paper
     else:  # on paper it is the share of light that a pen takes, which is the same in a shadow
@@ -182,11 +182,11 @@ def _noise(grey: np.ndarray) -> float:
     return float(unlike**0.5) if unlike > 0.7 * grey.var() else 0.0
 
 
-def _paper(grey: np.ndarray) -> tuple[np.ndarray, bool]:
+def _paper(grey: np.ndarray, photo: bool) -> tuple[np.ndarray, bool]:
     """(H, W) → (H, W) what it would be with no ink on it, and whether the ink is the lighter of the two.
 
-    A plane through the border's tones takes up the light's direction, and the side on which most departs from it is
-    ink. A morphological closing of what remains, wider than any stroke, then follows softer shadows.
+    Ink is on the side on which most departs from a plane through the border's tones. The paper under it is then the
+    morphological closing of the picture (the opening, for light ink), wider than any stroke.
     """
     factor = max(1, round(max(grey.shape) / PAPER_SIDE))
     small = np.asarray(Image.fromarray(grey).reduce(factor)) if factor > 1 else grey
@@ -203,12 +203,12 @@ def _paper(grey: np.ndarray) -> tuple[np.ndarray, bool]:
     light_on_dark = bool(off[abs(off) > 0.5 * abs(off).max()].sum() > 0)
     side = -1 if light_on_dark else 1
     reach = max(2, max(small.shape) // 4)
-    # what is dark from the border on over an eighth of the picture is shadow; a small picture has no room for one
-    pad = reach // 2 if min(grey.shape) >= PAPER_SIDE else 0
-    padded = np.pad((side * off).reshape(small.shape), pad, constant_values=-1e3)
+    # the closing of an open plane keeps every ramp and what is dark from the border on: light and shadows, in a photo;
+    # on a canvas that is ink, and mirroring the picture at its border finds the paper beside it
+    pad = reach if photo else 0
+    padded = np.pad(side * small, pad, constant_values=-1e3)
     closed = ndimage.minimum_filter(ndimage.maximum_filter(padded, 2 * reach + 1), 2 * reach + 1)
-    closed = closed[pad : pad + small.shape[0], pad : pad + small.shape[1]]
-    paper = np.rint(level.reshape(small.shape) + side * closed).astype(np.float32)
+    paper = np.ascontiguousarray(side * closed[pad : pad + small.shape[0], pad : pad + small.shape[1]])
     if factor > 1:
         part = (0, 0, grey.shape[1] / factor, grey.shape[0] / factor)
         paper = np.asarray(Image.fromarray(paper).resize(grey.shape[::-1], Image.Resampling.BILINEAR, box=part))

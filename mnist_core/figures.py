@@ -34,7 +34,9 @@ def downsample(x: Sequence[float], y: Sequence[float], most: int = 400) -> tuple
     counts = np.diff(edges)
     means = np.add.reduceat(ys, edges[:-1]) / counts
     # the right end of each group, so that the curve reaches as far as the data do
-    return xs[edges[1:] - 1], means
+    places = xs[edges[1:] - 1]
+    places[0] = xs[0]
+    return places, means
 
 
 def smooth(y: Sequence[float], window: int = 25) -> np.ndarray:

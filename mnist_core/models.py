@@ -36,16 +36,17 @@ class ModelSpec:
     name: str
     summary: str
     build: Callable[[TrainConfig, Shape], nn.Module]
+    least_side: int = 1  # pixels that an image must have at least, for every layer to have something to see
 
 
 MODELS: dict[str, ModelSpec] = {}
 
 
-def register(name: str, summary: str) -> Callable[[Callable], Callable]:
+def register(name: str, summary: str, least_side: int = 1) -> Callable[[Callable], Callable]:
     """Adds a builder `(config, shape) → nn.Module` to the registry under `name`."""
 
     def add(build: Callable[[TrainConfig, Shape], nn.Module]) -> Callable:
-        MODELS[name] = ModelSpec(name, summary, build)
+        MODELS[name] = ModelSpec(name, summary, build, least_side)
         return build
 
     return add
@@ -76,10 +77,14 @@ def build_model(
     """
     if config.model not in MODELS:
         raise ConfigError(f"There is no model '{config.model}'; there are: {', '.join(MODELS)}.")
-    if config.model != "mlp" and min(shape.height, shape.width) < 12:
-        raise ConfigError(f"{config.model} needs images of at least 12×12 pixels, not {shape.height}×{shape.width}.")
+    spec = MODELS[config.model]
+    if min(shape.height, shape.width) < spec.least_side:
+        raise ConfigError(
+            f"{config.model} needs images of at least {spec.least_side}×{spec.least_side} pixels, "
+            f"not {shape.height}×{shape.width}."
+        )
     # channels_last is the layout in which the CPU's convolution kernels are fastest
-    net = MODELS[config.model].build(config, shape).to(memory_format=torch.channels_last)
+    net = spec.build(config, shape).to(memory_format=torch.channels_last)
     return Classifier(net, mean, std)
 
 
@@ -141,12 +146,14 @@ def _pooled_cnn(config: TrainConfig, shape: Shape, widths: tuple[int, int, int])
     )
 
 
-@register("small-cnn", "25k parameters: a 5×5 stride-2 and two 3×3 convolutions, max+mean pooling. Fastest to 99 %.")
+@register(
+    "small-cnn", "25k parameters: a 5×5 stride-2 and two 3×3 convolutions, max+mean pooling. Fastest to 99 %.", 15
+)
 def small_cnn(config: TrainConfig, shape: Shape) -> nn.Module:
     return _pooled_cnn(config, shape, (16, 32, 64))
 
 
-@register("lab-cnn", "81k parameters: five 3×3 convolutions, max+mean pooling. The most accurate that is still small.")
+@register("lab-cnn", "78k parameters: five 3×3 convolutions, max+mean pooling. Small and accurate.", 17)
 def lab_cnn(config: TrainConfig, shape: Shape) -> nn.Module:
     return nn.Sequential(
         *_conv_block(config, shape.channels, 24, kernel_size=3),
@@ -161,7 +168,7 @@ def lab_cnn(config: TrainConfig, shape: Shape) -> nn.Module:
     )
 
 
-@register("two-conv", "1.2M parameters: two 3×3 convolutions (32, 64), max-pooling, a dense layer of 128.")
+@register("two-conv", "1.2M parameters: two 3×3 convolutions (32, 64), max-pooling, a dense layer of 128.", 6)
 def two_conv(config: TrainConfig, shape: Shape) -> nn.Module:
     """The CNN of the first earlier system; batch norm and dropout behind the first convolution are its two options."""
     height, width = (shape.height - 4) // 2, (shape.width - 4) // 2

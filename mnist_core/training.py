@@ -30,6 +30,11 @@ class DivergedError(LabError):
     """The loss is no longer a number."""
 
 
+def default_device() -> str:
+    """`cuda` where there is a GPU that torch can use, else `cpu`."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 class TrainState:
     """All that a training carries from one step to the next: weights, optimizer, average, position, random state.
 
@@ -38,7 +43,7 @@ class TrainState:
 
     def __init__(self, config: TrainConfig, data: Dataset, device: str | None = None) -> None:
         self.config = config
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = torch.device(device or default_device())
         self.train_indices, self.val_indices = split(data.train_labels, config.validation_fraction, config.seed)
         if config.normalization == "standard":
             # of the training images only: validation must not be known beforehand
@@ -53,6 +58,7 @@ class TrainState:
             self.ema = AveragedModel(self.model, multi_avg_fn=_averager(config.ema_decay), use_buffers=True)
         self.steps_per_epoch = len(batches(self.train_indices, config.batch_size, config.seed, 0))
         self.epoch = 0  # epochs finished
+        self.checked = 0  # step of the last validation within an epoch
         self.batch = 0  # batches finished in the running epoch
         self.seconds = 0.0  # spent training, pauses not counted
         self.sums = [0.0, 0.0, 0.0]  # over the running epoch: loss × images, right answers, images
@@ -79,7 +85,7 @@ class TrainState:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "ema": self.ema.state_dict() if self.ema is not None else None,
-            "position": [self.epoch, self.batch],
+            "position": [self.epoch, self.batch, self.checked],
             "seconds": [self.seconds, self.epoch_seconds],
             "sums": list(self.sums),
             "rng": torch.get_rng_state(),
@@ -92,7 +98,7 @@ class TrainState:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])
-        self.epoch, self.batch = state["position"]
+        self.epoch, self.batch, self.checked = state["position"]
         self.seconds, self.epoch_seconds = state["seconds"]
         self.sums = list(state["sums"])
         torch.set_rng_state(state["rng"])
@@ -111,7 +117,8 @@ def train(config: TrainConfig, data: Dataset, state: TrainState | None = None) -
     device = state.device
     images, labels = data.train_images.to(device), data.train_labels.to(device)
     val_images, val_labels = images[state.val_indices], labels[state.val_indices]
-    checks = {round(state.steps_per_epoch * i / config.validations_per_epoch) for i in range(1, 20)}
+    parts = config.validations_per_epoch
+    checks = {round(state.steps_per_epoch * part / parts) for part in range(1, parts)}
     rate = 0.0
     yield {
         "event": "start",
@@ -126,6 +133,8 @@ def train(config: TrainConfig, data: Dataset, state: TrainState | None = None) -
 
     while state.epoch < config.epochs:
         order = batches(state.train_indices, config.batch_size, config.seed, state.epoch)
+        if state.batch in checks and state.checked < state.step:  # interrupted between the step and its check
+            yield _checked(state, val_images, val_labels)
         for indices in order[state.batch :]:
             started = time.perf_counter()
             lr = set_learning_rate(state)
@@ -141,10 +150,7 @@ def train(config: TrainConfig, data: Dataset, state: TrainState | None = None) -
 
             value, right = loss.item(), int((logits.argmax(dim=1) == y).sum())
             if not math.isfinite(value):
-                raise DivergedError(
-                    f"The loss is no longer a number after step {state.step + 1}: the training diverged. "
-                    f"Try a learning rate below {lr:g}."
-                )
+                raise _diverged("loss", state)
             state.batch += 1
             state.sums = [total + new for total, new in zip(state.sums, (value * len(y), right, len(y)), strict=True)]
             seconds = time.perf_counter() - started
@@ -160,10 +166,8 @@ def train(config: TrainConfig, data: Dataset, state: TrainState | None = None) -
                 "lr": lr,
                 "images_per_second": rate,
             }
-            if state.batch in checks and state.batch < state.steps_per_epoch:
-                yield {"event": "validation", "step": state.step, "epoch": state.epoch} | _validate(
-                    state, val_images, val_labels
-                )
+            if state.batch in checks:
+                yield _checked(state, val_images, val_labels)
 
         validation = _validate(state, val_images, val_labels)
         loss_sum, right_sum, count = state.sums
@@ -180,12 +184,27 @@ def train(config: TrainConfig, data: Dataset, state: TrainState | None = None) -
         }
 
 
+def _checked(state: TrainState, images: Tensor, labels: Tensor) -> Event:
+    event = {"event": "validation", "step": state.step, "epoch": state.epoch} | _validate(state, images, labels)
+    state.checked = state.step
+    return event
+
+
+def _diverged(what: str, state: TrainState) -> DivergedError:
+    return DivergedError(
+        f"The {what} is no longer a number after step {state.step}: the training diverged. "
+        f"Try a learning rate below {state.config.learning_rate:g}."
+    )
+
+
 def _validate(state: TrainState, images: Tensor, labels: Tensor) -> dict[str, float]:
     started = time.perf_counter()
     loss, accuracy = loss_and_accuracy(state.best_model, images, labels)
     seconds = time.perf_counter() - started
     state.seconds += seconds
     state.epoch_seconds += seconds
+    if not math.isfinite(loss):
+        raise _diverged("validation loss", state)
     return {"val_loss": loss, "val_accuracy": accuracy}
 
 
@@ -200,7 +219,7 @@ def make_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimiz
 
 def seconds_per_image(config: TrainConfig, shape: Shape, steps: int = 3) -> float:
     """Training time per image in seconds, measured by a few steps on noise on this machine. Raises ConfigError."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(default_device())
     with torch.random.fork_rng():  # whoever asks may be amid a training of its own
         size = (config.batch_size, shape.channels, shape.height, shape.width)
         images = torch.randint(0, 256, size, dtype=torch.uint8, device=device)

@@ -24,9 +24,6 @@ from mnist_core.runs import Run, list_runs, open_run
 
 RESUME_EVERY_SECONDS = 20.0
 POLL_SECONDS = 0.05
-# An idle core's thread sleeps instead of spinning at each barrier: alone the training is as fast, beside other
-# work (a browser, a second session) it is up to ten times faster. Must be set before torch is imported.
-WORKER_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 class WorkerPool:
@@ -76,7 +73,6 @@ class WorkerPool:
                     stderr=log,
                     text=True,
                     cwd=Path(__file__).resolve().parent.parent,
-                    env={**os.environ, **WORKER_ENVIRONMENT},
                     **detached,
                 )
         except OSError as error:
@@ -134,6 +130,8 @@ def _execute(run: Run, data_dir: Path | str | None, on_event: Callable[[dict], N
 
             if run.resume_path.exists():
                 _resume(state, load_resume(run.resume_path), run)
+            if log.tell():
+                log.write("\n")  # ends a line that a kill may have torn; an empty one is skipped
                 emit({"event": "resume", "step": state.step, "epoch": state.epoch})
 
             results = _Results(run, data)
@@ -150,7 +148,7 @@ def _execute(run: Run, data_dir: Path | str | None, on_event: Callable[[dict], N
                     continue
                 save_resume(run.resume_path, state.state_dict())
                 if turn.command() == "stop" or not turn.pause():
-                    stopped = state.step < state.total_steps
+                    stopped = state.epoch < config.epochs
                     break
                 saved = time.monotonic()
 
@@ -240,7 +238,7 @@ class _Turn:
         self.run = run
         self._slot = FileLock(run.folder.parent / ".slot.lock")
         self._control = run.folder / "control.json"
-        self._seen: int | None = None
+        self._seen: tuple[int, int] | None = None
         self._command = "run"
 
     def __enter__(self) -> _Turn:
@@ -252,7 +250,8 @@ class _Turn:
     def command(self) -> str:
         """The latest command, read only when the file has changed: this is asked after every batch."""
         try:
-            stamp = os.stat(self._control).st_mtime_ns
+            found = os.stat(self._control)
+            stamp = (found.st_mtime_ns, found.st_ino)
         except OSError:
             return "run"
         if stamp != self._seen:

@@ -1,14 +1,13 @@
-"""What all tests share. Tests that need MNIST or a browser skip where these are missing; MNIST_LAB_REQUIRE=mnist,browser
-makes a missing one a failure, so that continuous integration cannot pass by skipping."""
+"""What all tests share. Tests that need MNIST or a browser skip where these are missing.
+
+MNIST_LAB_REQUIRE=mnist,browser makes a missing one a failure, so that continuous integration cannot pass by skipping.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 from typing import NoReturn
-
-# before torch is imported; see mnist_core/worker.py
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
 

@@ -1,0 +1,377 @@
+"""Whatever is wrong with a checkpoint is found when it is loaded, told in a sentence, and never executed."""
+
+import hashlib
+import json
+import os
+import pickle
+import subprocess
+import sys
+
+import pytest
+import safetensors.torch
+import torch
+
+from mnist_core import checkpoints as module
+from mnist_core.checkpoints import (
+    CARD,
+    WEIGHTS,
+    find_checkpoint,
+    load_checkpoint,
+    load_resume,
+    read_card,
+    save_checkpoint,
+    save_resume,
+    shipped_names,
+    update_card,
+)
+from mnist_core.config import Shape, TrainConfig
+from mnist_core.data import load_dataset
+from mnist_core.errors import CheckpointError
+from mnist_core.models import Classifier, build_model
+
+
+def save(folder, model: str = "small-cnn", **card: object) -> Classifier:
+    config = TrainConfig(model=model, dataset="digits")
+    network = build_model(config, Shape(), [0.2], [0.3])
+    network.train()(torch.rand(16, 1, 28, 28))  # batch norm now has statistics of its own
+    fields = {
+        "name": "a test",
+        "architecture": model,
+        "classes": list("0123456789"),
+        "input_shape": (1, 28, 28),
+        "dataset": "digits",
+        "config": config,
+        "epoch": 1,
+        "step": 5,
+        "train_seconds": 1.5,
+        "metrics": {"val_accuracy": 0.5},
+    }
+    save_checkpoint(folder, network, **{**fields, **card})
+    return network.eval()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    save(tmp_path / "good")
+    return tmp_path / "good"
+
+
+def edit(folder, **changes: object) -> None:
+    card = json.loads((folder / CARD).read_text())
+    (folder / CARD).write_text(json.dumps({**card, **changes}))
+
+
+def exchange_weights(folder, weights: bytes) -> None:
+    """With the card's sum made to fit, as somebody would who means it."""
+    (folder / WEIGHTS).write_bytes(weights)
+    edit(folder, weights_sha256=hashlib.sha256(weights).hexdigest())
+
+
+# ---- there and back -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["small-cnn", "lab-cnn", "mlp"])
+def test_a_loaded_model_answers_as_the_saved_one_bit_for_bit(tmp_path, name):
+    network = save(tmp_path / "c", name)
+    loaded = load_checkpoint(tmp_path / "c")
+    images = torch.rand(7, 1, 28, 28)
+    with torch.no_grad():
+        assert torch.equal(loaded.model(images), network(images))
+    assert not loaded.model.training
+    assert loaded.folder == tmp_path / "c"
+
+
+def test_the_card_tells_what_the_weights_are(folder):
+    card = json.loads((folder / CARD).read_text())
+    weights = (folder / WEIGHTS).read_bytes()
+    assert card["weights_sha256"] == hashlib.sha256(weights).hexdigest()
+    assert card["parameters"] == 24_954
+    assert (card["mean"], card["std"]) == ([0.2], [0.3])
+    assert card["versions"]["torch"] == torch.__version__
+    assert read_card(folder).shape == Shape(1, 28, 28, 10)
+    assert read_card(folder).config == TrainConfig(model="small-cnn", dataset="digits")
+    assert sorted(p.name for p in folder.iterdir()) == [CARD, WEIGHTS]
+
+
+def test_updating_a_card_leaves_the_weights(folder):
+    before = (folder / WEIGHTS).read_bytes()
+    update_card(folder, metrics={"test_accuracy": 0.75}, summary="Good.")
+    assert (folder / WEIGHTS).read_bytes() == before
+    card = load_checkpoint(folder).card
+    assert card.metrics == {"test_accuracy": 0.75}
+    assert card.summary == "Good."
+
+
+def test_loading_leaves_the_random_state_alone(folder):
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    load_checkpoint(folder)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_crash_between_weights_and_card_is_refused(folder, monkeypatch):
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "write_json", crash)
+    with pytest.raises(KeyboardInterrupt):
+        save(folder)
+    with pytest.raises(CheckpointError, match="SHA-256 differs"):
+        load_checkpoint(folder)
+
+
+# ---- damaged --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", [0.0, 0.01, 0.5, 0.999])
+def test_a_single_flipped_bit_is_found(folder, place):
+    weights = bytearray((folder / WEIGHTS).read_bytes())
+    weights[int(place * len(weights))] ^= 1
+    (folder / WEIGHTS).write_bytes(weights)
+    with pytest.raises(CheckpointError, match="SHA-256 differs"):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize("length", [0, 7, 100, -1])
+def test_torn_weights_are_found_even_where_the_card_agrees(folder, length):
+    torn = (folder / WEIGHTS).read_bytes()[:length]
+    (folder / WEIGHTS).write_bytes(torn)
+    with pytest.raises(CheckpointError, match="SHA-256 differs"):
+        load_checkpoint(folder)
+    exchange_weights(folder, torn)
+    with pytest.raises(CheckpointError, match="do not fit"):
+        load_checkpoint(folder)
+
+
+def test_another_networks_weights_are_found_even_where_the_card_agrees(folder, tmp_path):
+    save(tmp_path / "other", "lab-cnn")
+    exchange_weights(folder, (tmp_path / "other" / WEIGHTS).read_bytes())
+    with pytest.raises(CheckpointError, match="do not fit the architecture 'small-cnn'"):
+        load_checkpoint(folder)
+
+
+def test_weights_with_one_tensor_less_or_more_are_found(folder):
+    good = safetensors.torch.load((folder / WEIGHTS).read_bytes())
+    for tensors in ({**good, "extra": torch.zeros(1)}, dict(list(good.items())[1:])):
+        exchange_weights(folder, safetensors.torch.save(tensors))
+        with pytest.raises(CheckpointError, match="do not fit"):
+            load_checkpoint(folder)
+
+
+def test_a_missing_file_is_named(folder, tmp_path):
+    with pytest.raises(CheckpointError, match=r"has no card\.json"):
+        load_checkpoint(tmp_path / "nowhere")
+    (folder / WEIGHTS).unlink()
+    with pytest.raises(CheckpointError, match=r"no readable model\.safetensors"):
+        load_checkpoint(folder)
+    (folder / CARD).unlink()
+    with pytest.raises(CheckpointError, match=r"has no card\.json"):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"weights_sha256": "0" * 64},
+        {"weights_sha256": "not a sum"},
+        {"architecture": "lab-cnn"},
+        {"architecture": "mlp"},
+        {"architecture": "resnet"},
+        {"classes": list("012")},
+        {"classes": []},
+        {"mean": [0.1, 0.2]},
+        {"std": []},
+        {"std": [0.0]},
+        {"std": [-1.0]},
+        {"std": [float("nan")]},
+        {"mean": [float("inf")]},
+        {"input_shape": [3, 28, 28]},
+        {"input_shape": [1, 28]},
+        {"input_shape": [1, 0, 28]},
+        {"input_shape": [1, -28, -28]},
+        {"input_shape": [0, 28, 28], "mean": [], "std": []},
+        {"input_shape": [1, 10**9, 10**9]},
+        {"input_shape": [10**12, 10**12, 10**12]},
+        {"config": {"dropout": 5}},
+        {"config": {"batch_norm": False}},
+        {"config": None},
+        {"epoch": -1},
+        {"format": 2},
+        {"unknown": 1},
+    ],
+    ids=lambda changes: json.dumps(changes)[:50],
+)
+def test_an_edited_card_is_refused_in_one_sentence(folder, changes):
+    edit(folder, **changes)
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(folder)
+    assert str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"null", b'"text"', b"\xff\xfe", b"[" * 100_000, b" " * 1_100_000], ids=range(8)
+)
+def test_what_is_no_card_is_refused(folder, content):
+    (folder / CARD).write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"card\.json"):
+        load_checkpoint(folder)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="peak memory is read from /proc")
+def test_a_card_with_a_huge_input_does_not_take_the_memory_of_one(tmp_path):
+    """100 kB of weights must not make the lab reserve 0.5 GB (or, for `two-conv`, 8.5 GB) before it refuses them."""
+    save(tmp_path / "c", "mlp")
+    edit(tmp_path / "c", input_shape=[1, 1024, 1024])
+    program = (
+        "import re, sys\n"
+        "from mnist_core.checkpoints import CheckpointError, load_checkpoint\n"
+        "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+) kB', open('/proc/self/status').read())[1]) // 1024\n"
+        "before = peak()\n"
+        "try:\n    load_checkpoint(sys.argv[1])\n"
+        "except CheckpointError: print(peak() - before)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "c")], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 200, f"{done.stdout} MB were taken"
+
+
+# ---- names ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch, folder):
+    """`checkpoints/` with one checkpoint in it, and a folder that is none."""
+    ships = tmp_path / "ships"
+    save(ships / "fine", "mlp")
+    (ships / "empty").mkdir()
+    monkeypatch.setattr(module, "SHIPPED", ships)
+    monkeypatch.chdir(tmp_path)
+    return ships
+
+
+def test_a_shipped_name_or_a_folders_path_is_found(shipped, folder):
+    assert find_checkpoint("fine") == shipped / "fine"
+    assert find_checkpoint(str(folder)).samefile(folder)
+    assert find_checkpoint("./good").samefile(folder)
+    assert shipped_names() == ["fine"]
+
+
+@pytest.mark.parametrize(
+    "name", ["", "nothing", "empty", "../x", "/nowhere/at/all", "fine/card.json", "a\0b", "x" * 300]
+)
+def test_a_name_without_a_checkpoint_lists_the_shipped_ones(shipped, name):
+    with pytest.raises(CheckpointError, match=r"There is no checkpoint.*Shipped: fine"):
+        find_checkpoint(name)
+
+
+@pytest.mark.parametrize("name", [".", "..", "ships/../ships"])
+def test_a_folder_that_is_no_checkpoint_is_refused_when_loaded(shipped, name):
+    save(shipped.parent.parent / CARD.removesuffix(".json"), "mlp")
+    with pytest.raises(CheckpointError, match=r"no card\.json"):
+        load_checkpoint(find_checkpoint(name))
+
+
+def test_without_any_shipped_checkpoint_there_are_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "SHIPPED", tmp_path / "gone")
+    assert shipped_names() == []
+    with pytest.raises(CheckpointError, match="Shipped: none"):
+        find_checkpoint("accurate")
+
+
+# ---- resume state ---------------------------------------------------------------------------------------------------
+
+
+def test_a_resume_state_and_back(tmp_path):
+    state = {
+        "weights": torch.rand(3),
+        "position": [1, 2],
+        "config": {"a": 1.5, "b": None},
+        "rng": torch.get_rng_state(),
+    }
+    save_resume(tmp_path / "resume.pt", state)
+    loaded = load_resume(tmp_path / "resume.pt")
+    assert torch.equal(loaded.pop("weights"), state.pop("weights"))
+    assert torch.equal(loaded.pop("rng"), state.pop("rng"))
+    assert loaded == state
+
+
+class Evil:
+    """Unpickling it makes a directory of its name."""
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+
+    def __reduce__(self):
+        return os.mkdir, (self.target,)
+
+
+@pytest.mark.parametrize("kind", ["pickle", "torch", "legacy torch", "inside a state"])
+def test_a_pickled_program_is_refused_and_not_run(tmp_path, kind):
+    target = tmp_path / "executed"
+    path = tmp_path / "resume.pt"
+    evil = Evil(str(target))
+    if kind == "pickle":
+        path.write_bytes(pickle.dumps(evil))
+        pickle.loads(path.read_bytes())
+    else:
+        torch.save(
+            {"config": evil} if kind == "inside a state" else evil, path, _use_new_zipfile_serialization=kind[0] != "l"
+        )
+        torch.load(path, weights_only=False)
+    # the trap works ...
+    assert target.exists()
+    target.rmdir()
+    # ... and nobody walks into it
+    with pytest.raises(CheckpointError, match="cannot be resumed from"):
+        load_resume(path)
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 torn"])
+def test_a_damaged_resume_state_is_a_sentence(tmp_path, content):
+    (tmp_path / "resume.pt").write_bytes(content)
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_resume(tmp_path / "resume.pt")
+
+
+def test_a_resume_state_that_is_missing_torn_or_no_state_is_a_sentence(tmp_path):
+    path = tmp_path / "resume.pt"
+    with pytest.raises(CheckpointError, match="nothing to resume from"):
+        load_resume(path)
+    save_resume(path, [1, 2])
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_resume(path)
+    save_resume(path, {"weights": torch.rand(1000)})
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_resume(path)
+
+
+# ---- what ships -----------------------------------------------------------------------------------------------------
+
+every_shipped = pytest.mark.parametrize(
+    "name", shipped_names() or [pytest.param("", marks=pytest.mark.skip(reason="no checkpoint ships yet"))]
+)
+
+
+@every_shipped
+def test_a_shipped_checkpoint_loads_is_small_and_good(name):
+    checkpoint = load_checkpoint(find_checkpoint(name))
+    assert sum(path.stat().st_size for path in checkpoint.folder.iterdir()) < 1_000_000
+    assert checkpoint.card.dataset == "mnist"
+    assert checkpoint.card.metrics.get("test_accuracy", 0) >= 0.995
+
+
+@pytest.mark.mnist
+@every_shipped
+def test_a_shipped_checkpoint_is_as_good_as_its_card_says(name, mnist_dir):
+    checkpoint = load_checkpoint(find_checkpoint(name))
+    mnist = load_dataset("mnist", mnist_dir)
+    right = 0
+    with torch.inference_mode():
+        for images, labels in zip(mnist.test_images.split(1000), mnist.test_labels.split(1000), strict=True):
+            right += int((checkpoint.model(images.float() / 255).argmax(dim=1) == labels).sum())
+    assert right / 10_000 == pytest.approx(checkpoint.card.metrics.get("test_accuracy", 0), abs=1e-4)

@@ -1,0 +1,361 @@
+"""The command line's contract: keys, exit statuses, one clear line. Most in this process, a few in their own."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mnist_core.checkpoints import load_checkpoint
+from mnist_core.cli import main
+from mnist_core.config import TrainConfig
+from mnist_core.data import load_dataset, split
+from mnist_core.runs import create_run, open_run
+
+ROOT = Path(__file__).resolve().parent.parent
+TRAIN_KEYS = {"run_id", "run_dir", "checkpoint", "parameters", "val_accuracy", "test_accuracy", "train_seconds"}
+EVALUATE_KEYS = {"dataset", "split", "n", "accuracy", "loss", "weighted_f1", "per_class", "confusion"}
+PREDICT_KEYS = {"path", "digit", "confidence", "probabilities", "is_digit"}
+FAST = ["--dataset", "digits", "--recipe", "mlp-baseline", "--epochs", "1", "--set", "batch_size=256"]
+
+
+def shell(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "mnist_core", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+
+
+def strict(line: str) -> dict:
+    def refuse(text: str) -> None:
+        raise AssertionError(f"{text} is no JSON")
+
+    return json.loads(line, parse_constant=refuse)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> tuple[dict, subprocess.CompletedProcess]:
+    """`train` as a person calls it: its result, and all it wrote."""
+    runs = tmp_path_factory.mktemp("cli") / "runs"
+    arguments = ["--recipe", "quick", "--dataset", "digits", "--epochs", "5", "--seed", "1"]
+    done = shell("train", *arguments, "--set", "keep=best", "--runs-dir", str(runs), "--json")
+    assert done.returncode == 0, done.stderr
+    return strict(done.stdout.splitlines()[-1]), done
+
+
+@pytest.fixture
+def ask(capsys):
+    """Runs a subcommand here → (exit status, stdout, stderr)."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        status = main(list(arguments))
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return call
+
+
+@pytest.fixture
+def refused(ask):
+    """The one line with which a request is refused."""
+
+    def call(*arguments: str) -> str:
+        status, out, err = ask(*arguments)
+        assert status == 2, err
+        assert out == ""
+        lines = err.splitlines()
+        assert len(lines) == 1, err
+        assert lines[0].startswith("error: ")
+        return lines[0]
+
+    return call
+
+
+# ---- train ----------------------------------------------------------------------------------------------------------
+
+
+def test_train_ends_with_the_contracts_json_and_progress_goes_elsewhere(trained):
+    result, done = trained
+    assert set(result) == TRAIN_KEYS
+    assert len(done.stdout.splitlines()) == 1
+    assert "epoch" in done.stderr
+    assert "Traceback" not in done.stderr
+    run = open_run(result["run_id"], Path(result["run_dir"]).parent)
+    assert run.status().state == "completed"
+    config = run.config()
+    assert (config.recipe, config.dataset, config.epochs, config.seed, config.keep) == ("quick", "digits", 5, 1, "best")
+    assert str(run.checkpoint()) == result["checkpoint"]
+    assert result["parameters"] == 24_954
+    assert 0 < result["train_seconds"] < 200
+
+
+def test_the_accuracies_told_are_those_measured_anew(trained):
+    result, _ = trained
+    checkpoint = load_checkpoint(result["checkpoint"])
+    digits = load_dataset("digits")
+    _, rows = split(digits.train_labels, checkpoint.card.config.validation_fraction, 1)
+    for key, images, labels in [
+        ("test_accuracy", digits.test_images, digits.test_labels),
+        ("val_accuracy", digits.train_images[rows], digits.train_labels[rows]),
+    ]:
+        with torch.no_grad():
+            right = checkpoint.model(images.float() / 255).argmax(dim=1) == labels
+        assert result[key] == pytest.approx(right.double().mean().item(), abs=1e-9)
+    assert result["test_accuracy"] > 0.9
+
+
+def test_train_without_json_tells_a_person(ask, tmp_path):
+    status, out, _ = ask("train", *FAST, "--runs-dir", str(tmp_path / "mine"))
+    assert status == 0
+    assert "test accuracy" in out
+    assert "digits" in out
+    assert [path.name in out for path in (tmp_path / "mine").iterdir() if path.name[0] != "."] == [True]
+
+
+def test_without_mnist_the_built_in_digits_are_taken_and_named(ask, tmp_path):
+    arguments = ["--recipe", "mlp-baseline", "--epochs", "1", "--set", "batch-size=256"]
+    status, out, err = ask("train", *arguments, "--data-dir", str(tmp_path), "--json")
+    assert status == 0
+    assert open_run(strict(out.splitlines()[-1])["run_id"]).config().dataset == "digits"
+    assert f"MNIST is not in {tmp_path}: training on the built-in 'digits'" in err
+
+
+def test_a_setting_given_twice_is_the_last_or_refused(ask):
+    status, out, err = ask("train", *FAST, "--set", "epochs=2", "--json")
+    assert status in (0, 2), err
+    if status == 0:
+        assert open_run(strict(out.splitlines()[-1])["run_id"]).config().epochs == 2
+
+
+def test_a_stopped_run_is_resumed_by_name(ask, refused, tmp_path):
+    config = TrainConfig(
+        recipe="mine", dataset="digits", model="mlp", epochs=2, batch_size=256, validation_fraction=0.2
+    )
+    run = create_run(config, tmp_path / "runs")
+    run.command("stop")
+    run.finish("stopped")
+    status, out, _ = ask("train", "--resume", run.id, "--runs-dir", str(tmp_path / "runs"), "--json")
+    assert status == 0
+    assert strict(out.splitlines()[-1])["run_id"] == run.id
+    assert run.status().state == "completed"
+    line = refused("train", "--resume", run.id, "--runs-dir", str(tmp_path / "runs"))
+    assert "is complete" in line
+
+
+def test_a_resumed_run_keeps_its_settings_and_belongs_to_one_process(refused, tmp_path):
+    run = create_run(TrainConfig(dataset="digits", model="mlp"), tmp_path / "runs")
+    here = ["--runs-dir", str(tmp_path / "runs")]
+    for more in (["--epochs", "3"], ["--set", "dropout=0.1"], ["--recipe", "quick"], ["--seed", "0"]):
+        assert "--resume" in refused("train", "--resume", run.id, *here, *more)
+    with run.lock:
+        assert "another process" in refused("train", "--resume", run.id, *here)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--recipe", "nope"], "nope"),
+        (["--epochs", "abc"], "epochs"),
+        (["--epochs", "0"], "epochs"),
+        (["--epochs", "-1"], "epochs"),
+        (["--seed", "1.5"], "seed"),
+        (["--set", "nope=1"], "nope"),
+        (["--set", "dropout=2"], "0 to 0.9"),
+        (["--set", "dropout"], "FIELD=VALUE"),
+        (["--set", "model=resnet"], "resnet"),
+        (["--set", "learning_rate=nan"], "learning_rate"),
+        (["--set", "dataset=nope"], "nope"),
+        (["--dataset", "nope"], "nope"),
+        (["--resume", "unknown"], "unknown"),
+        (["--resume", "../x"], "../x"),
+        (["--set"], "--set"),
+        (["--nope"], "--nope"),
+        (["extra"], "extra"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_request_to_train_is_one_line_and_leaves_no_run(refused, arguments, named, tmp_path):
+    dataset = [] if "--dataset" in arguments or "--resume" in arguments else ["--dataset", "digits"]
+    assert named in refused("train", *dataset, *arguments)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_missing_mnist_is_one_line(refused, tmp_path):
+    line = refused("train", "--dataset", "mnist", "--data-dir", str(tmp_path / "empty"))
+    assert str(tmp_path / "empty") in line
+    assert "'digits'" in line
+
+
+def test_a_runs_folder_that_cannot_be_written_is_one_line(refused, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    assert "cannot be written" in refused("train", *FAST, "--runs-dir", str(tmp_path / "file"))
+
+
+def test_a_training_that_diverges_has_failed(ask):
+    wild = ["optimizer=sgd", "learning_rate=10", "activation=leaky-relu", "batch_size=32"]
+    settings = [part for setting in wild for part in ("--set", setting)]
+    status, out, err = ask("train", "--recipe", "mlp-baseline", "--dataset", "digits", *settings, "--json")
+    assert status == 1
+    assert out == ""
+    assert re.match(r"failed: The run \S+ is failed\. The loss is no longer a number", err.splitlines()[-1])
+    assert "Traceback" not in err
+
+
+# ---- evaluate -------------------------------------------------------------------------------------------------------
+
+
+def test_evaluate_gives_the_contracts_json(ask, trained):
+    result, _ = trained
+    status, out, _ = ask("evaluate", result["checkpoint"], "--json")
+    assert status == 0
+    (line,) = out.splitlines()
+    found = strict(line)
+    assert set(found) == EVALUATE_KEYS
+    assert (found["dataset"], found["split"], found["n"]) == ("digits", "test", 360)
+    assert found["accuracy"] == result["test_accuracy"]
+    confusion = np.array(found["confusion"])
+    assert confusion.shape == (10, 10)
+    assert np.trace(confusion) / confusion.sum() == pytest.approx(found["accuracy"])
+    digits = load_dataset("digits")
+    assert confusion.sum(axis=1).tolist() == digits.test_labels.bincount().tolist()
+    assert [row["label"] for row in found["per_class"]] == list(digits.classes)
+    for digit, row in enumerate(found["per_class"]):
+        assert set(row) == {"label", "precision", "recall", "f1", "n"}
+        assert row["recall"] == pytest.approx(confusion[digit, digit] / confusion[digit].sum())
+        assert row["precision"] == pytest.approx(confusion[digit, digit] / max(confusion[:, digit].sum(), 1))
+        assert row["n"] == confusion[digit].sum()
+
+
+@pytest.mark.parametrize(("part", "count"), [("train", 1221), ("validation", 216)])
+def test_evaluate_knows_the_parts_that_the_training_had(ask, trained, part, count):
+    result, _ = trained
+    status, out, _ = ask("evaluate", result["checkpoint"], "--split", part, "--json")
+    found = strict(out.splitlines()[-1])
+    assert (status, found["split"], found["n"]) == (0, part, count)
+    if part == "validation":
+        assert found["accuracy"] == pytest.approx(result["val_accuracy"], abs=1e-9)
+
+
+def test_evaluate_without_json_tells_a_person(ask, trained):
+    result, _ = trained
+    status, out, _ = ask("evaluate", result["checkpoint"])
+    assert status == 0
+    assert f"accuracy {result['test_accuracy']:.2%}" in out
+
+
+@pytest.mark.parametrize("name", ["nothing", "", ".", "../x", "x" * 300])
+def test_a_missing_checkpoint_is_one_line(refused, name):
+    for command in (["evaluate", name], ["predict", name, "picture.png"]):
+        assert "no checkpoint" in refused(*command)
+
+
+def test_a_wrong_dataset_or_split_is_one_line(refused, trained, tmp_path):
+    checkpoint = trained[0]["checkpoint"]
+    assert "nope" in refused("evaluate", checkpoint, "--dataset", "nope")
+    assert "nope" in refused("evaluate", checkpoint, "--split", "nope")
+    assert "MNIST is not in" in refused("evaluate", checkpoint, "--dataset", "mnist", "--data-dir", str(tmp_path))
+
+
+# ---- predict --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    """0.png to 9.png as a canvas gives them: RGBA, 280 × 280; and a file that is no picture."""
+    folder = tmp_path_factory.mktemp("pictures")
+    digits = load_dataset("digits")
+    for digit in range(10):
+        grey = digits.test_images[digits.test_labels == digit][1, 0].numpy()
+        Image.fromarray(np.kron(grey, np.ones((10, 10), np.uint8))).convert("RGBA").save(folder / f"{digit}.png")
+    (folder / "notes.txt").write_text("not a picture")
+    return folder
+
+
+def test_predict_reads_a_folder_one_line_a_picture(ask, trained, pictures):
+    status, out, err = ask("predict", trained[0]["checkpoint"], str(pictures), "--json")
+    assert status == 0, err
+    found = [strict(line) for line in out.splitlines()]
+    assert [Path(line["path"]).name for line in found] == [f"{digit}.png" for digit in range(10)]
+    for line in found:
+        assert set(line) == PREDICT_KEYS
+        assert len(line["probabilities"]) == 10
+        assert sum(line["probabilities"]) == pytest.approx(1, abs=1e-4)
+        assert line["digit"] == int(np.argmax(line["probabilities"]))
+        assert line["confidence"] == max(line["probabilities"])
+        assert isinstance(line["is_digit"], bool)
+    assert sum(line["digit"] == digit for digit, line in enumerate(found)) >= 9
+
+
+def test_predict_takes_several_pictures_and_a_blank_one_is_no_digit(ask, trained, pictures, tmp_path):
+    Image.new("L", (100, 60), 255).save(tmp_path / "blank.JPG")
+    paths = [str(pictures / "3.png"), str(tmp_path), str(pictures / "4.png")]
+    status, out, _ = ask("predict", trained[0]["checkpoint"], *paths)
+    assert status == 0
+    found = [strict(line) for line in out.splitlines()]
+    assert [Path(line["path"]).name for line in found] == ["3.png", "blank.JPG", "4.png"]
+    assert (found[1]["digit"], found[1]["is_digit"], found[1]["confidence"]) == (None, False, 0.0)
+
+
+def test_a_picture_that_cannot_be_read_is_one_line(refused, trained, pictures, tmp_path):
+    checkpoint = trained[0]["checkpoint"]
+    assert "missing.png" in refused("predict", checkpoint, str(tmp_path / "missing.png"))
+    assert "notes.txt" in refused("predict", checkpoint, str(pictures / "notes.txt"))
+    assert "no picture" in refused("predict", checkpoint, str(tmp_path))
+    (tmp_path / "empty.png").write_bytes(b"")
+    assert "empty.png" in refused("predict", checkpoint, str(tmp_path / "empty.png"))
+    assert "PICTURE" in refused("predict", checkpoint)
+
+
+def test_a_name_too_long_for_any_file_is_one_line(refused, trained, tmp_path):
+    refused("predict", trained[0]["checkpoint"], str(tmp_path / ("x" * 300)))
+
+
+def test_one_bad_picture_among_many_does_not_hide_the_others(ask, trained, pictures):
+    paths = [str(pictures / name) for name in ("1.png", "notes.txt", "2.png")]
+    status, out, err = ask("predict", trained[0]["checkpoint"], *paths)
+    assert status == 2
+    assert [Path(strict(line)["path"]).name for line in out.splitlines()] == ["1.png", "2.png"]
+    assert "notes.txt" in err
+    assert all(line.startswith("error: ") for line in err.splitlines())
+
+
+# ---- the rest -------------------------------------------------------------------------------------------------------
+
+
+def test_recipes_are_listed(ask):
+    status, out, _ = ask("recipes")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()] == ["quick", "accurate", "two-conv", "mlp-baseline"]
+    status, out, _ = ask("recipes", "--json")
+    assert strict(out)["accurate"]["settings"]["epochs"] == 30
+
+
+@pytest.mark.parametrize("arguments", [[], ["nope"], ["trian", "--json"], ["--json"]])
+def test_an_unknown_command_is_one_line(refused, arguments):
+    refused(*arguments)
+
+
+def test_help_is_no_error(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["train", "--help"])
+    assert caught.value.code == 0
+    assert "--set FIELD=VALUE" in capsys.readouterr().out
+
+
+def test_a_process_of_its_own_exits_with_the_status_and_one_line(tmp_path):
+    done = shell("train", "--dataset", "digits", "--set", "dropout=2", MNIST_LAB_RUNS=str(tmp_path / "runs"))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert re.fullmatch(r"error: dropout should be [^\n]*allowed: 0 to 0\.9\)\.\n", done.stderr)

@@ -1,0 +1,196 @@
+import json
+
+import numpy as np
+import pytest
+
+from mnist_core.figures import (
+    HIGHLIGHT,
+    QUIET,
+    TRAIN,
+    VALIDATION,
+    Curve,
+    as_picture,
+    confusion_figure,
+    curve_figure,
+    downsample,
+    enlarge,
+    probability_bars,
+    smooth,
+)
+
+CONFUSION = np.array([[50, 2, 0], [1, 1039, 0], [0, 5, 0]])
+CLASSES = ["zero", "one", "two"]
+
+
+def plain(figure) -> dict:
+    """What a browser gets: strict JSON."""
+
+    def refuse(text: str) -> None:
+        raise AssertionError(f"{text} is no JSON")
+
+    return json.loads(figure.to_json(), parse_constant=refuse)
+
+
+# ---- curves ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("window", [1, 3, 25, 100])
+def test_smoothing_is_the_mean_over_the_last_window(window):
+    y = np.random.default_rng(0).random(80)
+    weights = np.ones(window)
+    expected = np.convolve(y, weights)[:80] / np.convolve(np.ones(80), weights)[:80]
+    np.testing.assert_allclose(smooth(y, window), expected)
+
+
+def test_smoothing_nothing_is_nothing_and_a_constant_itself():
+    assert smooth([]).tolist() == []
+    assert smooth([2.5]).tolist() == [2.5]
+    np.testing.assert_allclose(smooth([0.3] * 60), 0.3)
+
+
+def test_few_points_stay_as_they_are():
+    x, y = downsample([1, 2, 3], [4, 5, 6], most=3)
+    assert (x.tolist(), y.tolist()) == ([1, 2, 3], [4, 5, 6])
+    assert [part.tolist() for part in downsample([], [])] == [[], []]
+
+
+@pytest.mark.parametrize("count", [401, 1000, 12_345])
+def test_many_points_become_means_of_neighbours_between_the_same_ends(count):
+    rng = np.random.default_rng(0)
+    x, y = np.linspace(0.01, 5, count), rng.random(count)
+    fewer_x, fewer_y = downsample(x, y, most=400)
+    assert len(fewer_x) == len(fewer_y) <= 400
+    assert np.all(np.diff(fewer_x) > 0)
+    assert set(fewer_x) <= set(x)
+    # each value is the mean from behind the last place up to its own: nothing is lost or counted twice
+    ends = np.searchsorted(x, fewer_x) + 1
+    for index in range(2, len(ends)):
+        assert fewer_y[index] == pytest.approx(y[ends[index - 1] : ends[index]].mean())
+    assert fewer_y.mean() == pytest.approx(y.mean(), abs=0.01)
+
+
+@pytest.mark.parametrize("count", [401, 1000])
+def test_downsampling_keeps_the_first_and_the_last_place(count):
+    x = np.arange(1, count + 1)
+    fewer, _ = downsample(x, np.ones(count), most=400)
+    assert fewer[-1] == count
+    assert fewer[0] == 1
+
+
+def test_curves_have_one_line_each_the_earlier_runs_beneath():
+    x = np.arange(1, 101) / 50
+    given = [
+        Curve("training", x, 1 / x),
+        Curve("validation", [1, 2], [0.5, 0.25], "validation"),
+        Curve("before", x, 2 / x, earlier=1),
+        Curve("long ago", x, 3 / x, earlier=2),
+    ]
+    lines = plain(curve_figure(given, "Loss", epochs=5))["data"]
+    assert [line["name"] for line in lines] == ["long ago", "before", "training", "validation"]
+    assert [line["line"]["color"] for line in lines[2:]] == [TRAIN, VALIDATION]
+    assert len({line["line"]["color"] for line in lines}) == 4
+    figure = curve_figure(given, "Loss", epochs=5)
+    assert list(figure.data[3].x) == [1, 2]
+    assert list(figure.data[3].y) == [0.5, 0.25]
+    np.testing.assert_allclose(figure.data[2].y, smooth(1 / x), atol=1e-5)
+
+
+@pytest.mark.parametrize("epochs", [1, 30])
+def test_the_x_axis_spans_the_whole_training_from_the_start(epochs):
+    for curves in ([], [Curve("training", [], [])], [Curve("training", [0.1], [2.0])]):
+        layout = plain(curve_figure(curves, "Loss", epochs=epochs))["layout"]
+        assert layout["xaxis"]["range"] == [0, epochs]
+        assert layout["title"]["text"] == "Loss"
+
+
+def test_percentages_end_above_one_and_begin_near_the_lowest_shown():
+    high = curve_figure([Curve("v", [1, 2], [0.98, 0.99], "validation")], "Accuracy", 2, percent=True)
+    low = curve_figure([Curve("v", [1, 2], [0.3, 0.5], "validation")], "Accuracy", 2, percent=True)
+    for figure, floor in ((high, 0.88), (low, 0.3)):
+        bottom, top = figure.layout.yaxis.range
+        assert bottom == pytest.approx(floor, abs=0.021)
+        assert top > 1
+        assert figure.layout.yaxis.tickformat == ".0%"
+    assert plain(curve_figure([Curve("v", [], [])], "Accuracy", 2, percent=True))["layout"]["yaxis"]
+
+
+# ---- bars -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("chosen", [1, None])
+def test_the_chosen_bar_alone_is_in_colour(chosen):
+    figure = probability_bars([0.004, 0.96, 0.036], CLASSES, chosen)
+    bars = figure.data[0]
+    assert list(bars.x) == CLASSES
+    np.testing.assert_allclose(bars.y, [0.004, 0.96, 0.036])
+    assert list(bars.marker.color) == [HIGHLIGHT if index == chosen else QUIET for index in range(3)]
+    assert list(bars.text) == ["", "96%", "4%"]
+    assert plain(figure)["layout"]["xaxis"]["type"] == "category"
+
+
+# ---- confusion ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("normalized", [True, False])
+def test_every_cell_says_what_it_counts(normalized):
+    cells = plain(confusion_figure(CONFUSION, CLASSES, normalized))["data"][1]
+    assert len(cells["customdata"]) == 9
+    for index, (true, predicted) in enumerate(cells["customdata"]):
+        count, of = int(CONFUSION[true, predicted]), int(CONFUSION[true].sum())
+        assert (cells["y"][index], cells["x"][index]) == (CLASSES[true], CLASSES[predicted])
+        expected = f"true {CLASSES[true]}, predicted {CLASSES[predicted]}: {count:,} of {of:,} ({count / of:.2%})"
+        assert cells["hovertext"][index] == expected
+        shown = "" if not count else f"{count / of:.1%}" if normalized else f"{count:,}"
+        assert cells["text"][index] == (f"<b>{shown}</b>" if true == predicted else shown)
+
+
+def test_normalised_rows_add_up_to_one():
+    cells = plain(confusion_figure(CONFUSION, CLASSES, normalized=True))["data"][1]
+    sums = dict.fromkeys(CLASSES, 0.0)
+    for name, text in zip(cells["y"], cells["text"], strict=True):
+        sums[name] += float(text.replace("<b>", "").replace("</b>", "").rstrip("%") or 0) / 100
+    assert sums == pytest.approx(dict.fromkeys(CLASSES, 1.0), abs=0.0011)
+
+
+@pytest.mark.parametrize("normalized", [True, False])
+def test_colour_is_for_mistakes_alone(normalized):
+    heat = confusion_figure(CONFUSION, CLASSES, normalized).data[0]
+    z = np.array(heat.z, dtype=float)
+    wrong = ~np.eye(3, dtype=bool)
+    assert np.isnan(np.diag(z)).all()
+    expected = CONFUSION / CONFUSION.sum(axis=1, keepdims=True) if normalized else CONFUSION
+    np.testing.assert_allclose(z[wrong], expected[wrong])
+    assert heat.zmax == pytest.approx(expected[wrong].max())
+    assert heat.zmin == 0
+
+
+@pytest.mark.parametrize(
+    "confusion", [np.zeros((3, 3), int), np.diag([4, 5, 6]), np.array([[3, 0, 0], [0] * 3, [0] * 3])]
+)
+def test_a_matrix_without_mistakes_or_images_can_be_drawn(confusion):
+    for normalized in (True, False):
+        data = plain(confusion_figure(confusion, CLASSES, normalized))["data"]
+        assert sum("0.00%" in text for text in data[1]["hovertext"]) >= 6
+
+
+def test_cells_can_be_selected():
+    figure = confusion_figure(CONFUSION, CLASSES)
+    assert figure.layout.clickmode == "event+select"
+    assert figure.data[1].marker.symbol == "square"
+    # the first row is on top, as in every book
+    assert figure.layout.yaxis.range[0] > figure.layout.yaxis.range[1]
+
+
+# ---- pictures -------------------------------------------------------------------------------------------------------
+
+
+def test_enlarging_makes_squares_of_pixels():
+    assert enlarge(np.array([[1, 2]]), 2).tolist() == [[1, 1, 2, 2], [1, 1, 2, 2]]
+    assert enlarge(np.zeros((28, 28, 3), np.uint8)).shape == (196, 196, 3)
+
+
+def test_pictures_have_their_channels_last_or_none():
+    grey = np.arange(6).reshape(1, 2, 3)
+    assert as_picture(grey).tolist() == [[0, 1, 2], [3, 4, 5]]
+    colour = np.arange(12).reshape(3, 2, 2)
+    assert as_picture(colour)[1, 0].tolist() == [2, 6, 10]

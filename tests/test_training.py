@@ -1,0 +1,406 @@
+"""The loop against plain torch written out here, and against itself: interrupted, repeated, on other seeds."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mnist_core import training
+from mnist_core.checkpoints import load_resume, save_resume
+from mnist_core.config import Shape, TrainConfig
+from mnist_core.data import Dataset, batches, pixel_statistics, split
+from mnist_core.errors import ConfigError, DataError
+from mnist_core.training import DivergedError, TrainState, learning_rate_at, seconds_per_image, train
+
+PLAIN = TrainConfig(
+    model="mlp",
+    batch_norm=False,
+    dataset="digits",
+    normalization="unit",
+    batch_size=32,
+    validation_fraction=0.2,
+    seed=4,
+)
+# everything that has a state of its own
+FULL = TrainConfig(
+    model="small-cnn",
+    dataset="digits",
+    epochs=2,
+    batch_size=64,
+    schedule="one-cycle",
+    learning_rate=0.01,
+    dropout=0.3,
+    ema_decay=0.9,
+    label_smoothing=0.1,
+    rotation=10,
+    translation=2,
+    scaling=0.1,
+    validation_fraction=0.2,
+    seed=11,
+)
+CLOCK = ("seconds", "images_per_second", "train_seconds")
+
+
+def weights(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def timeless(events: list[dict]) -> list[dict]:
+    return [{k: v for k, v in event.items() if k not in CLOCK} for event in events]
+
+
+def of_kind(events: list[dict], kind: str) -> list[dict]:
+    return [event for event in events if event["event"] == kind]
+
+
+# ---- the loop -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "make"),
+    [
+        ({"optimizer": "adam"}, lambda p: torch.optim.Adam(p, lr=1e-3, fused=True)),
+        (
+            {"optimizer": "adamw", "weight_decay": 0.1, "learning_rate": 0.01},
+            lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.1, fused=True),
+        ),
+        (
+            {"optimizer": "sgd", "momentum": 0.8, "learning_rate": 0.05},
+            lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.8, fused=True),
+        ),
+    ],
+)
+def test_the_first_steps_are_those_of_plain_torch_bit_for_bit(tiny_data, settings, make):
+    config = PLAIN.replace(**settings)
+    torch.manual_seed(config.seed)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 10))
+    optimizer = make(net.parameters())
+    rows, _ = split(tiny_data.train_labels, 0.2, config.seed)
+    losses = []
+    for indices in batches(rows, 32, config.seed, 0)[:3]:
+        loss = F.cross_entropy(net(tiny_data.train_images[indices].float() / 255), tiny_data.train_labels[indices])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+
+    state = TrainState(config, tiny_data)
+    events = list(itertools.islice(train(config, tiny_data, state), 4))
+    assert [event["loss"] for event in events[1:]] == losses
+    for mine, theirs in zip(state.model.parameters(), net.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_label_smoothing_spreads_its_share_over_the_classes(tiny_data):
+    config = PLAIN.replace(label_smoothing=0.2)
+    state = TrainState(config, tiny_data)
+    indices = batches(state.train_indices, 32, config.seed, 0)[0]
+    with torch.no_grad():
+        log = state.model(tiny_data.train_images[indices].float() / 255).double().log_softmax(dim=1)
+    y = tiny_data.train_labels[indices]
+    expected = -(0.8 * log[torch.arange(len(y)), y] + 0.2 * log.mean(dim=1)).mean().item()
+    step = next(itertools.islice(train(config, tiny_data, state), 1, None))
+    assert step["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_events_have_the_fields_that_readers_rely_on(tiny_data):
+    config = PLAIN.replace(epochs=2, validations_per_epoch=3)
+    state = TrainState(config, tiny_data)
+    events = list(train(config, tiny_data, state))
+    start, per_epoch = events[0], state.steps_per_epoch
+    assert start["event"] == "start"
+    assert (start["train_images"], start["val_images"]) == (240, 60)
+    assert start["total_steps"] == 2 * start["steps_per_epoch"] == 2 * math.ceil(240 / 32)
+    assert start["parameters"] == 109_386
+
+    steps = of_kind(events, "step")
+    assert [event["step"] for event in steps] == list(range(1, 2 * per_epoch + 1))
+    for event in steps:
+        assert {"step", "epoch", "loss", "accuracy", "lr", "images_per_second"} <= event.keys()
+        assert event["epoch"] == (event["step"] - 1) // per_epoch
+        assert event["images_per_second"] > 0
+        assert 0 <= event["accuracy"] <= 1
+
+    # every third of an epoch of 8 steps; the last of the three is the epoch's own
+    checks = of_kind(events, "validation")
+    assert [event["step"] for event in checks] == [3, 5, 11, 13]
+    epochs = of_kind(events, "epoch")
+    assert [event["epoch"] for event in epochs] == [1, 2]
+    for event in epochs:
+        assert {"train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds"} <= event.keys()
+    assert events[-1] is epochs[-1]
+
+
+def test_an_epochs_figures_are_the_means_over_its_images(tiny_data):
+    state = TrainState(PLAIN, tiny_data)
+    events = list(train(PLAIN, tiny_data, state))
+    steps, epoch = of_kind(events, "step"), events[-1]
+    sizes = np.array([32] * 7 + [16])
+    assert epoch["train_loss"] == pytest.approx(sum(sizes * [e["loss"] for e in steps]) / 240)
+    assert epoch["train_accuracy"] == pytest.approx(sum(sizes * [e["accuracy"] for e in steps]) / 240)
+
+    images, labels = tiny_data.train_images[state.val_indices], tiny_data.train_labels[state.val_indices]
+    with torch.no_grad():
+        log = state.model.eval()(images.float() / 255).double().log_softmax(dim=1)
+    assert epoch["val_accuracy"] == pytest.approx((log.argmax(dim=1) == labels).double().mean().item())
+    assert epoch["val_loss"] == pytest.approx(-log[torch.arange(60), labels].mean().item(), rel=1e-5)
+
+
+def test_the_network_learns(tiny_data):
+    events = list(train(FULL.replace(epochs=8), tiny_data))
+    assert of_kind(events, "epoch")[-1]["val_accuracy"] > 0.8
+
+
+# ---- what it sees ---------------------------------------------------------------------------------------------------
+
+
+class _Untouchable:
+    def __getattribute__(self, name: str) -> object:
+        raise AssertionError(f"the test images were looked at: .{name}")
+
+
+def test_the_test_images_are_never_looked_at(tiny_data):
+    blind = Dataset(
+        "digits", tiny_data.classes, tiny_data.train_images, tiny_data.train_labels, _Untouchable(), _Untouchable()
+    )
+    with pytest.raises(AssertionError, match="looked at"):
+        len(blind.test_images.shape)
+    assert list(train(FULL.replace(epochs=1), blind))[-1]["event"] == "epoch"
+
+
+def test_validation_images_are_in_no_training_batch_and_training_images_in_all(monkeypatch):
+    count = 200
+    images = torch.zeros(count, 1, 28, 28, dtype=torch.uint8)
+    images[:, 0, 0, 0] = torch.arange(count)  # each image carries its own number
+    labels = torch.arange(count) % 10
+    data = Dataset("numbers", tuple("0123456789"), images, labels, images[:0], labels[:0])
+    seen: list[int] = []
+    to_unit = training.to_unit
+
+    def noting(batch: torch.Tensor) -> torch.Tensor:
+        seen.extend(batch[:, 0, 0, 0].tolist())
+        return to_unit(batch)
+
+    monkeypatch.setattr(training, "to_unit", noting)
+    config = PLAIN.replace(epochs=2, validation_fraction=0.25)
+    state = TrainState(config, data)
+    list(train(config, data, state))
+    assert sorted(seen) == sorted(2 * state.train_indices.tolist())
+    assert not set(seen) & set(state.val_indices.tolist())
+    assert len(set(seen)) == 150
+
+
+def test_normalisation_is_learnt_from_the_training_part_alone(tiny_data):
+    config = PLAIN.replace(normalization="standard")
+    state = TrainState(config, tiny_data)
+    pixels = tiny_data.train_images[state.train_indices].double() / 255
+    assert state.mean == pytest.approx([pixels.mean().item()])
+    assert state.std == pytest.approx([pixels.std(correction=0).item()])
+    assert state.mean != pixel_statistics(tiny_data.train_images)[0]
+    assert TrainState(PLAIN, tiny_data).mean == [0.0]
+
+
+# ---- learning rate --------------------------------------------------------------------------------------------------
+
+
+def torchs_rates(make, peak: float, steps: int) -> list[float]:
+    parameter = nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=peak)
+    scheduler = make(optimizer)
+    rates = []
+    for _ in range(steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+def test_the_cosine_schedule_is_torchs():
+    config = TrainConfig(schedule="cosine", learning_rate=0.3, epochs=4)
+    theirs = torchs_rates(lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, T_max=99), 0.3, 100)
+    mine = [learning_rate_at(config, step, 25) for step in range(100)]
+    np.testing.assert_allclose(mine, theirs, atol=1e-9)
+
+
+def test_the_step_schedule_is_torchs():
+    config = TrainConfig(schedule="step", learning_rate=0.3, epochs=9, step_epochs=2, step_factor=0.5)
+    theirs = torchs_rates(lambda o: torch.optim.lr_scheduler.StepLR(o, step_size=2, gamma=0.5), 0.3, 9)
+    mine = [learning_rate_at(config, step, 7) for step in range(63)]
+    np.testing.assert_allclose(mine, np.repeat(theirs, 7), rtol=1e-9)
+
+
+def test_the_one_cycle_schedule_is_torchs_but_for_less_than_a_step():
+    config = TrainConfig(schedule="one-cycle", learning_rate=0.01, epochs=3)
+    theirs = torchs_rates(
+        lambda o: torch.optim.lr_scheduler.OneCycleLR(o, max_lr=0.01, total_steps=300, pct_start=0.25), 0.01, 300
+    )
+    mine = np.array([learning_rate_at(config, step, 100) for step in range(300)])
+    assert mine[0] == pytest.approx(theirs[0])
+    assert mine[0] == pytest.approx(0.01 / 25)
+    assert mine[-1] == pytest.approx(theirs[-1])
+    assert mine[-1] == pytest.approx(0.01 / 25 / 1e4)
+    assert mine.max() == pytest.approx(0.01, rel=1e-3)
+    # torch counts the quarter from one step earlier: each rate lies between its neighbours there
+    for step in range(1, 299):
+        near = theirs[step - 1 : step + 2]
+        assert min(near) - 1e-6 <= mine[step] <= max(near) + 1e-6, step
+
+
+def test_one_step_in_all_has_a_learning_rate_too():
+    for schedule in ("constant", "one-cycle", "cosine", "step"):
+        rate = learning_rate_at(TrainConfig(schedule=schedule, learning_rate=0.1, epochs=1), 0, 1)
+        assert 0 < rate <= 0.1
+
+
+def test_each_step_is_taken_with_the_rate_that_its_event_tells(tiny_data):
+    config = PLAIN.replace(schedule="cosine", learning_rate=0.004)
+    state = TrainState(config, tiny_data)
+    for event in train(config, tiny_data, state):
+        if event["event"] == "step":
+            assert event["lr"] == learning_rate_at(config, event["step"] - 1, state.steps_per_epoch)
+            assert state.optimizer.param_groups[0]["lr"] == event["lr"]
+
+
+# ---- the same again -------------------------------------------------------------------------------------------------
+
+
+def finished(config: TrainConfig, data: Dataset) -> tuple[TrainState, list[dict]]:
+    state = TrainState(config, data)
+    return state, list(train(config, data, state))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tiny_data) -> tuple[TrainState, list[dict]]:
+    torch.manual_seed(1)
+    return finished(FULL, tiny_data)
+
+
+def test_the_same_seed_gives_the_same_weights_bit_for_bit(tiny_data, uninterrupted):
+    first, events = uninterrupted
+    torch.manual_seed(2)
+    again, again_events = finished(FULL, tiny_data)
+    assert same(weights(first.model), weights(again.model))
+    assert same(weights(first.best_model), weights(again.best_model))
+    assert timeless(events) == timeless(again_events)
+    other, _ = finished(FULL.replace(seed=12), tiny_data)
+    assert not same(weights(first.model), weights(other.model))
+
+
+def interrupted(config: TrainConfig, data: Dataset, after: int, path) -> tuple[TrainState, list[dict]]:
+    """Ends after `after` events, saves, and goes on as a new process would."""
+    state = TrainState(config, data)
+    events = list(itertools.islice(train(config, data, state), after))
+    save_resume(path, state.state_dict())
+    torch.manual_seed(999)
+    state = TrainState(config, data)
+    torch.rand(5)
+    state.load_state_dict(load_resume(path))
+    rest = list(train(config, data, state))
+    assert rest[0]["event"] == "start"
+    return state, events + rest[1:]
+
+
+# FULL has 4 steps an epoch: events are start, 4 steps, epoch, 4 steps, epoch
+@pytest.mark.parametrize("after", [1, 3, 5, 6, 8, 10])
+def test_an_interrupted_training_ends_as_if_it_had_not_been(tiny_data, uninterrupted, tmp_path, after):
+    whole, events = uninterrupted
+    assert len(events) == 11
+    state, all_events = interrupted(FULL, tiny_data, after, tmp_path / "resume.pt")
+    assert same(weights(whole.model), weights(state.model))
+    assert same(weights(whole.best_model), weights(state.best_model))
+    assert timeless(all_events) == timeless(events)
+    assert state.step == whole.step == 8
+
+
+@pytest.mark.parametrize("after", [3, 4])
+def test_a_validation_within_an_epoch_is_neither_lost_nor_repeated(tiny_data, tmp_path, after):
+    config = FULL.replace(epochs=1, validations_per_epoch=2)
+    _, events = finished(config, tiny_data)
+    assert [event["event"] for event in events[:4]] == ["start", "step", "step", "validation"]
+    _, all_events = interrupted(config, tiny_data, after, tmp_path / "resume.pt")
+    assert timeless(all_events) == timeless(events)
+
+
+def test_a_state_of_another_network_is_refused(tiny_data):
+    state = TrainState(PLAIN, tiny_data).state_dict()
+    with pytest.raises((RuntimeError, KeyError)):
+        TrainState(FULL, tiny_data).load_state_dict(state)
+
+
+# ---- averages and ends ----------------------------------------------------------------------------------------------
+
+
+def test_the_average_over_steps_is_the_one_computed_by_hand(tiny_data):
+    config = PLAIN.replace(ema_decay=0.25, epochs=1)
+    state = TrainState(config, tiny_data)
+    average: list[torch.Tensor] = []
+    taken = 0
+    for event in train(config, tiny_data, state):
+        if event["event"] != "step":
+            continue
+        now = [p.detach().double().clone() for p in state.model.parameters()]
+        decay = min(0.25, (1 + taken) / (10 + taken))
+        average = [decay * a + (1 - decay) * n for a, n in zip(average, now, strict=True)] if taken else now
+        taken += 1
+        for mine, theirs in zip(state.best_model.parameters(), average, strict=True):
+            torch.testing.assert_close(mine.double(), theirs, atol=1e-6, rtol=1e-5)
+    assert taken == 8
+    assert state.best_model is not state.model
+    assert TrainState(PLAIN, tiny_data).best_model is not None
+
+
+def test_the_average_is_judged_where_there_is_one(tiny_data):
+    config = PLAIN.replace(ema_decay=0.9)
+    state = TrainState(config, tiny_data)
+    epoch = list(train(config, tiny_data, state))[-1]
+    images, labels = tiny_data.train_images[state.val_indices], tiny_data.train_labels[state.val_indices]
+    with torch.no_grad():
+        average, last = (F.cross_entropy(m.eval()(images / 255), labels) for m in (state.ema.module, state.model))
+    assert epoch["val_loss"] == pytest.approx(average.item(), rel=1e-5)
+    assert epoch["val_loss"] != pytest.approx(last.item(), rel=1e-5)
+
+
+# dense layers that pass everything on, without batch norm: the loss overflows within an epoch
+WILD = PLAIN.replace(optimizer="sgd", learning_rate=10, activation="leaky-relu", epochs=3)
+
+
+def test_a_loss_that_is_no_number_ends_the_training_in_a_sentence(tiny_data):
+    with pytest.raises(DivergedError, match="learning rate below 10"):
+        list(train(WILD, tiny_data))
+
+
+def test_no_event_of_a_diverging_training_holds_what_is_no_number(tiny_data):
+    def events() -> Iterator[dict]:
+        try:
+            yield from train(WILD.replace(validations_per_epoch=20), tiny_data)
+        except DivergedError:
+            return
+
+    for event in events():
+        numbers = [value for value in event.values() if isinstance(value, float)]
+        assert all(map(math.isfinite, numbers)), event
+
+
+def test_config_and_data_that_do_not_fit_are_refused(tiny_data):
+    with pytest.raises(ConfigError, match="no model"):
+        TrainState(PLAIN.replace(model="nope"), tiny_data)
+    few = SimpleNamespace(train_labels=tiny_data.train_labels[:12], train_images=tiny_data.train_images[:12])
+    with pytest.raises(DataError, match="cannot be split"):
+        TrainState(PLAIN, few)
+
+
+def test_measuring_speed_leaves_a_training_beside_it_alone():
+    before = torch.get_rng_state()
+    seconds = seconds_per_image(PLAIN.replace(dropout=0.5, rotation=5), Shape(), steps=1)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert 0 < seconds < 1
