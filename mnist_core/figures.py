@@ -53,7 +53,7 @@ def curve_figure(curves: Sequence[Curve], title: str, epochs: float, percent: bo
 
     Training lines are smoothed over 25 batches; `percent` shows shares in [0, 1] as percentages.
     """
-    figure = go.Figure()
+    traces, lowest = [], 0.9
     for curve in sorted(curves, key=lambda c: -c.earlier):
         validation = curve.kind == "validation"
         y = np.asarray(curve.y, dtype=float) if validation else smooth(curve.y)
@@ -61,30 +61,38 @@ def curve_figure(curves: Sequence[Curve], title: str, epochs: float, percent: bo
         colour = VALIDATION if validation else TRAIN
         if curve.earlier:
             colour = EARLIER[(curve.earlier - 1) % len(EARLIER)]
-        figure.add_scatter(
-            x=np.round(x, 4),
-            y=np.round(y, 5),
-            name=curve.name,
-            mode="lines+markers" if validation else "lines",
-            line={"color": colour, "width": 1.5 if curve.earlier else 2.5, "dash": "dot" if validation else "solid"},
-            marker={"size": 5 if curve.earlier else 8, "symbol": "circle"},
-            opacity=0.75 if curve.earlier else 1.0,
-            hovertemplate="%{y:.2%}" if percent else "%{y:.4f}",
+        if len(y):
+            lowest = min(lowest, float(np.quantile(y, 0.1)))
+        traces.append(
+            {
+                "type": "scatter",
+                "x": np.round(x, 4),
+                "y": np.round(y, 5),
+                "name": curve.name,
+                "mode": "lines+markers" if validation else "lines",
+                "line": {
+                    "color": colour,
+                    "width": 1.5 if curve.earlier else 2.5,
+                    "dash": "dot" if validation else "solid",
+                },
+                "marker": {"size": 5 if curve.earlier else 8, "symbol": "circle"},
+                "opacity": 0.75 if curve.earlier else 1.0,
+                "hovertemplate": "%{y:.2%}" if percent else "%{y:.4f}",
+            }
         )
-    figure.update_layout(
-        title={"text": title, "x": 0, "font": {"size": 15}},
-        margin=_MARGIN,
-        hovermode="x unified",
-        showlegend=True,
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1, "xanchor": "right"},
-        xaxis={"title": "epoch", "range": [0, epochs], "rangemode": "tozero"},
-        yaxis={"tickformat": ".0%", "range": [None, 1.005]} if percent else {"rangemode": "tozero"},
-    )
-    if percent and any(len(curve.y) for curve in curves):
-        # the last percents are what matters: leave the climb below the floor of the picture
-        lowest = min(float(np.quantile(smooth(curve.y), 0.1)) for curve in curves if len(curve.y))
-        figure.update_yaxes(range=[max(0.0, min(lowest, 0.9) - 0.02), 1.005])
-    return figure
+    # of an accuracy the last percents matter: the first tenth of the climb may lie below the picture
+    percents = {"tickformat": ".0%", "range": [max(0.0, lowest - 0.02), 1.005]}
+    layout = {
+        "title": {"text": title, "x": 0, "font": {"size": 15}},
+        "margin": _MARGIN,
+        "hovermode": "x unified",
+        "showlegend": True,
+        "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1, "xanchor": "right"},
+        "xaxis": {"title": {"text": "epoch"}, "range": [0, epochs], "rangemode": "tozero"},
+        "yaxis": percents if percent else {"rangemode": "tozero"},
+    }
+    # in one call: each further update is validated anew, and this is drawn five times a second
+    return go.Figure(traces, layout)
 
 
 def probability_bars(probabilities: Sequence[float], classes: Sequence[str], chosen: int | None) -> go.Figure:

@@ -34,15 +34,20 @@ class WorkerPool:
         self._workers: list[tuple[subprocess.Popen, Run | None]] = []
 
     def warm(self) -> None:
-        """Makes sure that a worker is waiting, or on its way. Raises RunError when processes cannot be started."""
-        if self._idle() is None:
+        """Makes sure that a worker is there, or on its way. Raises RunError when processes cannot be started.
+
+        While one is busy no second one is started: warming up would take the processor from the training.
+        """
+        self._idle()
+        if not self._workers:
             self._workers.append((self._spawn(), None))
 
     def start(self, run: Run) -> None:
         """Hands `run` to a waiting worker, or to a new one. Returns at once. Raises RunError."""
-        self.warm()
         index = self._idle()
-        assert index is not None
+        if index is None:
+            self._workers.append((self._spawn(), None))
+            index = len(self._workers) - 1
         process, _ = self._workers[index]
         self._workers[index] = (process, run)
         try:

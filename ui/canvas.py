@@ -11,7 +11,7 @@ SIDE = 280
 
 def canvas() -> np.ndarray | None:
     """A 280×280 canvas, white on black → (280, 280, 4) uint8 after the first stroke, None while it is blank."""
-    state = st.session_state.setdefault("drawing", {"version": 0, "start": {"objects": []}, "now": []})
+    state = st.session_state.setdefault("drawing", {"version": 0, "start": {"objects": []}, "now": [], "pictures": {}})
     board, buttons, width = st.container(), st.container(horizontal=True), st.container(width=SIDE)
     brush = width.slider(
         "Brush width", 8, 40, 20, help="In pixels, of the canvas's 280.", key="brush", persist_state="session"
@@ -31,27 +31,35 @@ def canvas() -> np.ndarray | None:
     objects = (result.json_data or {}).get("objects")
     if objects is not None:
         state["now"] = objects
+    if result.image_data is not None:
+        # a canvas that begins with strokes sends its picture only after the next one: Undo and a page switch need it
+        state["pictures"][len(state["now"])] = result.image_data
     with buttons:
         if st.button("Clear", icon=":material/delete:", disabled=not state["now"]):
             _restart([])
         if st.button("Undo", icon=":material/undo:", disabled=not state["now"], help="Takes the last stroke back"):
             _restart(state["now"][:-1])
-    return result.image_data if state["now"] else None
+    return state["pictures"].get(len(state["now"])) if state["now"] else None
 
 
 def _restart(objects: list[dict]) -> None:
-    """A fresh canvas that begins with `objects`: the component takes a new start only under a new key."""
-    version = st.session_state["drawing"]["version"] + 1
-    st.session_state["drawing"] = {"version": version, "start": {"objects": objects}, "now": objects}
+    _begin_with(objects)
     st.rerun(scope="fragment")
+
+
+def _begin_with(objects: list[dict]) -> None:
+    """A fresh canvas that begins with `objects`: the component takes a new start only under a new key."""
+    state = st.session_state["drawing"]
+    st.session_state["drawing"] = {
+        **state,
+        "version": state["version"] + 1,
+        "start": {"objects": objects},
+        "now": objects,
+    }
 
 
 def carry_over() -> None:
     """At a page's full run: what was drawn becomes the start, since a page switch has thrown the canvas away."""
     state = st.session_state.get("drawing")
     if state and state["now"] != state["start"]["objects"] and f"canvas-{state['version']}" not in st.session_state:
-        st.session_state["drawing"] = {
-            "version": state["version"] + 1,
-            "start": {"objects": state["now"]},
-            "now": state["now"],
-        }
+        _begin_with(state["now"])
