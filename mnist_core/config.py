@@ -28,7 +28,7 @@ class Shape:
 class TrainConfig(BaseModel):
     """One training, completely described. Immutable; a change makes a new one with `replace`.
 
-    Equal configs give equal weights on the same machine's CPU, bit for bit.
+    Equal configs give equal weights on the same machine's CPU, bit for bit, with the same number of threads.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
