@@ -43,24 +43,4 @@ with st.container(horizontal=True):
         st.metric(label, value, help=explanation, border=True, width=165)
 
 if models:
-    st.dataframe(
-        [
-            {
-                "model": model.label.split(" · ")[0],
-                "learned from": model.card.dataset,
-                "architecture": model.card.architecture,
-                "parameters": model.card.parameters,
-                "validation": model.card.metrics.get("val_accuracy"),
-                "test": model.card.metrics.get("test_accuracy"),
-                "training": model.card.train_seconds,
-            }
-            for model in models
-        ],
-        hide_index=True,
-        column_config={
-            "parameters": st.column_config.NumberColumn(format="localized"),
-            "validation": st.column_config.NumberColumn(format="percent", help="Accuracy on held-out images"),
-            "test": st.column_config.NumberColumn(format="percent", help="Accuracy on test images"),
-            "training": st.column_config.NumberColumn("training (s)", format="%.0f"),
-        },
-    )
+    house.show_models(models)

@@ -133,3 +133,28 @@ def outcome(run: Run) -> None:
     with st.container(horizontal=True):
         for page, label, icon in ways:
             st.page_link(page, label=label, icon=icon, width="content", query_params={"model": run.id})
+
+
+def show_models(shown: list[Model]) -> None:
+    """A table of models: what they learned from, how large they are, how good, and how long they took."""
+    st.dataframe(
+        [
+            {
+                "model": model.label.split(" · ")[0],
+                "learned from": model.card.dataset,
+                "architecture": model.card.architecture,
+                "parameters": model.card.parameters,
+                "validation": model.card.metrics.get("val_accuracy"),
+                "test": model.card.metrics.get("test_accuracy"),
+                "training": model.card.train_seconds,
+            }
+            for model in shown
+        ],
+        hide_index=True,
+        column_config={
+            "parameters": st.column_config.NumberColumn(format="localized"),
+            "validation": st.column_config.NumberColumn(format="%.4f", help="Accuracy on held-out images"),
+            "test": st.column_config.NumberColumn(format="%.4f", help="Accuracy on test images"),
+            "training": st.column_config.NumberColumn("training (s)", format="%.0f"),
+        },
+    )
