@@ -169,11 +169,7 @@ def find_checkpoint(name_or_path: str) -> Path:
         return SHIPPED / name_or_path
     if name_or_path and os.path.isdir(name_or_path):  # unlike Path.is_dir, no error for a name too long to be one
         return Path(name_or_path)
-    raise _missing(name_or_path)
-
-
-def _missing(name_or_path: str) -> CheckpointError:
-    return CheckpointError(
+    raise CheckpointError(
         f"There is no checkpoint '{name_or_path[:200]}'. Shipped: {', '.join(shipped_names()) or 'none'}; "
         "or give the path of a checkpoint folder."
     )

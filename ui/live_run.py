@@ -6,7 +6,7 @@ import streamlit as st
 
 from mnist_core.errors import LabError
 from mnist_core.figures import Curve, curve_figure
-from mnist_core.runs import Curves, EventReader, Run, curves
+from mnist_core.runs import ACTIVE, Curves, EventReader, Run, curves
 from ui import house, page
 from ui.live_chart import live_chart
 
@@ -56,7 +56,7 @@ def _buttons(run: Run, state: str) -> None:
             run.command("pause")
         if state == "paused" and st.button("Resume", key="resume", icon=":material/play_arrow:", type="primary"):
             run.command("run")
-        if state in ("queued", "running", "paused") and st.button("Stop", key="stop", icon=":material/stop:"):
+        if state in ACTIVE and st.button("Stop", key="stop", icon=":material/stop:"):
             run.command("stop")
         if state in ("stopped", "crashed") and run.resume_path.exists():
             explanation = "Goes on exactly where it was interrupted"
