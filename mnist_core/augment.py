@@ -12,13 +12,34 @@ from mnist_core.config import TrainConfig
 
 
 def augment(images: Tensor, config: TrainConfig) -> Tensor:
-    """(N, C, H, W) float32 in [0, 1] → the same, each image turned, slanted, scaled and shifted at random.
+    """(N, C, H, W) float32 in [0, 1] → the same, each image changed at random as `config` says.
 
-    Uniform within `config`: ± rotation and shear (degrees), ± translation (pixels), 1 ± scaling. What comes in at
-    the edges is black. Random numbers come from torch's global state.
+    Turned, slanted, scaled and shifted uniformly within ± rotation and shear (degrees), 1 ± scaling and ± translation
+    (pixels); mirrored with probability 1/2; a square blanked. What comes in at the edges is black. Random numbers come
+    from torch's global state.
     """
-    if not (config.rotation or config.translation or config.scaling or config.shear):
-        return images
+    if config.flip:
+        images = torch.where(torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5, images.flip(3), images)
+    if config.rotation or config.translation or config.scaling or config.shear:
+        images = _moved(images, config)
+    if config.erasing:
+        images = _erased(images, config.erasing)
+    return images
+
+
+def _erased(images: Tensor, side: int) -> Tensor:
+    """A black square of `side` pixels centred anywhere in each image, cut off at the edges (arXiv:1708.04552)."""
+    n, _, height, width = images.shape
+    rows = torch.arange(height, device=images.device).view(1, 1, height, 1)
+    columns = torch.arange(width, device=images.device).view(1, 1, 1, width)
+    top = torch.randint(height, (n, 1, 1, 1), device=images.device) - side // 2
+    left = torch.randint(width, (n, 1, 1, 1), device=images.device) - side // 2
+    inside = (rows >= top) & (rows < top + side) & (columns >= left) & (columns < left + side)
+    return images.masked_fill(inside, 0.0)
+
+
+def _moved(images: Tensor, config: TrainConfig) -> Tensor:
+    """Each image under an affine map of its own."""
     n, _, height, width = images.shape
 
     def uniform(limit: float) -> Tensor:

@@ -13,6 +13,9 @@ from mnist_core.errors import ConfigError
 Optimizer = Literal["adam", "adamw", "sgd"]
 Schedule = Literal["constant", "one-cycle", "cosine", "step"]
 Activation = Literal["relu", "leaky-relu", "gelu", "silu", "tanh", "elu"]
+Split = Literal["official", "pooled"]
+Labels = Literal["index", "one-hot"]
+Head = Literal["logits", "log-softmax"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,10 @@ class TrainConfig(BaseModel):
 
     model: str = Field("small-cnn", max_length=60, description="Architecture, by its name in the registry")
     activation: Activation = Field("relu", description="Non-linearity after each layer")
+    head: Head = Field(
+        "logits",
+        description="What the last layer gives: raw scores, or their log-probabilities, whose negative is the loss",
+    )
     batch_norm: bool = Field(True, description="Normalise each layer over the batch: steadier, faster learning")
     dropout: float = Field(
         0.0, ge=0, le=0.9, description="Share of features switched off at random while training: against overfitting"
@@ -53,10 +60,16 @@ class TrainConfig(BaseModel):
     )
     momentum: float = Field(0.9, ge=0, le=0.999, description="How much of the last step is kept (SGD only)")
     weight_decay: float = Field(0.0, ge=0, le=1, description="Pull of all weights towards zero: against overfitting")
+    l2_first: float = Field(
+        0.0, ge=0, le=1, description="Penalty on the squared weights of the first dense layer, added to the loss (L2)"
+    )
     schedule: Schedule = Field("constant", description="How the learning rate moves during the training")
     step_epochs: int = Field(5, ge=1, le=200, description="Epochs between two drops of the `step` schedule")
     step_factor: float = Field(0.1, gt=0, le=1, description="What a drop of the `step` schedule multiplies by")
     label_smoothing: float = Field(0.0, ge=0, le=0.5, description="Probability spread over the wrong classes")
+    labels: Labels = Field(
+        "index", description="The target as a class number, or as one probability per class; the loss is the same"
+    )
     ema_decay: float = Field(
         0.0, ge=0, le=0.9999, description="Average the weights over steps with this decay per step; 0 is off"
     )
@@ -65,12 +78,23 @@ class TrainConfig(BaseModel):
     translation: float = Field(0.0, ge=0, le=8, description="Augmentation: shift by up to ± this many pixels")
     scaling: float = Field(0.0, ge=0, le=0.5, description="Augmentation: enlarge or shrink by up to this fraction")
     shear: float = Field(0.0, ge=0, le=45, description="Augmentation: slant by up to ± this many degrees")
+    flip: bool = Field(False, description="Augmentation: mirror every other image left to right. Not for digits")
+    erasing: int = Field(
+        0, ge=0, le=32, description="Augmentation: blank a square of this many pixels a side, somewhere in each image"
+    )
 
     normalization: Literal["unit", "standard"] = Field(
         "standard", description="Pixels as 0 to 1 (unit), or shifted and scaled to mean 0, deviation 1 (standard)"
     )
+    split: Split = Field(
+        "official", description="Test images as the dataset has them, or drawn anew from all images pooled"
+    )
+    test_fraction: float = Field(0.1, gt=0, le=0.5, description="Share of all images held out as test (pooled only)")
     validation_fraction: float = Field(
-        1 / 12, gt=0, le=0.5, description="Share of the training images held out to watch and to choose by"
+        1 / 12,
+        gt=0,
+        le=0.5,
+        description="Share held out to watch and to choose by: of the training images, or of all when pooled",
     )
     validations_per_epoch: int = Field(1, ge=1, le=20, description="How often validation is measured in an epoch")
     keep: Literal["last", "best"] = Field(

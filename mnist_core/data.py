@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mnist_core.config import Shape
+from mnist_core.config import Shape, TrainConfig
 from mnist_core.errors import DataError
 
 DIGITS = tuple("0123456789")
@@ -142,6 +142,35 @@ def _load_digits(_data_dir: Path) -> Dataset:
 
 _LOADERS = {"mnist": _load_mnist, "digits": _load_digits}
 DATASETS = tuple(_LOADERS)
+
+
+def arrange(data: Dataset, config: TrainConfig) -> Dataset:
+    """The dataset with the test part that `config` asks for: its own, or one drawn from all images pooled.
+
+    Whatever trains or judges a model of `config` takes its images from here: of a pooled set, the official test part
+    holds images that the model was trained on. Raises DataError when a class has too few images.
+    """
+    if config.split == "official":
+        return data
+    return _pooled(data, config.test_fraction, config.seed)
+
+
+@functools.lru_cache(maxsize=2)
+def _pooled(data: Dataset, test_fraction: float, seed: int) -> Dataset:
+    images = torch.cat([data.train_images, data.test_images])
+    labels = torch.cat([data.train_labels, data.test_labels])
+    rest, test = split(labels, test_fraction, seed)
+    return replace(
+        data, train_images=images[rest], train_labels=labels[rest], test_images=images[test], test_labels=labels[test]
+    )
+
+
+def train_and_validation(data: Dataset, config: TrainConfig) -> tuple[Tensor, Tensor]:
+    """(training indices, validation indices) into the training images of an arranged dataset. Raises DataError."""
+    fraction = config.validation_fraction
+    if config.split == "pooled":  # a share of all images, of which the test part is gone already
+        fraction = min(fraction / (1 - config.test_fraction), 0.9)
+    return split(data.train_labels, fraction, config.seed)
 
 
 def split(labels: Tensor, validation_fraction: float, seed: int) -> tuple[Tensor, Tensor]:

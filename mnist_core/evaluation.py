@@ -82,9 +82,8 @@ def infer(model: nn.Module, images: Tensor, progress: Callable[[float], None] | 
     return torch.cat(logits)
 
 
-def loss_and_accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[float, float]:
-    """Mean cross-entropy in nats, and the share of right answers in [0, 1]."""
-    logits = infer(model, images)
+def loss_and_accuracy(logits: Tensor, labels: Tensor) -> tuple[float, float]:
+    """(N, K) logits and (N,) labels → mean cross-entropy in nats, and the share of right answers in [0, 1]."""
     labels = labels.cpu()
     return F.cross_entropy(logits, labels).item(), (logits.argmax(dim=1) == labels).sum().item() / len(labels)
 

@@ -1,24 +1,16 @@
-"""The registry of architectures: a name → a network that maps (N, C, H, W) float32 to (N, classes) logits."""
+"""build_model(config, shape) → Classifier: a registered network with its normalisation; and what it is made of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from mnist_core.architectures import MODELS
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.errors import ConfigError
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "leaky-relu": nn.LeakyReLU,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-    "tanh": nn.Tanh,
-    "elu": nn.ELU,
-}
 
 
 @dataclass(frozen=True)
@@ -29,27 +21,7 @@ class Layer:
     kind: str
     output_shape: tuple[int, ...]
     parameters: int
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    name: str
-    summary: str
-    build: Callable[[TrainConfig, Shape], nn.Module]
-    least_side: int = 1  # pixels that an image must have at least, for every layer to have something to see
-
-
-MODELS: dict[str, ModelSpec] = {}
-
-
-def register(name: str, summary: str, least_side: int = 1) -> Callable[[Callable], Callable]:
-    """Adds a builder `(config, shape) → nn.Module` to the registry under `name`."""
-
-    def add(build: Callable[[TrainConfig, Shape], nn.Module]) -> Callable:
-        MODELS[name] = ModelSpec(name, summary, build, least_side)
-        return build
-
-    return add
+    receptive_field: int | None  # pixels a side that one output value depends on; None: the whole image
 
 
 class Classifier(nn.Module):
@@ -58,14 +30,23 @@ class Classifier(nn.Module):
     `mean` and `std` hold one number per channel, for pixels in [0, 1]; they are kept in the card, not in the weights.
     """
 
-    def __init__(self, net: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(
+        self, net: nn.Module, mean: Sequence[float], std: Sequence[float], head: nn.Module | None = None
+    ) -> None:
         super().__init__()
         self.net = net
+        self.head = head  # without weights of its own
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
 
+    @property
+    def first_dense(self) -> nn.Linear:
+        """The first dense layer, the one that `l2_first` restrains. Raises StopIteration where there is none."""
+        return next(module for module in self.net.modules() if isinstance(module, nn.Linear))
+
     def forward(self, images: Tensor) -> Tensor:
-        return self.net((images - self.mean) / self.std)
+        scores = self.net((images - self.mean) / self.std)
+        return self.head(scores) if self.head is not None else scores
 
 
 def build_model(
@@ -85,7 +66,9 @@ def build_model(
         )
     # channels_last is the layout in which the CPU's convolution kernels are fastest
     net = spec.build(config, shape).to(memory_format=torch.channels_last)
-    return Classifier(net, mean, std)
+    if config.l2_first and not any(isinstance(module, nn.Linear) for module in net.modules()):
+        raise ConfigError(f"{config.model} has no dense layer whose weights l2_first could restrain: set it to 0.")
+    return Classifier(net, mean, std, nn.LogSoftmax(dim=1) if config.head == "log-softmax" else None)
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -94,13 +77,15 @@ def count_parameters(model: nn.Module) -> int:
 
 
 def layer_table(model: nn.Module, shape: Shape) -> list[Layer]:
-    """Every leaf layer in the order of execution, with its output shape for one image and its parameters."""
+    """Every leaf layer in the order of execution: output shape for one image, parameters, receptive field."""
     rows: list[Layer] = []
     names = {module: name.removeprefix("net.") for name, module in model.named_modules()}
+    fields = _ReceptiveFields()
 
-    def note(module: nn.Module, _inputs: object, output: Tensor) -> None:
+    def note(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         own = sum(p.numel() for p in module.parameters(recurse=False) if p.requires_grad)
-        rows.append(Layer(names[module], type(module).__name__, tuple(output.shape[1:]), own))
+        field = fields.follow(module, inputs[0], output)
+        rows.append(Layer(names[module], type(module).__name__, tuple(output.shape[1:]), own, field))
 
     leaves = [m for m in model.modules() if not list(m.children())]
     hooks = [leaf.register_forward_hook(note) for leaf in leaves]
@@ -115,87 +100,25 @@ def layer_table(model: nn.Module, shape: Shape) -> list[Layer]:
     return rows
 
 
-class MaxMeanPool(nn.Module):
-    """(N, C, H, W) → (N, 2C): the strongest and the average response of each channel over the image.
+class _ReceptiveFields:
+    """Follows how far each value looks, from layer to layer: a kernel of k widens by (k - 1) times the stride so far.
 
-    The maximum says whether a stroke is there at all, the mean how much of it.
+    Where branches meet, the widest counts. Distill's "Computing receptive fields" (2019) has the derivation.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([x.amax(dim=(2, 3)), x.mean(dim=(2, 3))], dim=1)
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Tensor, int | None, int]] = {}  # the tensor is kept, so that its id stays its own
+        self._widest: tuple[int | None, int] = (1, 1)
 
-
-def _conv_block(config: TrainConfig, inputs: int, outputs: int, **kwargs: int) -> list[nn.Module]:
-    layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, bias=not config.batch_norm, **kwargs)]
-    if config.batch_norm:
-        layers.append(nn.BatchNorm2d(outputs))
-    layers.append(ACTIVATIONS[config.activation]())
-    return layers
-
-
-def _pooled_cnn(config: TrainConfig, shape: Shape, widths: tuple[int, int, int]) -> nn.Module:
-    first, second, third = widths
-    return nn.Sequential(
-        *_conv_block(config, shape.channels, first, kernel_size=5, stride=2, padding=2),
-        *_conv_block(config, first, second, kernel_size=3),
-        nn.MaxPool2d(2),
-        *_conv_block(config, second, third, kernel_size=3),
-        MaxMeanPool(),
-        nn.Dropout(config.dropout),
-        nn.Linear(2 * third, shape.classes),
-    )
-
-
-@register(
-    "small-cnn", "25k parameters: a 5×5 stride-2 and two 3×3 convolutions, max+mean pooling. Fastest to 99 %.", 15
-)
-def small_cnn(config: TrainConfig, shape: Shape) -> nn.Module:
-    return _pooled_cnn(config, shape, (16, 32, 64))
-
-
-@register("lab-cnn", "78k parameters: five 3×3 convolutions, max+mean pooling. Small and accurate.", 17)
-def lab_cnn(config: TrainConfig, shape: Shape) -> nn.Module:
-    return nn.Sequential(
-        *_conv_block(config, shape.channels, 24, kernel_size=3),
-        *_conv_block(config, 24, 32, kernel_size=3, stride=2, padding=1),
-        *_conv_block(config, 32, 48, kernel_size=3),
-        *_conv_block(config, 48, 48, kernel_size=3, padding=1),
-        nn.MaxPool2d(2),
-        *_conv_block(config, 48, 80, kernel_size=3),
-        MaxMeanPool(),
-        nn.Dropout(config.dropout),
-        nn.Linear(160, shape.classes),
-    )
-
-
-@register("two-conv", "1.2M parameters: two 3×3 convolutions (32, 64), max-pooling, a dense layer of 128.", 6)
-def two_conv(config: TrainConfig, shape: Shape) -> nn.Module:
-    """The CNN of the first earlier system; batch norm and dropout behind the first convolution are its two options."""
-    height, width = (shape.height - 4) // 2, (shape.width - 4) // 2
-    activation = ACTIVATIONS[config.activation]
-    return nn.Sequential(
-        nn.Conv2d(shape.channels, 32, kernel_size=3),
-        activation(),
-        *([nn.BatchNorm2d(32)] if config.batch_norm else []),
-        nn.Dropout(config.dropout),
-        nn.Conv2d(32, 64, kernel_size=3),
-        activation(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(64 * height * width, 128),
-        activation(),
-        nn.Linear(128, shape.classes),
-    )
-
-
-@register("mlp", "109k parameters: dense layers of 128 and 64, no convolution. The baseline to beat.")
-def mlp(config: TrainConfig, shape: Shape) -> nn.Module:
-    layers: list[nn.Module] = [nn.Flatten()]
-    width = shape.channels * shape.height * shape.width
-    for outputs in (128, 64):
-        layers.append(nn.Linear(width, outputs))
-        if config.batch_norm:
-            layers.append(nn.BatchNorm1d(outputs))
-        layers += [ACTIVATIONS[config.activation](), nn.Dropout(config.dropout)]
-        width = outputs
-    return nn.Sequential(*layers, nn.Linear(width, shape.classes))
+    def follow(self, module: nn.Module, given: Tensor, output: Tensor) -> int | None:
+        """The receptive field of `output`, in pixels a side; None once it is the whole image."""
+        _, field, jump = self._known.get(id(given), (given, *self._widest))
+        if output.dim() < 4 or isinstance(module, nn.AdaptiveAvgPool2d):
+            field = None  # flattened or pooled over the image
+        elif field is not None and hasattr(module, "kernel_size"):
+            kernel, stride = (v if isinstance(v, int) else v[0] for v in (module.kernel_size, module.stride))
+            field, jump = field + (kernel - 1) * jump, jump * stride
+        self._known[id(output)] = (output, field, jump)
+        if field is None or (self._widest[0] is not None and field >= self._widest[0]):
+            self._widest = (field, jump)
+        return field

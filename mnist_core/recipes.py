@@ -11,19 +11,25 @@ from mnist_core.errors import ConfigError
 
 @dataclass(frozen=True)
 class Recipe:
-    """A TrainConfig under a name. `adapted` holds what changes for datasets other than MNIST."""
+    """A TrainConfig under a name. `adapted` holds what changes for datasets other than MNIST.
+
+    `origin` says which earlier system a recipe reproduces, and which choices its source left free.
+    """
 
     name: str
     title: str
     summary: str
     settings: dict[str, Any]
     adapted: dict[str, dict[str, Any]] = field(default_factory=dict)
+    origin: str = ""
 
     def config(self, dataset: str = "mnist") -> TrainConfig:
-        """The recipe's settings for `dataset`."""
-        settings = {**self.settings, **self.adapted.get(dataset, {})}
+        """The recipe's settings for `dataset`; those adapted to `folder` hold for every `folder:PATH`."""
+        settings = {**self.settings, **self.adapted.get(dataset.partition(":")[0], {})}
         return TrainConfig(recipe=self.name, dataset=dataset, **settings)
 
+
+_TWO_CONV_COLOUR = {"epochs": 10, "keep": "best", "batch_norm": True, "dropout": 0.3}
 
 _ALL = (
     Recipe(
@@ -73,8 +79,63 @@ _ALL = (
             "learning_rate": 0.001,
             "batch_norm": False,
             "normalization": "unit",
+            "labels": "one-hot",
+            "split": "pooled",
+            "validation_fraction": 0.1,
+            "test_fraction": 0.1,
         },
-        {"digits": {"epochs": 20, "validation_fraction": 0.15}},
+        {
+            "digits": {"epochs": 20, "validation_fraction": 0.15},
+            "cifar10": _TWO_CONV_COLOUR,
+            "folder": _TWO_CONV_COLOUR,
+        },
+        "The first earlier system: all images pooled and split 80/10/10. Free there: batch size 128, 5 epochs. On "
+        "colour pictures it overfits within a few epochs: there the epoch that is best on validation is kept.",
+    ),
+    Recipe(
+        "compact-20k",
+        "Compact: under 20,000 parameters",
+        "Seven convolutions from 28×28 down to 1×1 and no dense layer. Small, slow to train, and very good.",
+        {
+            "model": "compact",
+            "epochs": 20,
+            "batch_size": 64,
+            "optimizer": "sgd",
+            "learning_rate": 0.01,
+            "momentum": 0.9,
+            "schedule": "step",
+            "step_epochs": 15,
+            "step_factor": 0.1,
+            "dropout": 0.1,
+            "head": "log-softmax",
+            "rotation": 10.0,
+            "scaling": 0.1,
+            "validation_fraction": 1 / 30,
+            "keep": "best",
+        },
+        {"digits": {"epochs": 60, "step_epochs": 45, "validation_fraction": 0.15}},
+        "The second earlier system. Free there: channel counts (here 19,586 parameters, at most its 19,865), batch "
+        "size 64, rotation up to 10°, resize up to 10 %. It watched test accuracy; 2,000 images are held out here.",
+    ),
+    Recipe(
+        "three-conv",
+        "Three blocks of convolution and pooling",
+        "The textbook CNN: 32, 64, 128 channels, each pooled, a dense layer and strong dropout.",
+        {
+            "model": "three-conv",
+            "epochs": 10,
+            "batch_size": 128,
+            "learning_rate": 0.0005,
+            "weight_decay": 1e-4,
+            "batch_norm": False,
+            "dropout": 0.5,
+            "schedule": "step",
+            "step_epochs": 3,
+            "step_factor": 0.5,
+            "normalization": "unit",
+        },
+        {"digits": {"epochs": 60, "step_epochs": 20, "validation_fraction": 0.15}},
+        "The third earlier system. Free there: the step of its schedule (every 3 epochs) and the normalisation.",
     ),
     Recipe(
         "mlp-baseline",
@@ -82,6 +143,79 @@ _ALL = (
         "784-128-64-10 without any convolution: what a network learns that does not know pixels have neighbours.",
         {"model": "mlp", "epochs": 5, "batch_size": 64, "learning_rate": 0.001, "batch_norm": False},
         {"digits": {"epochs": 20, "validation_fraction": 0.15}},
+        "The fourth earlier system's baseline, as described.",
+    ),
+    Recipe(
+        "two-conv-fc3",
+        "Two pooled convolutions before the baseline",
+        "The baseline's dense layers behind two convolutions: what seeing neighbours is worth.",
+        {"model": "two-conv-fc3", "epochs": 5, "batch_size": 64, "learning_rate": 0.001, "batch_norm": False},
+        {"digits": {"epochs": 20, "validation_fraction": 0.15}},
+        "The fourth earlier system's CNN, as described.",
+    ),
+    *(
+        Recipe(
+            name,
+            title,
+            summary,
+            {
+                "model": "dense",
+                "epochs": 20,
+                "batch_size": 128,
+                "learning_rate": 0.001,
+                "batch_norm": False,
+                "normalization": "unit",
+                "labels": "one-hot",
+                "validation_fraction": 0.3,
+                **regularisers,
+            },
+            {"digits": {"epochs": 60}},
+            "The fifth earlier system: 30 % of the training images held out. Free there: the widths 512, 256, 128, "
+            "Adam at 0.001, the strengths of L2 (0.0001) and dropout (0.3).",
+        )
+        for name, title, summary, regularisers in (
+            (
+                "dense-plain",
+                "Dense network",
+                "Three dense layers, nothing against overfitting: watch validation loss rise.",
+                {},
+            ),
+            ("dense-l2", "Dense network with L2", "A penalty on the first layer's weights.", {"l2_first": 1e-4}),
+            (
+                "dense-dropout",
+                "Dense network with dropout",
+                "Features switched off at random while training.",
+                {"dropout": 0.3},
+            ),
+            (
+                "dense-l2-dropout",
+                "Dense network with L2 and dropout",
+                "Both regularisers at once.",
+                {"l2_first": 1e-4, "dropout": 0.3},
+            ),
+        )
+    ),
+    Recipe(
+        "colour",
+        "Small colour pictures: a residual network",
+        "The lab's own network for CIFAR-10 and folders of small pictures: shortcuts, mirrored and shifted images.",
+        {
+            "model": "small-resnet",
+            "epochs": 14,
+            "batch_size": 128,
+            "optimizer": "adamw",
+            "learning_rate": 0.006,
+            "weight_decay": 0.02,
+            "schedule": "one-cycle",
+            "label_smoothing": 0.1,
+            "ema_decay": 0.995,
+            "translation": 3.0,
+            "flip": True,
+            "erasing": 8,
+            "validation_fraction": 0.05,
+        },
+        # mirrored digits are no digits
+        {name: {"flip": False, "erasing": 0} for name in ("mnist", "digits", "drawings")},
     ),
 )
 

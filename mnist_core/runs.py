@@ -26,8 +26,9 @@ from mnist_core.training import Event
 ACTIVE = ("queued", "running", "paused")
 ENDED = ("stopped", "completed", "failed", "crashed")
 COMMANDS = ("run", "pause", "stop")
-# a new worker on a busy machine needs this long to import torch and to take its first run
-QUEUED_GRACE_SECONDS = 120.0
+QUEUE_FOLDER = ".queue"  # in the runs folder: a mark per waiting run (see queue.py)
+# between the status "queued" and the mark, and between a mark's removal and the status "running"
+QUEUED_GRACE_SECONDS = 10.0
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
@@ -60,6 +61,10 @@ class Run:
         return self.folder.name
 
     @property
+    def config_path(self) -> Path:
+        return self.folder / "config.json"
+
+    @property
     def resume_path(self) -> Path:
         return self.folder / "resume.pt"
 
@@ -71,7 +76,7 @@ class Run:
     def config(self) -> TrainConfig:
         """Raises RunError when the run's configuration is missing or damaged."""
         try:
-            return parse_config(read_json(self.folder / "config.json"))
+            return parse_config(read_json(self.config_path))
         except (OSError, ValueError) as error:
             reason = str(error) if isinstance(error, LabError) else "it cannot be read"
             raise RunError(f"The configuration of run {self.id} is damaged: {reason}") from None
@@ -85,11 +90,12 @@ class Run:
                 return Status("crashed", "Its process ended without a word: killed, or the machine went down.")
         return status
 
-    @staticmethod
-    def _abandoned(status: Status) -> bool:
-        """Whether a run of this status without a process is lost; a queued one has a while to be picked up."""
-        waiting = time.time() - status.updated < QUEUED_GRACE_SECONDS
-        return status.state in ("running", "paused") or (status.state == "queued" and not waiting)
+    def _abandoned(self, status: Status) -> bool:
+        """Whether a run of this status without a process is lost. One in the queue may wait as long as it takes."""
+        if status.state != "queued":
+            return status.active
+        waiting = any((self.folder.parent / QUEUE_FOLDER).glob(f"*-{self.id}"))
+        return not waiting and time.time() - status.updated > QUEUED_GRACE_SECONDS
 
     def _written_status(self) -> Status:
         try:
@@ -226,7 +232,7 @@ def create_run(config: TrainConfig, runs_dir: Path | str | None = None) -> Run:
     run = Run(root / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{secrets.token_hex(2)}")
     try:
         (run.folder / "checkpoints").mkdir(parents=True)
-        write_json(run.folder / "config.json", config.model_dump(mode="json"))
+        write_json(run.config_path, config.model_dump(mode="json"))
         run.set_status("queued")
     except OSError as error:
         raise RunError(

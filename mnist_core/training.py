@@ -18,9 +18,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mnist_core.augment import augment
 from mnist_core.config import Shape, TrainConfig
-from mnist_core.data import Dataset, batches, pixel_statistics, split, to_unit
+from mnist_core.data import Dataset, batches, pixel_statistics, to_unit, train_and_validation
 from mnist_core.errors import LabError
-from mnist_core.evaluation import loss_and_accuracy
+from mnist_core.evaluation import infer, loss_and_accuracy
 from mnist_core.models import Classifier, build_model, count_parameters
 
 Event = dict[str, Any]
@@ -38,13 +38,13 @@ def default_device() -> str:
 class TrainState:
     """All that a training carries from one step to the next: weights, optimizer, average, position, random state.
 
-    Raises ConfigError or DataError when `config` and `data` do not fit together.
+    `data` is an arranged dataset (`data.arrange`). Raises ConfigError or DataError when it and `config` do not fit.
     """
 
     def __init__(self, config: TrainConfig, data: Dataset, device: str | None = None) -> None:
         self.config = config
         self.device = torch.device(device or default_device())
-        self.train_indices, self.val_indices = split(data.train_labels, config.validation_fraction, config.seed)
+        self.train_indices, self.val_indices = train_and_validation(data, config)
         if config.normalization == "standard":
             # of the training images only: validation must not be known beforehand
             self.mean, self.std = pixel_statistics(data.train_images[self.train_indices])
@@ -63,6 +63,13 @@ class TrainState:
         self.seconds = 0.0  # spent training, pauses not counted
         self.sums = [0.0, 0.0, 0.0]  # over the running epoch: loss × images, right answers, images
         self.epoch_seconds = 0.0
+        self._validated: tuple[int, Tensor] | None = None
+
+    def validation_logits(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) uint8 validation images → (N, K) logits of `best_model`, computed once a step."""
+        if self._validated is None or self._validated[0] != self.step:
+            self._validated = (self.step, infer(self.best_model, images))
+        return self._validated[1]
 
     @property
     def step(self) -> int:
@@ -141,7 +148,7 @@ def train(config: TrainConfig, data: Dataset, state: TrainState | None = None) -
             state.model.train()
             x, y = augment(to_unit(images[indices]), config), labels[indices]
             logits = state.model(x)
-            loss = F.cross_entropy(logits, y, label_smoothing=config.label_smoothing)
+            loss = training_loss(config, state.model, logits, y)
             state.optimizer.zero_grad()
             loss.backward()
             state.optimizer.step()
@@ -199,13 +206,25 @@ def _diverged(what: str, state: TrainState) -> DivergedError:
 
 def _validate(state: TrainState, images: Tensor, labels: Tensor) -> dict[str, float]:
     started = time.perf_counter()
-    loss, accuracy = loss_and_accuracy(state.best_model, images, labels)
+    loss, accuracy = loss_and_accuracy(state.validation_logits(images), labels)
     seconds = time.perf_counter() - started
     state.seconds += seconds
     state.epoch_seconds += seconds
     if not math.isfinite(loss):
         raise _diverged("validation loss", state)
     return {"val_loss": loss, "val_accuracy": accuracy}
+
+
+def training_loss(config: TrainConfig, model: Classifier, logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy in nats of (N, K) `logits` against (N,) int64 `labels`, with the penalties of `config`.
+
+    Of a log-softmax head this is the negative log-likelihood: log-probabilities are their own log-softmax.
+    """
+    target = F.one_hot(labels, logits.shape[1]).to(logits.dtype) if config.labels == "one-hot" else labels
+    loss = F.cross_entropy(logits, target, label_smoothing=config.label_smoothing)
+    if config.l2_first:
+        loss = loss + config.l2_first * model.first_dense.weight.square().sum()
+    return loss
 
 
 def make_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
@@ -229,7 +248,7 @@ def seconds_per_image(config: TrainConfig, shape: Shape, steps: int = 3) -> floa
         fastest = math.inf
         for _ in range(steps):
             started = time.perf_counter()
-            loss = F.cross_entropy(model(augment(to_unit(images), config)), labels)
+            loss = training_loss(config, model, model(augment(to_unit(images), config)), labels)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -1,7 +1,7 @@
-"""The process that executes runs: `python -m mnist_core.worker RUNS_DIR DATA_DIR` reads run ids from its input.
+"""The process that executes runs: `python -m mnist_core.worker RUNS_DIR DATA_DIR` takes them from the queue.
 
 A worker outlives a run and waits for the next with everything imported, so that a click is followed by a first step
-at once. It ends when its input does and its run is over: whoever started it is gone, the training is not lost.
+at once. It ends when its input does and the queue is empty: whoever started it is gone, no training is lost.
 """
 
 from __future__ import annotations
@@ -9,99 +9,40 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from mnist_core.errors import LabError, RunError
-from mnist_core.runs import Run, list_runs, open_run
+from mnist_core.queue import Queue, Slot
+from mnist_core.runs import Run
 
 RESUME_EVERY_SECONDS = 20.0
 POLL_SECONDS = 0.05
+WORKERS_FOLDER = ".workers"
 
 
-class WorkerPool:
-    """Starts runs in worker processes and keeps one warm worker waiting for the next run."""
-
-    def __init__(self, runs_dir: Path, data_dir: Path) -> None:
-        self.runs_dir, self.data_dir = runs_dir.resolve(), data_dir.resolve()
-        self._workers: list[tuple[subprocess.Popen, Run | None]] = []
-
-    def warm(self) -> None:
-        """Makes sure that a worker is there, or on its way. Raises RunError when processes cannot be started.
-
-        While one is busy no second one is started: warming up would take the processor from the training.
-        """
-        self._idle()
-        if not self._workers:
-            self._workers.append((self._spawn(), None))
-
-    def start(self, run: Run) -> None:
-        """Hands `run` to a waiting worker, or to a new one. Returns at once. Raises RunError."""
-        index = self._idle()
-        if index is None:
-            self._workers.append((self._spawn(), None))
-            index = len(self._workers) - 1
-        process, _ = self._workers[index]
-        self._workers[index] = (process, run)
-        try:
-            process.stdin.write(run.id + "\n")
-            process.stdin.flush()
-        except OSError:
-            run.finish("failed", "The worker process ended before it could begin. Start the run again.")
-            raise RunError("The worker process ended before the run could begin. Start it again.") from None
-
-    def _idle(self) -> int | None:
-        self._workers = [(p, run) for p, run in self._workers if p.poll() is None]
-        for index, (_, run) in enumerate(self._workers):
-            if run is None or not run.status().active:
-                return index
-        return None
-
-    def _spawn(self) -> subprocess.Popen:
-        detached: dict[str, Any] = (
-            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if os.name == "nt" else {"start_new_session": True}
-        )
-        try:
-            self.runs_dir.mkdir(parents=True, exist_ok=True)
-            with (self.runs_dir / ".worker.log").open("ab") as log:
-                return subprocess.Popen(
-                    [sys.executable, "-m", "mnist_core.worker", str(self.runs_dir), str(self.data_dir)],
-                    stdin=subprocess.PIPE,
-                    stdout=log,
-                    stderr=log,
-                    text=True,
-                    cwd=Path(__file__).resolve().parent.parent,
-                    **detached,
-                )
-        except OSError as error:
-            raise RunError(
-                f"No training process can be started with {self.runs_dir} ({error.strerror}). "
-                "Make the folder writable or set MNIST_LAB_RUNS to one that is."
-            ) from None
-
-    def close(self) -> None:
-        """Lets idle workers end, and busy ones after their run."""
-        for process, _ in self._workers:
-            process.stdin.close()
-        self._workers = []
-
-
-def execute(run: Run, data_dir: Path | str | None = None, on_event: Callable[[dict], None] | None = None) -> None:
+def execute(
+    run: Run,
+    data_dir: Path | str | None = None,
+    on_event: Callable[[dict], None] | None = None,
+    slot: Slot | None = None,
+) -> None:
     """Trains `run` to its end in this process, obeying its commands. What goes wrong is in its status, not raised.
 
-    `on_event` is called with every event after it was written.
+    `on_event` is called with every event after it was written. With a `slot` in hand the run begins at once, otherwise
+    it waits for its turn.
     """
     try:
         with run.lock.acquire(timeout=5):
             try:
-                _execute(run, data_dir, on_event or (lambda event: None))
+                _execute(run, data_dir, on_event or (lambda event: None), slot or Slot(run.folder.parent))
             except LabError as error:
                 run.finish("failed", str(error), run.checkpoint())
             except OSError as error:
@@ -113,18 +54,18 @@ def execute(run: Run, data_dir: Path | str | None = None, on_event: Callable[[di
         return  # another process has this run already
 
 
-def _execute(run: Run, data_dir: Path | str | None, on_event: Callable[[dict], None]) -> None:
+def _execute(run: Run, data_dir: Path | str | None, on_event: Callable[[dict], None], slot: Slot) -> None:
     from mnist_core.checkpoints import load_resume, save_resume
-    from mnist_core.data import load_dataset
+    from mnist_core.data import arrange, load_dataset
     from mnist_core.training import TrainState, train
 
     config = run.config()
-    with _Turn(run) as turn:
+    with _Turn(run, slot) as turn:
         if not turn.wait():
             run.finish("stopped", "Stopped before it began.")
             return
         run.set_status("running")
-        data = load_dataset(config.dataset, data_dir)
+        data = arrange(load_dataset(config.dataset, data_dir), config)
         state = TrainState(config, data)
         with (run.folder / "metrics.jsonl").open("a", encoding="utf-8") as log:
 
@@ -191,10 +132,9 @@ class _Results:
     def save(self, state: Any, event: dict[str, Any]) -> None:
         """Writes the checkpoint of the epoch that `event` reports (or of a stop within one)."""
         from mnist_core.checkpoints import save_checkpoint
-        from mnist_core.evaluation import infer
 
         metrics = {k: event[k] for k in ("train_loss", "train_accuracy", "val_loss", "val_accuracy") if k in event}
-        probabilities = infer(state.best_model, self.data.train_images[state.val_indices]).softmax(dim=1)
+        probabilities = state.validation_logits(self.data.train_images[state.val_indices]).softmax(dim=1)
         folder = self.run.folder / "checkpoints" / f"epoch-{state.epoch + bool(state.batch):03d}"
         save_checkpoint(
             folder,
@@ -226,22 +166,22 @@ class _Results:
     def test(self, state: Any) -> dict[str, Any]:
         """The one look at the test images, by the chosen checkpoint; kept in its card."""
         from mnist_core.checkpoints import load_checkpoint, update_card
-        from mnist_core.evaluation import loss_and_accuracy
+        from mnist_core.evaluation import infer, loss_and_accuracy
 
         assert self.chosen is not None
         checkpoint = load_checkpoint(self.chosen)
-        loss, accuracy = loss_and_accuracy(checkpoint.model, self.data.test_images, self.data.test_labels)
+        loss, accuracy = loss_and_accuracy(infer(checkpoint.model, self.data.test_images), self.data.test_labels)
         metrics = {**checkpoint.card.metrics, "test_loss": loss, "test_accuracy": accuracy}
         update_card(self.chosen, metrics=metrics)
         return {"train_seconds": state.seconds, **metrics}
 
 
 class _Turn:
-    """One training at a time per runs folder: the oldest waiting run goes first; a paused one lets others pass."""
+    """The run's turn to train: it waits in the queue for a slot; while paused it lets others pass."""
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self._slot = FileLock(run.folder.parent / ".slot.lock")
+    def __init__(self, run: Run, slot: Slot) -> None:
+        self.run, self._slot = run, slot
+        self._queue = Queue(run.folder.parent)
         self._control = run.folder / "control.json"
         self._seen: tuple[int, int] | None = None
         self._command = "run"
@@ -250,6 +190,7 @@ class _Turn:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._queue.remove(self.run)
         self._slot.release()
 
     def command(self) -> str:
@@ -263,21 +204,17 @@ class _Turn:
             self._seen, self._command = stamp, self.run.commanded()
         return self._command
 
-    def wait(self) -> bool:
-        """Waits for the turn. False when told to stop meanwhile."""
+    def wait(self, first: bool = False) -> bool:
+        """Waits for the turn, at the end of the queue or at its front. False when told to stop meanwhile."""
+        self._queue.remove(self.run)  # from here on it is this process that waits
+        if not self._slot.held:
+            self._queue.add(self.run, own_process=True, first=first)
         while self.command() != "stop":
-            if not self._others_first():
-                try:
-                    self._slot.acquire(timeout=0)
-                    return True
-                except Timeout:
-                    pass
+            if self._slot.held or (self._queue.is_first(self.run) and self._slot.acquire()):
+                self._queue.remove(self.run)
+                return True
             time.sleep(POLL_SECONDS)
         return False
-
-    def _others_first(self) -> bool:
-        waiting = (run for run in list_runs(self.run.folder.parent) if run.id < self.run.id)
-        return any(run.status().state == "queued" and run.is_executed() for run in waiting)
 
     def pause(self) -> bool:
         """Waits until told to run again and it is the run's turn. False when told to stop instead."""
@@ -285,7 +222,7 @@ class _Turn:
         self._slot.release()
         while self.command() == "pause":
             time.sleep(POLL_SECONDS)
-        if not self.wait():
+        if not self.wait(first=True):
             return False
         self.run.set_status("running")
         return True
@@ -307,13 +244,39 @@ def main() -> None:
     runs_dir, data_dir = (Path(argument) for argument in sys.argv[1:3])
     leave_a_core_to_the_page()
     _warm_up(data_dir)
-    for line in sys.stdin:
-        try:
-            run = open_run(line.strip(), runs_dir)
-        except RunError as error:
-            print(error, file=sys.stderr, flush=True)
-            continue
-        execute(run, data_dir)
+    abandoned = threading.Event()
+    threading.Thread(target=_read_to_the_end, args=(abandoned,), daemon=True).start()
+    serve(runs_dir, data_dir, abandoned)
+
+
+def _read_to_the_end(ended: threading.Event) -> None:
+    for _ in sys.stdin:
+        pass
+    ended.set()
+
+
+def serve(runs_dir: Path, data_dir: Path, abandoned: threading.Event) -> None:
+    """Executes what the queue holds, one run after another, until `abandoned` is set and nothing waits any more.
+
+    Meanwhile `runs/.workers/PID` names the run that is being executed.
+    """
+    queue, slot = Queue(runs_dir), Slot(runs_dir)
+    note = runs_dir / WORKERS_FOLDER / str(os.getpid())
+    note.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        while True:
+            run = queue.next_for_worker()
+            if run is None and abandoned.is_set():
+                return
+            # the slot first, then the run: while this one waited, another worker may have taken it
+            if run is not None and slot.acquire() and (run := queue.next_for_worker()) is not None:
+                note.write_text(run.id)
+                execute(run, data_dir, slot=slot)
+                note.write_text("")
+            slot.release()
+            time.sleep(POLL_SECONDS)
+    finally:
+        note.unlink(missing_ok=True)
 
 
 def _warm_up(data_dir: Path) -> None:

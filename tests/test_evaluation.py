@@ -136,7 +136,7 @@ def test_evaluate_and_its_short_form_agree_with_plain_counting():
         predicted = model(images.float() / 255).argmax(dim=1)
     shares: list[float] = []
     result = evaluate(model, images, labels, shares.append)
-    loss, accuracy = loss_and_accuracy(model, images, labels)
+    loss, accuracy = loss_and_accuracy(infer(model, images), labels)
     assert accuracy == result.accuracy == pytest.approx((predicted == labels).double().mean().item())
     assert loss == pytest.approx(result.loss)
     assert shares[-1] == 1

@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mnist_core.architectures import ACTIVATIONS, MODELS, MaxMeanPool
 from mnist_core.config import Shape, TrainConfig, field_choices
 from mnist_core.errors import ConfigError
-from mnist_core.models import ACTIVATIONS, MODELS, Classifier, MaxMeanPool, build_model, count_parameters, layer_table
+from mnist_core.models import Classifier, build_model, count_parameters, layer_table
 
 every_model = pytest.mark.parametrize("name", MODELS)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)

@@ -15,9 +15,9 @@ from mnist_core import checkpoints, runs, training
 from mnist_core.checkpoints import load_checkpoint, read_card
 from mnist_core.config import TrainConfig
 from mnist_core.data import load_dataset, split
-from mnist_core.errors import RunError
-from mnist_core.runs import EventReader, Run, create_run, open_run
-from mnist_core.worker import WorkerPool, _Turn, execute
+from mnist_core.queue import Slot
+from mnist_core.runs import EventReader, Run, create_run
+from mnist_core.worker import _Turn, execute
 
 # 1,149 training images of the digits in batches of 128: 9 steps an epoch
 CONFIG = TrainConfig(
@@ -239,7 +239,7 @@ def test_a_paused_run_can_be_stopped(tmp_path):
 def test_a_command_in_the_clocks_same_tick_as_the_last_is_not_missed(tmp_path):
     """File times move in steps of up to some milliseconds; two quick clicks may share one."""
     run = created(tmp_path)
-    turn = _Turn(run)
+    turn = _Turn(run, Slot(run.folder.parent))
     for command in ("pause", "run", "stop"):
         run.command(command)
         os.utime(run.folder / "control.json", ns=(10**18, 10**18))
@@ -405,44 +405,3 @@ def test_a_second_run_waits_for_the_first_and_passes_it_when_it_pauses(tmp_path)
     for thread in threads:
         thread.join(timeout=60)
     assert first.status().state == "completed"
-
-
-def test_a_pool_trains_in_processes_one_run_after_the_other_and_they_end_with_it(tmp_path):
-    pool = WorkerPool(tmp_path / "runs", tmp_path / "no-data")
-    first, second = created(tmp_path, epochs=6), created(tmp_path, epochs=1)
-    begun = time.time()
-    pool.start(first)
-    assert time.time() - begun < 5
-    pool.start(second)
-    processes = [process for process, _ in pool._workers]
-    assert len(processes) == 2
-
-    def seen_ended() -> bool:
-        states = [run.status().state for run in (first, second)]
-        assert states != ["running", "running"]
-        return not {"queued", "running"} & set(states)
-
-    try:
-        until(seen_ended, 120)
-        for run in (first, second):
-            assert run.status().state == "completed", run.status().reason
-            assert open_run(run.id, tmp_path / "runs").checkpoint() is not None
-
-        # one worker is enough for a third
-        third = created(tmp_path, epochs=1)
-        pool.start(third)
-        assert [process for process, _ in pool._workers] == processes
-        until(lambda: not third.status().active)
-        assert third.status().state == "completed"
-        assert all(process.poll() is None for process in processes)
-    finally:
-        pool.close()
-    until(lambda: all(process.poll() is not None for process in processes), 30)
-    assert [process.returncode for process in processes] == [0, 0]
-
-
-def test_a_pool_that_cannot_write_says_so(tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    pool = WorkerPool(tmp_path / "file", tmp_path)
-    with pytest.raises(RunError, match="file"):
-        pool.warm()

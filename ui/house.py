@@ -11,9 +11,9 @@ from mnist_core.checkpoints import SHIPPED, Card, read_card, shipped_names
 from mnist_core.data import Dataset, data_folder, load_dataset
 from mnist_core.errors import LabError
 from mnist_core.evaluation import Evaluation, evaluate
+from mnist_core.pool import WorkerPool
 from mnist_core.predict import Predictor
 from mnist_core.runs import Run, list_runs, runs_folder
-from mnist_core.worker import WorkerPool
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,100 @@
+"""WorkerPool: as many worker processes as the queue has use for, one of them always warm."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from mnist_core.errors import RunError
+from mnist_core.queue import Queue, parallel_runs
+from mnist_core.runs import Run
+from mnist_core.worker import WORKERS_FOLDER
+
+TEND_SECONDS = 0.5
+
+
+class WorkerPool:
+    """Queues runs for worker processes. A thread sees to it that there is a worker for every run whose turn it is.
+
+    The queue is on disk: what an earlier pool left waiting is executed too.
+    """
+
+    def __init__(self, runs_dir: Path, data_dir: Path) -> None:
+        self.runs_dir, self.data_dir = runs_dir.resolve(), data_dir.resolve()
+        self._workers: list[subprocess.Popen] = []
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._keeper: threading.Thread | None = None
+
+    def warm(self) -> None:
+        """Makes sure that a worker is there, or on its way. Raises RunError when processes cannot be started."""
+        self.tend()
+        with self._lock:
+            if self._keeper is None:
+                self._keeper = threading.Thread(target=self._keep, daemon=True)
+                self._keeper.start()
+
+    def start(self, run: Run) -> None:
+        """Puts `run` at the end of the queue. Returns at once. Raises RunError."""
+        Queue(self.runs_dir).add(run)
+        self.warm()
+
+    def tend(self) -> None:
+        """Replaces workers that died, and starts another where runs wait that may begin. Raises RunError."""
+        with self._lock:
+            self._workers = [worker for worker in self._workers if worker.poll() is None]
+            at_work = [self._run_of(worker) for worker in self._workers]
+            idle = at_work.count(None)
+            # a paused run keeps its process and gives up its slot
+            training = sum(run is not None and run.status().state != "paused" for run in at_work)
+            # beyond the warm worker none is started early: warming up would take the processor from a training
+            waiting = Queue(self.runs_dir).next_for_worker() is not None
+            if not self._workers or (waiting and not idle and training < parallel_runs()):
+                self._workers.append(self._spawn())
+
+    def _run_of(self, worker: subprocess.Popen) -> Run | None:
+        try:
+            run_id = (self.runs_dir / WORKERS_FOLDER / str(worker.pid)).read_text()
+        except OSError:
+            return None
+        return Run(self.runs_dir / run_id) if run_id else None
+
+    def _keep(self) -> None:
+        while not self._closed.wait(TEND_SECONDS):
+            try:
+                self.tend()
+            except RunError as error:  # a person's next click gets the same sentence
+                print(error, file=sys.stderr)
+
+    def _spawn(self) -> subprocess.Popen:
+        detached: dict[str, Any] = (
+            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if os.name == "nt" else {"start_new_session": True}
+        )
+        try:
+            self.runs_dir.mkdir(parents=True, exist_ok=True)
+            with (self.runs_dir / ".worker.log").open("ab") as log:
+                return subprocess.Popen(
+                    [sys.executable, "-m", "mnist_core.worker", str(self.runs_dir), str(self.data_dir)],
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=log,
+                    cwd=Path(__file__).resolve().parent.parent,
+                    **detached,
+                )
+        except OSError as error:
+            raise RunError(
+                f"No training process can be started with {self.runs_dir} ({error.strerror}). "
+                "Make the folder writable or set MNIST_LAB_RUNS to one that is."
+            ) from None
+
+    def close(self) -> None:
+        """Lets idle workers end, and busy ones after the last run that waits."""
+        self._closed.set()
+        with self._lock:
+            for worker in self._workers:
+                worker.stdin.close()
+            self._workers = []

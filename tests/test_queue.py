@@ -1,0 +1,103 @@
+"""The order in which runs are taken, what is left when somebody dies, and how many train at once."""
+
+import pytest
+
+from mnist_core.config import TrainConfig
+from mnist_core.errors import ConfigError
+from mnist_core.queue import Queue, Slot, parallel_runs
+from mnist_core.runs import Run, create_run
+
+
+@pytest.fixture
+def queue(tmp_path) -> Queue:
+    return Queue(tmp_path)
+
+
+def waiting_run(queue: Queue, **options: bool) -> Run:
+    run = create_run(TrainConfig(dataset="digits"), queue.runs_dir)
+    queue.add(run, **options)
+    return run
+
+
+def test_runs_wait_in_the_order_in_which_they_came(queue):
+    runs = [waiting_run(queue) for _ in range(5)]
+    assert queue.waiting() == runs
+    assert queue.next_for_worker() == runs[0]
+    assert queue.is_first(runs[0])
+    assert not queue.is_first(runs[1])
+    ahead = waiting_run(queue, first=True)
+    assert queue.waiting() == [ahead, *runs]
+
+
+def test_a_queue_is_nothing_but_its_folder(queue):
+    run = waiting_run(queue)
+    assert Queue(queue.runs_dir).waiting() == [run]
+    assert run in Queue(queue.runs_dir)
+    assert run.status().state == "queued"
+
+
+def test_a_waiting_run_is_not_crashed_however_long_it_waits(queue):
+    run = waiting_run(queue)
+    lost = create_run(TrainConfig(dataset="digits"), queue.runs_dir)
+    for each in (run, lost):
+        (each.folder / "status.json").write_text('{"state": "queued", "updated": 0}')
+    assert run.status().state == "queued"
+    assert lost.status().state == "crashed"
+
+
+def test_a_run_is_taken_once(queue):
+    run = waiting_run(queue)
+    assert queue.remove(run)
+    assert not queue.remove(run)
+    assert queue.next_for_worker() is None
+    assert run not in queue
+
+
+def test_a_cancelled_run_says_so_and_one_that_began_is_left_alone(queue):
+    first, second = waiting_run(queue), waiting_run(queue)
+    assert queue.cancel(second)
+    assert second.status().state == "stopped"
+    assert "queue" in second.status().reason
+    queue.remove(first)
+    first.set_status("running")
+    with first.lock:
+        assert not queue.cancel(first)
+        assert first.status().state == "running"
+
+
+def test_workers_wait_while_a_process_of_its_own_is_first_and_pass_when_it_died(queue):
+    own, next_one = waiting_run(queue, own_process=True), waiting_run(queue)
+    with own.lock:
+        assert queue.next_for_worker() is None
+        assert queue.is_first(own)
+        assert not queue.is_first(next_one)
+    assert queue.next_for_worker() == next_one
+    assert own not in queue
+
+
+def test_marks_that_belong_to_no_run_are_dropped(queue):
+    run = waiting_run(queue)
+    (queue.folder / f"{0:020d}-never-was").touch()
+    (queue.folder / f"{0:020d}-..").touch()
+    (queue.folder / "notes.txt").touch()
+    assert queue.next_for_worker() == run
+    assert queue.waiting() == [run]
+    assert sorted(path.name[21:] for path in queue.folder.iterdir() if path.name != "notes.txt") == [run.id]
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_as_many_slots_as_asked_for_and_a_released_one_is_free(tmp_path, monkeypatch, parallel):
+    monkeypatch.setenv("MNIST_LAB_PARALLEL", str(parallel))
+    slots = [Slot(tmp_path) for _ in range(parallel + 1)]
+    assert [slot.acquire() for slot in slots] == [True] * parallel + [False]
+    slots[0].release()
+    assert slots[-1].acquire()
+    assert slots[-1].held
+    assert not slots[0].held
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "two", "65", "1.5"])
+def test_a_senseless_number_of_parallel_runs_is_refused(monkeypatch, text):
+    monkeypatch.setenv("MNIST_LAB_PARALLEL", text)
+    with pytest.raises(ConfigError, match="MNIST_LAB_PARALLEL"):
+        parallel_runs()
