@@ -1,4 +1,4 @@
-"""The command line: `python -m mnist_core train | evaluate | predict | export | download | recipes`.
+"""The command line: `python -m mnist_core train | evaluate | predict | reproduce | export | download | recipes`.
 
 Progress goes to stderr, results to stdout; with --json the result is the last line of stdout. Exit status: 0, or 1
 when the work was begun and failed, or 2 when the request was wrong (one sentence on stderr).
@@ -83,6 +83,13 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("checkpoint", help="a shipped checkpoint's name, or the path of a checkpoint folder")
     export.add_argument("folder", help="where to; its name becomes the model's")
     export.add_argument("--summary", default="", help="what a person should know of it, for the card")
+
+    reproduce = command("reproduce", _reproduce, "train the earlier systems' recipes; compare with their claims")
+    reproduce.add_argument("--recipes", help="names apart by commas (default: all)")
+    reproduce.add_argument("--seeds", type=int, default=3, help="how many (default: 3)")
+    reproduce.add_argument("--runs-dir", help="where the runs are kept, and looked for when interrupted")
+    reproduce.add_argument("--cifar10", default="cifar10", help="what stands for CIFAR-10, for example folder:PATH")
+    reproduce.add_argument("--keep", metavar="FILE", help="put the rows into this JSON file")
 
     command("download", _download, "fetch MNIST into the data folder")
     command("recipes", _recipes, "list the recipes")
@@ -289,6 +296,35 @@ def _download(options: argparse.Namespace) -> None:
     data = load_dataset("mnist", data_dir)
     result = {"data_dir": str(data_dir), "train": len(data.train_labels), "test": len(data.test_labels)}
     _result(options, result, f"MNIST is in {data_dir}.")
+
+
+def _reproduce(options: argparse.Namespace) -> None:
+    from dataclasses import asdict
+
+    from tqdm import tqdm
+
+    from mnist_core.data import data_folder
+    from mnist_core.reproduce import chosen_claims, reproduce, save_rows, table
+    from mnist_core.runs import runs_folder
+
+    if not 1 <= options.seeds <= 100:
+        raise ConfigError(f"--seeds should be from 1 to 100, not {options.seeds}.")
+    claims = chosen_claims(options.recipes.split(",") if options.recipes else None)
+    runs_dir = Path(options.runs_dir) if options.runs_dir else runs_folder()
+    data_dir = Path(options.data_dir) if options.data_dir else data_folder()
+    with tqdm(unit="epoch", file=sys.stderr, mininterval=0.5) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        rows, skipped = reproduce(claims, range(options.seeds), runs_dir, data_dir, options.cifar10, show)
+    for sentence in skipped:
+        print(f"skipped: {sentence}", file=sys.stderr)
+    if options.keep:
+        save_rows(rows, Path(options.keep))
+    result = [{**asdict(row), "verdict": row.verdict} for row in rows]
+    _result(options, {"rows": result, "skipped": skipped}, table(rows))
 
 
 def _recipes(options: argparse.Namespace) -> None:

@@ -41,7 +41,7 @@ class Dataset:
 
     @property
     def title(self) -> str:
-        return TITLES.get(self.name, self.name)
+        return dataset_title(self.name)
 
     @property
     def shape(self) -> Shape:
@@ -54,6 +54,11 @@ class Dataset:
         digest = hashlib.sha256(self.test_images.numpy().tobytes())
         digest.update(self.test_labels.numpy().tobytes())
         return digest.hexdigest()
+
+
+def dataset_title(name: str) -> str:
+    """The dataset's name as a person reads it; of a path its last part."""
+    return TITLES.get(name, name.rstrip("/").rpartition("/")[2].rpartition(":")[2])
 
 
 def data_folder() -> Path:

@@ -23,7 +23,8 @@ FLOORS = [
     ["runs"],
     ["queue"],
     ["worker"],
-    ["pool"],
+    ["pool", "ablation"],
+    ["reproduce"],
     ["cli"],
     ["__main__"],
 ]

@@ -1,0 +1,267 @@
+"""reproduce(claims, seeds) → rows: what the earlier systems claimed, and what their recipes measure here.
+
+Every training is an ordinary run in the runs folder. Asked again, finished runs are read, interrupted ones go on, and
+only what is missing is trained. The test images are read once per run, at its end.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from mnist_core.checkpoints import load_checkpoint
+from mnist_core.config import TrainConfig
+from mnist_core.data import arrange, dataset_title, load_dataset
+from mnist_core.errors import ConfigError, DataError, LabError, RunError
+from mnist_core.evaluation import infer, summarize
+from mnist_core.files import read_json, write_json
+from mnist_core.pool import WorkerPool
+from mnist_core.queue import Queue
+from mnist_core.recipes import get_recipe
+from mnist_core.runs import EventReader, Run, create_run, list_runs
+
+KEPT = Path(__file__).resolve().parent.parent / "docs" / "reproduction.json"
+"""The table that is kept in the repository and shown on the Compare page."""
+METRIC_BATCH = 64  # images in a batch of the fourth system, whose loss is a sum of batch means ÷ number of images
+POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What an earlier system said of one recipe: `at_least` and `at_most` bound the mean over seeds of a metric."""
+
+    recipe: str
+    said: str
+    dataset: str = "mnist"
+    at_least: dict[str, float] = field(default_factory=dict)
+    at_most: dict[str, float] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def config(self, seed: int, dataset: str) -> TrainConfig:
+        return get_recipe(self.recipe).config(dataset).replace(**self.settings, seed=seed)
+
+
+_DENSE = "97.2 % test"
+CLAIMS = (
+    Claim("two-conv", "no figure"),
+    Claim("two-conv", "no figure (aim of this lab: 70 % test)", "cifar10", {"test_accuracy": 0.70}),
+    Claim("compact-20k", "99.52 % test, its best epoch on test", "mnist", {"test_accuracy": 0.9952}),
+    Claim("three-conv", "> 99 % test within 5 epochs", "mnist", {"test_accuracy": 0.99}, settings={"epochs": 5}),
+    Claim("three-conv", "no figure for all 10 epochs"),
+    Claim(
+        "mlp-baseline", "97.42 % test, loss 0.0013", "mnist", {"test_accuracy": 0.9742}, {"batch_mean_loss": 0.00135}
+    ),
+    Claim(
+        "two-conv-fc3", "98.88 % test, loss 0.0006", "mnist", {"test_accuracy": 0.9888}, {"batch_mean_loss": 0.00065}
+    ),
+    *(
+        Claim(name, _DENSE, "mnist", {"test_accuracy": 0.972})
+        for name in ("dense-plain", "dense-l2", "dense-dropout", "dense-l2-dropout")
+    ),
+    Claim("colour", "none: this lab's own (aim: 88 % test)", "cifar10", {"test_accuracy": 0.88}),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One claim and its measurements: a list per metric with a value per seed. Accuracies in [0, 1], times in s."""
+
+    recipe: str
+    dataset: str
+    said: str
+    settings: dict[str, Any]
+    at_least: dict[str, float]
+    at_most: dict[str, float]
+    parameters: int
+    seeds: list[int]
+    measured: dict[str, list[float]]
+    machine: str
+
+    def mean(self, metric: str) -> float:
+        return mean(self.measured[metric])
+
+    def std(self, metric: str) -> float:
+        """The sample standard deviation over seeds; 0 for a single one."""
+        return stdev(self.measured[metric]) if len(self.seeds) > 1 else 0.0
+
+    @property
+    def verdict(self) -> str:
+        """`met` when the mean over seeds keeps every bound, `missed` when not, `no figure` when there is none."""
+        bounds = [self.mean(metric) >= figure for metric, figure in self.at_least.items()]
+        bounds += [self.mean(metric) <= figure for metric, figure in self.at_most.items()]
+        return "no figure" if not bounds else "met" if all(bounds) else "missed"
+
+
+def chosen_claims(recipes: Sequence[str] | None = None) -> list[Claim]:
+    """All claims, or those of `recipes`. Raises ConfigError for a recipe of which nothing was claimed."""
+    known = {claim.recipe for claim in CLAIMS}
+    for name in recipes or ():
+        if name not in known:
+            raise ConfigError(f"'{name}' reproduces nothing; these do: {', '.join(sorted(known))}.")
+    return [claim for claim in CLAIMS if not recipes or claim.recipe in recipes]
+
+
+def reproduce(
+    claims: Sequence[Claim],
+    seeds: Sequence[int],
+    runs_dir: Path,
+    data_dir: Path,
+    cifar10: str = "cifar10",
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[list[Row], list[str]]:
+    """(rows, a sentence for each claim that could not be tried). `cifar10` is the dataset that stands for CIFAR-10.
+
+    `progress` is called with (epochs finished, epochs in all). Interrupted, it stops its runs in a way that lets the
+    next call go on with them. Raises RunError when a run cannot be created or fails.
+    """
+    wanted, skipped = [], []
+    for claim in claims:
+        dataset = cifar10 if claim.dataset == "cifar10" else claim.dataset
+        try:
+            load_dataset(dataset, data_dir)
+        except DataError as error:
+            skipped.append(f"{claim.recipe} on {claim.dataset}: {error}")
+            continue
+        wanted.append((claim, [_run(claim.config(seed, dataset), runs_dir) for seed in seeds]))
+    _finish([run for _, runs in wanted for run in runs], runs_dir, data_dir, progress or (lambda *_: None))
+    return [_row(claim, list(seeds), runs, data_dir) for claim, runs in wanted], skipped
+
+
+def _row(claim: Claim, seeds: list[int], runs: list[Run], data_dir: Path) -> Row:
+    measured = [_measure(run, data_dir) for run in runs]
+    events = EventReader(runs[0]).read()
+    device = next((event["device"] for event in events if event["event"] == "start"), "cpu")
+    return Row(
+        claim.recipe,
+        dataset_title(runs[0].config().dataset),
+        claim.said,
+        claim.settings,
+        claim.at_least,
+        claim.at_most,
+        int(measured[0].pop("parameters")),
+        seeds,
+        {metric: [values[metric] for values in measured] for metric in measured[0]},
+        machine(device),
+    )
+
+
+def machine(device: str) -> str:
+    """The processor that trained, in words: figures without it say nothing about time."""
+    if device == "cuda" and torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{os.cpu_count()} CPU cores ({platform.machine()})"
+
+
+def _run(config: TrainConfig, runs_dir: Path) -> Run:
+    """The run of exactly this configuration that came farthest, or a new one."""
+    order = {state: place for place, state in enumerate(("completed", "running", "paused", "queued", "stopped"))}
+    same = [run for run in list_runs(runs_dir) if _has(run, config) and run.status().state != "failed"]
+    return min(same, key=lambda run: order.get(run.status().state, len(order)), default=None) or create_run(
+        config, runs_dir
+    )
+
+
+def _has(run: Run, config: TrainConfig) -> bool:
+    try:
+        return run.config() == config
+    except LabError:
+        return False
+
+
+def _finish(runs: list[Run], runs_dir: Path, data_dir: Path, progress: Callable[[int, int], None]) -> None:
+    """Trains what is not complete, as many at once as MNIST_LAB_PARALLEL says."""
+    readers = [EventReader(run) for run in runs]
+    total = sum(run.config().epochs for run in runs)
+    pool, queue = WorkerPool(runs_dir, data_dir), Queue(runs_dir)
+    pending = [run for run in runs if run.status().state != "completed"]
+    try:
+        for run in pending:
+            if run not in queue and not run.is_executed():
+                run.command("run")
+                run.set_status("queued")
+                pool.start(run)
+        while any(run.status().active for run in pending):
+            progress(sum(sum(e["event"] == "epoch" for e in reader.read()) for reader in readers), total)
+            time.sleep(POLL_SECONDS)
+    except KeyboardInterrupt:
+        for run in pending:
+            if not queue.remove(run) and run.status().active:
+                run.command("stop")
+        raise
+    finally:
+        pool.close()
+    for run in pending:
+        status = run.status()
+        if status.state != "completed":
+            raise RunError(f"Run {run.id} is {status.state}. {status.reason}".strip())
+    progress(total, total)
+
+
+def _measure(run: Run, data_dir: Path) -> dict[str, float]:
+    """What a finished run reached on its test images; the original metrics of the earlier systems among it."""
+    folder = run.checkpoint()
+    if folder is None:
+        raise RunError(f"Run {run.id} is complete and has no checkpoint: delete it and reproduce again.")
+    checkpoint = load_checkpoint(folder)
+    data = arrange(load_dataset(run.config().dataset, data_dir), run.config())
+    logits = infer(checkpoint.model, data.test_images)
+    judged = summarize(logits, data.test_labels)
+    parts = zip(logits.split(METRIC_BATCH), data.test_labels.split(METRIC_BATCH), strict=True)
+    batch_means = [F.cross_entropy(part, labels).item() for part, labels in parts]
+    return {
+        "test_accuracy": judged.accuracy,
+        "test_loss": judged.loss,
+        "weighted_f1": judged.weighted_f1,
+        "batch_mean_loss": sum(batch_means) / len(data.test_labels),
+        "val_accuracy": checkpoint.card.metrics["val_accuracy"],
+        "train_seconds": checkpoint.card.train_seconds,
+        "parameters": checkpoint.card.parameters,
+    }
+
+
+def save_rows(rows: Sequence[Row], path: Path = KEPT) -> None:
+    """Writes the table as JSON; rows of the same claim that are there already are replaced. Raises OSError."""
+    fresh = {(row.recipe, row.dataset, str(row.settings)) for row in rows}
+    kept = [row for row in load_rows(path) if (row.recipe, row.dataset, str(row.settings)) not in fresh]
+    order = [claim.recipe for claim in CLAIMS]
+    merged = sorted([*kept, *rows], key=lambda row: order.index(row.recipe) if row.recipe in order else len(order))
+    write_json(path, [asdict(row) for row in merged])
+
+
+def load_rows(path: Path = KEPT) -> list[Row]:
+    """The table that was kept; empty where there is none or it is damaged."""
+    try:
+        return [Row(**row) for row in read_json(path)]
+    except (OSError, ValueError, TypeError):
+        return []
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows as a Markdown table: claimed, measured mean ± standard deviation over seeds, verdict."""
+    lines = [
+        "| recipe | data | claimed | measured: test accuracy | weighted F1 | loss ¹ | parameters | seconds | verdict |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        settings = "".join(f", {name} {value}" for name, value in row.settings.items())
+        lines.append(
+            f"| `{row.recipe}`{settings} | {row.dataset} | {row.said} "
+            f"| {row.mean('test_accuracy'):.2%} ± {row.std('test_accuracy'):.2%} ({len(row.seeds)} seeds) "
+            f"| {row.mean('weighted_f1'):.4f} | {row.mean('batch_mean_loss'):.5f} "
+            f"| {row.parameters:,} | {row.mean('train_seconds'):.0f} | {row.verdict} |"
+        )
+    places = sorted({row.machine for row in rows})
+    lines += [
+        "",
+        f"¹ sum of the means of batches of {METRIC_BATCH} ÷ number of images. Trained on: {'; '.join(places)}.",
+    ]
+    return "\n".join(lines)
