@@ -15,8 +15,9 @@ SCREENS = {"streamlit", "streamlit_drawable_canvas", "ui", "pages", "app"}
 # what stands on a line may import only what stands on lines above it, and on its own line nothing
 FLOORS = [
     ["errors", "files"],
-    ["config", "drawing", "download", "figures"],
-    ["recipes", "models", "data", "augment"],
+    ["config", "drawing", "download", "figures", "archives", "holdout"],
+    ["recipes", "models", "augment", "picture_folder"],
+    ["data"],
     ["evaluation", "checkpoints"],
     ["training", "predict"],
     ["runs"],
@@ -36,7 +37,10 @@ ONLY = {
     "download": EVERYWHERE,
     "augment": EVERYWHERE | {"config"},
     "models": EVERYWHERE | {"config"},
-    "data": EVERYWHERE | {"config"},
+    "archives": EVERYWHERE,
+    "holdout": EVERYWHERE,
+    "picture_folder": EVERYWHERE | {"archives", "drawing", "holdout"},
+    "data": EVERYWHERE | {"archives", "config", "picture_folder"},
     "recipes": EVERYWHERE | {"config"},
     "predict": EVERYWHERE | {"checkpoints", "drawing", "data", "config"},
 }
