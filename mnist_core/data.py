@@ -18,6 +18,7 @@ from torch import Tensor
 from mnist_core.archives import stamp
 from mnist_core.config import Shape
 from mnist_core.errors import DataError
+from mnist_core.pen_strokes import load_drawings
 from mnist_core.picture_folder import load_pictures
 
 DIGITS = tuple("0123456789")
@@ -87,7 +88,8 @@ def dataset_title(name: str) -> str:
 
 
 def load_dataset(name: str, data_dir: Path | str | None = None, progress: Progress | None = None) -> Dataset:
-    """The dataset called `name`, from `data_dir` (default: `data_folder()`): one of DATASETS, or `folder:PATH`.
+    """The dataset called `name`, from `data_dir` (default: `data_folder()`): one of DATASETS, `folder:PATH` or
+    `drawings:PATH`.
 
     The last few are kept in memory; a person's own are read anew when their files have changed. A PATH is relative to
     the working directory. `progress` is called with the share done, in (0, 1], where reading takes time.
@@ -194,7 +196,7 @@ def _load_digits(_data_dir: Path) -> Dataset:
 
 
 _LOADERS = {"mnist": _load_mnist, "digits": _load_digits}
-_OWN = {"folder": load_pictures}
+_OWN = {"folder": load_pictures, "drawings": load_drawings}
 DATASETS = tuple(_LOADERS)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,12 @@ import numpy as np
 from mnist_core.errors import DataError
 
 MAX_CLASSES = 100
+
+
+def natural(text: object) -> tuple[list[int | str], str]:
+    """A key that sorts as people do: 2 before 10, capitals beside small letters."""
+    pieces = re.split(r"(\d+)", str(text).casefold(), flags=re.ASCII)
+    return [int(piece) if number % 2 else piece for number, piece in enumerate(pieces)], str(text)
 
 
 def held_out(classes: Sequence[str], labels: np.ndarray, given: np.ndarray | None) -> np.ndarray:

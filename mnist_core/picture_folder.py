@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import re
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +15,8 @@ from PIL import Image, ImageOps
 from mnist_core.archives import Archive, Member, open_archive
 from mnist_core.drawing import FORMATS, as_uint8
 from mnist_core.errors import DataError
-from mnist_core.holdout import held_out
+from mnist_core.holdout import held_out, natural
+from mnist_core.parallel import in_threads
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 MAX_PIXELS = 64_000_000  # of one picture: a large camera's
@@ -25,7 +24,6 @@ LARGEST_KEPT = 64  # px a side: images of one size up to this keep it
 GREY_SIDE, COLOUR_SIDE = 28, 32  # px: what others are brought to, MNIST's and CIFAR's own sizes
 COLOURLESS = 8  # grey levels between a pixel's channels: lossy formats leave as much in a grey picture
 LARGE_FILE = 2**15  # bytes, on average (measured: 60,000 files of 900 bytes take 12 s in one thread, 16 s in two)
-CHUNK = 64  # pictures a thread reads at a time
 # a validation part of its own is learned from: every training holds out its own share
 PARTS = {"train": False, "training": False, "val": False, "valid": False, "validation": False}
 PARTS |= {"test": True, "testing": True}
@@ -60,12 +58,6 @@ def load_pictures(
         test = held_out(classes, labels, given)
         pictures = _read_all(path, archive, [sample.member for sample in samples], progress)
     return classes, _stacked(pictures), labels, test
-
-
-def natural(text: object) -> tuple[list[int | str], str]:
-    """A key that sorts as people do: 2 before 10, capitals beside small letters."""
-    pieces = re.split(r"(\d+)", str(text).casefold(), flags=re.ASCII)
-    return [int(piece) if number % 2 else piece for number, piece in enumerate(pieces)], str(text)
 
 
 # ---- which files, which class ---------------------------------------------------------------------------------------
@@ -116,29 +108,10 @@ def _misplaced(path: Path, member: Member) -> str:
 
 
 def _read_all(path: Path, archive: Archive, members: list[Member], progress: Progress | None) -> list[_Picture]:
-    """Large files in several threads, for Pillow decodes without Python's lock; over small ones threads only quarrel.
-
-    Of several errors the first in the order of `members` is raised.
-    """
-
-    def read(chunk: list[Member]) -> list[_Picture]:
-        return [_decoded(archive.read(member), f"{member.name} in {path}") for member in chunk]
-
-    pictures: list[_Picture] = []
+    """Large files in several threads: Pillow decodes without Python's lock. Over small ones threads only quarrel."""
     large = sum(member.size for member in members) > LARGE_FILE * len(members)
-    pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1) if large else 1)
-    try:
-        for chunk in pool.map(read, _chunks(members)):
-            pictures += chunk
-            if progress:
-                progress(len(pictures) / len(members))
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return pictures
-
-
-def _chunks(members: list[Member]) -> Iterable[list[Member]]:
-    return (members[start : start + CHUNK] for start in range(0, len(members), CHUNK))
+    threads = min(4, os.cpu_count() or 1) if large else 1
+    return in_threads(lambda m: _decoded(archive.read(m), f"{m.name} in {path}"), members, threads, progress)
 
 
 @dataclass(frozen=True)

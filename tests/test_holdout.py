@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mnist_core.errors import DataError
-from mnist_core.holdout import held_out
+from mnist_core.holdout import held_out, natural
 
 CLASSES = ("a", "b", "c")
 
@@ -42,3 +42,7 @@ def test_classes_that_cannot_be_learned_or_judged_are_named(classes, train, test
 def test_four_images_are_too_few_to_hold_one_fifth_out():
     with pytest.raises(DataError, match="'b' has 4 images, and at least 5 are needed"):
         held_out(("a", "b"), np.array([0] * 9 + [1] * 4), None)
+
+
+def test_natural_order_is_that_of_people():
+    assert sorted(["b", "10", "B2", "2", "a", "b10", "b2"], key=natural) == ["2", "10", "a", "b", "B2", "b2", "b10"]

@@ -15,8 +15,8 @@ SCREENS = {"streamlit", "streamlit_drawable_canvas", "ui", "pages", "app"}
 # what stands on a line may import only what stands on lines above it, and on its own line nothing
 FLOORS = [
     ["errors", "files"],
-    ["config", "drawing", "download", "figures", "archives", "holdout"],
-    ["recipes", "models", "augment", "picture_folder"],
+    ["config", "drawing", "download", "figures", "archives", "holdout", "parallel"],
+    ["recipes", "models", "augment", "picture_folder", "pen_strokes"],
     ["data"],
     ["evaluation", "checkpoints"],
     ["training", "predict"],
@@ -39,8 +39,10 @@ ONLY = {
     "models": EVERYWHERE | {"config"},
     "archives": EVERYWHERE,
     "holdout": EVERYWHERE,
-    "picture_folder": EVERYWHERE | {"archives", "drawing", "holdout"},
-    "data": EVERYWHERE | {"archives", "config", "picture_folder"},
+    "picture_folder": EVERYWHERE | {"archives", "drawing", "holdout", "parallel"},
+    "pen_strokes": EVERYWHERE | {"drawing", "holdout", "parallel"},
+    "parallel": EVERYWHERE,
+    "data": EVERYWHERE | {"archives", "config", "pen_strokes", "picture_folder"},
     "recipes": EVERYWHERE | {"config"},
     "predict": EVERYWHERE | {"checkpoints", "drawing", "data", "config"},
 }
