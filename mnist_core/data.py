@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from mnist_core.archives import stamp
+from mnist_core.cifar import cifar10_is_there, load_cifar10
 from mnist_core.config import Shape
 from mnist_core.errors import DataError
 from mnist_core.pen_strokes import load_drawings
@@ -25,6 +26,7 @@ DIGITS = tuple("0123456789")
 TITLES = {
     "mnist": "MNIST (70,000 handwritten digits, 28×28)",
     "digits": "digits (1,797 small handwritten digits, built in)",
+    "cifar10": "CIFAR-10 (60,000 small colour photos of 10 things, 32×32)",
 }
 KEPT_IN_MEMORY = 3
 Progress = Callable[[float], None]
@@ -74,6 +76,11 @@ def mnist_is_there(data_dir: Path | str) -> bool:
     return all((Path(data_dir) / "MNIST" / "raw" / name).is_file() for name, _ in _MNIST_FILES.values())
 
 
+def is_there(name: str, data_dir: Path | str) -> bool:
+    """Whether the dataset can be loaded without a download."""
+    return {"mnist": mnist_is_there, "cifar10": cifar10_is_there}.get(name, lambda _: True)(data_dir)
+
+
 def default_dataset(data_dir: Path | str) -> str:
     """`mnist` where it is there, else the built-in `digits`."""
     return "mnist" if mnist_is_there(data_dir) else "digits"
@@ -100,7 +107,7 @@ def load_dataset(name: str, data_dir: Path | str | None = None, progress: Progre
     kind, _, path = name.partition(":")
     if kind in _OWN:
         own = _own_path(kind, path)
-        return _kept((name, own), stamp(own), lambda: _own_dataset(name, _OWN[kind], own, progress))
+        return _kept((name, own), stamp(own), lambda: _divided(name, *_OWN[kind](own, progress)))
     if name not in _LOADERS:
         own_names = ", ".join(f"{kind}:PATH" for kind in _OWN)
         raise DataError(f"There is no dataset '{name}'; there are: {', '.join(_LOADERS)}, {own_names}.")
@@ -135,8 +142,8 @@ def _own_path(kind: str, text: str) -> Path:
     return path
 
 
-def _own_dataset(name: str, load: Callable[..., tuple], path: Path, progress: Progress | None) -> Dataset:
-    classes, images, labels, test = load(path, progress)
+def _divided(name: str, classes: tuple[str, ...], images: np.ndarray, labels: np.ndarray, test: np.ndarray) -> Dataset:
+    """All images (N, C, H, W) in one array, and (N,) bool which of them are test images → Dataset."""
     tensors = (torch.from_numpy(part) for part in (images[~test], labels[~test], images[test], labels[test]))
     return Dataset(name, classes, *tensors)
 
@@ -195,7 +202,11 @@ def _load_digits(_data_dir: Path) -> Dataset:
     return Dataset("digits", DIGITS, pictures[train], targets[train], pictures[test], targets[test])
 
 
-_LOADERS = {"mnist": _load_mnist, "digits": _load_digits}
+def _load_cifar10(data_dir: Path) -> Dataset:
+    return _divided("cifar10", *load_cifar10(data_dir))
+
+
+_LOADERS = {"mnist": _load_mnist, "digits": _load_digits, "cifar10": _load_cifar10}
 _OWN = {"folder": load_pictures, "drawings": load_drawings}
 DATASETS = tuple(_LOADERS)
 
