@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
 
     train = command("train", _train, "train a model, and judge it on the test images once at the end")
     train.add_argument("--recipe", help="where the settings start from (default: quick; see `recipes`)")
-    train.add_argument("--dataset", help="default: mnist where it is there, else digits")
+    train.add_argument("--dataset", help="mnist, digits, cifar10, folder:PATH or drawings:PATH")
     train.add_argument("--epochs")
     train.add_argument("--seed")
     train.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="any setting; repeatable")
@@ -91,7 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     reproduce.add_argument("--cifar10", default="cifar10", help="what stands for CIFAR-10, for example folder:PATH")
     reproduce.add_argument("--keep", metavar="FILE", help="put the rows into this JSON file")
 
-    command("download", _download, "fetch MNIST into the data folder")
+    download = command("download", _download, "fetch a dataset into the data folder")
+    download.add_argument("dataset", nargs="?", default="mnist", help="mnist (the default) or cifar10")
     command("recipes", _recipes, "list the recipes")
     return parser
 
@@ -285,17 +286,18 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _download(options: argparse.Namespace) -> None:
-    from mnist_core.data import data_folder, load_dataset
-    from mnist_core.download import download_mnist
+    from mnist_core.data import data_folder, dataset_title, load_dataset
+    from mnist_core.download import download
 
-    data_dir = Path(options.data_dir) if options.data_dir else data_folder()
-    with contextlib.closing(download_mnist(data_dir)) as steps, _bar("downloading MNIST") as progress:
+    data_dir, title = Path(options.data_dir) if options.data_dir else data_folder(), dataset_title(options.dataset)
+    steps = download(options.dataset, data_dir)
+    with contextlib.closing(steps), _bar(f"downloading {title}") as progress:
         for step in steps:
             done = step.done_bytes / step.total_bytes if step.total_bytes else 0.0
             progress((step.file_index - 1 + done) / step.file_count)
-    data = load_dataset("mnist", data_dir)
+    data = load_dataset(options.dataset, data_dir)
     result = {"data_dir": str(data_dir), "train": len(data.train_labels), "test": len(data.test_labels)}
-    _result(options, result, f"MNIST is in {data_dir}.")
+    _result(options, result, f"{title} is in {data_dir}.")
 
 
 def _reproduce(options: argparse.Namespace) -> None:

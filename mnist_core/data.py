@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 import os
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,14 +15,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mnist_core.archives import stamp
+from mnist_core.cifar import cifar10_is_there, load_cifar10
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.errors import DataError
+from mnist_core.pen_strokes import load_drawings
+from mnist_core.picture_folder import load_pictures
 
 DIGITS = tuple("0123456789")
 TITLES = {
     "mnist": "MNIST (70,000 handwritten digits, 28×28)",
     "digits": "digits (1,797 small handwritten digits, built in)",
+    "cifar10": "CIFAR-10 (60,000 small colour photos of 10 things, 32×32)",
 }
+KEPT_IN_MEMORY = 3
+Progress = Callable[[float], None]
 _MNIST_FILES = {
     "train_images": ("train-images-idx3-ubyte", (60_000, 28, 28)),
     "train_labels": ("train-labels-idx1-ubyte", (60_000,)),
@@ -56,11 +66,6 @@ class Dataset:
         return digest.hexdigest()
 
 
-def dataset_title(name: str) -> str:
-    """The dataset's name as a person reads it; of a path its last part."""
-    return TITLES.get(name, name.rstrip("/").rpartition("/")[2].rpartition(":")[2])
-
-
 def data_folder() -> Path:
     """The data folder: MNIST_LAB_DATA, or ./data."""
     return Path(os.environ.get("MNIST_LAB_DATA") or "data")
@@ -71,24 +76,76 @@ def mnist_is_there(data_dir: Path | str) -> bool:
     return all((Path(data_dir) / "MNIST" / "raw" / name).is_file() for name, _ in _MNIST_FILES.values())
 
 
+def is_there(name: str, data_dir: Path | str) -> bool:
+    """Whether the dataset can be loaded without a download."""
+    return {"mnist": mnist_is_there, "cifar10": cifar10_is_there}.get(name, lambda _: True)(data_dir)
+
+
 def default_dataset(data_dir: Path | str) -> str:
     """`mnist` where it is there, else the built-in `digits`."""
     return "mnist" if mnist_is_there(data_dir) else "digits"
 
 
-def load_dataset(name: str, data_dir: Path | str | None = None) -> Dataset:
-    """The dataset called `name`, from `data_dir` (default: `data_folder()`). Kept in memory for the next call.
+def dataset_title(name: str) -> str:
+    """A dataset as labels call it, in a word or two: a person's own by the last part of its path."""
+    kind, _, path = name.partition(":")
+    if kind in _OWN and path:
+        return Path(path).name or path
+    return TITLES.get(name, name).split(" (")[0]
+
+
+def load_dataset(name: str, data_dir: Path | str | None = None, progress: Progress | None = None) -> Dataset:
+    """The dataset called `name`, from `data_dir` (default: `data_folder()`): one of DATASETS, `folder:PATH` or
+    `drawings:PATH`.
+
+    The last few are kept in memory; a person's own are read anew when their files have changed. A PATH is relative to
+    the working directory. `progress` is called with the share done, in (0, 1], where reading takes time.
 
     Raises DataError when the name is unknown, or files are missing or damaged.
     """
+    data_dir = Path(data_dir if data_dir is not None else data_folder()).resolve()
+    kind, _, path = name.partition(":")
+    if kind in _OWN:
+        own = _own_path(kind, path)
+        return _kept((name, own), stamp(own), lambda: _divided(name, *_OWN[kind](own, progress)))
     if name not in _LOADERS:
-        raise DataError(f"There is no dataset '{name}'; there are: {', '.join(_LOADERS)}.")
-    return _load(name, Path(data_dir if data_dir is not None else data_folder()).resolve())
+        own_names = ", ".join(f"{kind}:PATH" for kind in _OWN)
+        raise DataError(f"There is no dataset '{name}'; there are: {', '.join(_LOADERS)}, {own_names}.")
+    return _kept((name, data_dir), None, lambda: _LOADERS[name](data_dir))
 
 
-@functools.lru_cache(maxsize=2)
-def _load(name: str, data_dir: Path) -> Dataset:
-    return _LOADERS[name](data_dir)
+_memory: OrderedDict[Hashable, tuple[Hashable, Dataset]] = OrderedDict()
+
+
+def _kept(key: Hashable, state: Hashable, load: Callable[[], Dataset]) -> Dataset:
+    """What `load` gave for `key` while `state` stays the same; the least recently used are forgotten."""
+    found = _memory.pop(key, None)
+    if found is None or found[0] != state:
+        found = state, load()
+    _memory[key] = found
+    while len(_memory) > KEPT_IN_MEMORY:
+        _memory.popitem(last=False)
+    return found[1]
+
+
+def _own_path(kind: str, text: str) -> Path:
+    """What a person named. Raises DataError when there is nothing."""
+    if not text.strip():
+        raise DataError(f"'{kind}:' needs a path behind the colon.")
+    try:
+        path = Path(text).expanduser().resolve()
+        there = path.exists()
+    except (OSError, ValueError, RuntimeError):  # no such home, a link in a circle, a name no file can have
+        there = False
+    if not there:
+        raise DataError(f"There is nothing at '{text}': check the path.")
+    return path
+
+
+def _divided(name: str, classes: tuple[str, ...], images: np.ndarray, labels: np.ndarray, test: np.ndarray) -> Dataset:
+    """All images (N, C, H, W) in one array, and (N,) bool which of them are test images → Dataset."""
+    tensors = (torch.from_numpy(part) for part in (images[~test], labels[~test], images[test], labels[test]))
+    return Dataset(name, classes, *tensors)
 
 
 def _load_mnist(data_dir: Path) -> Dataset:
@@ -145,7 +202,12 @@ def _load_digits(_data_dir: Path) -> Dataset:
     return Dataset("digits", DIGITS, pictures[train], targets[train], pictures[test], targets[test])
 
 
-_LOADERS = {"mnist": _load_mnist, "digits": _load_digits}
+def _load_cifar10(data_dir: Path) -> Dataset:
+    return _divided("cifar10", *load_cifar10(data_dir))
+
+
+_LOADERS = {"mnist": _load_mnist, "digits": _load_digits, "cifar10": _load_cifar10}
+_OWN = {"folder": load_pictures, "drawings": load_drawings}
 DATASETS = tuple(_LOADERS)
 
 
@@ -185,9 +247,11 @@ def split(labels: Tensor, validation_fraction: float, seed: int) -> tuple[Tensor
     """
     from sklearn.model_selection import train_test_split
 
+    # of a small set a small share would not reach every class
+    held_out = max(math.ceil(len(labels) * validation_fraction), len(labels.unique()))
     try:
         train, validation = train_test_split(
-            np.arange(len(labels)), test_size=validation_fraction, stratify=labels.numpy(), random_state=seed
+            np.arange(len(labels)), test_size=held_out, stratify=labels.numpy(), random_state=seed
         )
     except ValueError as error:
         raise DataError(f"The training images cannot be split into training and validation: {error}") from None

@@ -54,7 +54,7 @@ def read_picture(source: bytes | str | Path) -> np.ndarray:
         picture.load()
         with contextlib.suppress(Exception):  # a damaged EXIF block does not make the picture unreadable
             picture = ImageOps.exif_transpose(picture)
-        return _as_uint8(picture)
+        return as_uint8(picture)
     except Exception:
         raise DrawingError(f"{name} is damaged or cut short: save or upload it again.") from None
 
@@ -78,7 +78,7 @@ def _too_large(name: str, size: int) -> str:
     return f"{name} has {size / 1024**2:.1f} MB, over the limit of {MAX_BYTES // 1024**2} MB: shrink it and try again."
 
 
-def _as_uint8(picture: Image.Image) -> np.ndarray:
+def as_uint8(picture: Image.Image) -> np.ndarray:
     """Any Pillow mode → (H, W) grey, (H, W, 3) or (H, W, 4) uint8."""
     if picture.mode.startswith("I;16"):
         return (np.asarray(picture).astype(np.uint16) >> 8).astype(np.uint8)

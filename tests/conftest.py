@@ -37,6 +37,15 @@ def mnist_dir(data_dir) -> Path:
 
 
 @pytest.fixture(scope="session")
+def cifar_jpeg_path(data_dir) -> Path:
+    """All of CIFAR-10 as JPEGs in a .zip, as a person might keep it."""
+    path = data_dir / "cifar10-jpeg.zip"
+    if not path.is_file():
+        _missing("cifar10-jpeg", f"{path} is not there")
+    return path
+
+
+@pytest.fixture(scope="session")
 def chromium_path() -> str:
     """The browser that tests drive."""
     try:

@@ -12,16 +12,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mnist_core import download
-from mnist_core.download import Progress, Resource, download_mnist, mnist_sources
+from mnist_core.download import Progress, download
 from mnist_core.errors import DataError
+from mnist_core.sources import Resource, Source
 
 LOCK = ".download.lock"  # empty, and stays on purpose
 
@@ -121,9 +121,12 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     server.http.server_close()
 
 
-def fetch(data_dir: Path, server: Server, **changes: object) -> list[Progress]:
-    arguments = {"mirrors": server.mirrors, "resources": RESOURCES, "timeout_s": 5.0} | changes
-    return list(download_mnist(data_dir, **arguments))
+def source(server: Server, resources: Sequence[Resource] = RESOURCES, mirrors: Sequence[str] | None = None) -> Source:
+    return Source("MNIST", "MNIST/raw", tuple(server.mirrors if mirrors is None else mirrors), tuple(resources))
+
+
+def fetch(data_dir: Path, server: Server, timeout_s: float = 5.0, **changes: object) -> list[Progress]:
+    return list(download("mnist", data_dir, source(server, **changes), timeout_s))
 
 
 def failure(data_dir: Path, server: Server, **changes: object) -> str:
@@ -135,16 +138,6 @@ def failure(data_dir: Path, server: Server, **changes: object) -> str:
 def on_disk(data_dir: Path) -> dict[str, bytes]:
     """Everything in the raw folder but the lock."""
     return {path.name: path.read_bytes() for path in (data_dir / "MNIST" / "raw").iterdir() if path.name != LOCK}
-
-
-def test_sources_are_torchvisions() -> None:
-    from torchvision.datasets import MNIST
-
-    mirrors, resources = mnist_sources()
-    assert mirrors == MNIST.mirrors
-    assert len(mirrors) >= 2
-    assert [(r.filename, r.md5) for r in resources] == MNIST.resources
-    assert [r.unpacked for r in resources] == list(ARRAYS)
 
 
 def test_complete_download_is_what_torchvision_reads(tmp_path: Path, server: Server) -> None:
@@ -307,7 +300,7 @@ def test_file_of_wrong_size_is_fetched_again(tmp_path: Path, server: Server, cas
 @pytest.mark.parametrize("end", ["close", "interrupt", "drop"])
 def test_stopped_midway_leaves_nothing(tmp_path: Path, server: Server, end: str) -> None:
     server.answers[f"/a/{IMAGES}"] = server.half_then_hang(PACKED[IMAGES])
-    running = download_mnist(tmp_path, server.mirrors, RESOURCES, timeout_s=5.0)
+    running = download("mnist", tmp_path, source(server))
     assert next(running).done_bytes == 0
     assert 0 < next(running).done_bytes <= len(PACKED[IMAGES]) // 2
     assert server.asked == [f"/a/{IMAGES}"]
@@ -327,7 +320,7 @@ def test_stopped_midway_leaves_nothing(tmp_path: Path, server: Server, end: str)
 
 
 def test_closed_in_another_thread_frees_the_lock(tmp_path: Path, server: Server) -> None:
-    running = download_mnist(tmp_path, server.mirrors, RESOURCES)
+    running = download("mnist", tmp_path, source(server))
     next(running)
     thread = threading.Thread(target=running.close)
     thread.start()
@@ -346,13 +339,14 @@ def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path, server: Serve
 
 
 def test_two_at_once(tmp_path: Path, server: Server) -> None:
-    first = download_mnist(tmp_path, server.mirrors, RESOURCES)
+    first = download("mnist", tmp_path, source(server))
     next(first)
     assert "already being downloaded" in failure(tmp_path, server)
 
     code = (
         "import sys; from mnist_core.download import *\n"
-        "try: list(download_mnist(sys.argv[1], ['http://127.0.0.1:9'], [Resource('x.gz', '')]))\n"
+        "source = Source('MNIST', 'MNIST/raw', ('http://127.0.0.1:9',), (Resource('x.gz', ''),))\n"
+        "try: list(download('mnist', sys.argv[1], source))\n"
         "except Exception as error: print(type(error).__name__, error, 'torch' in sys.modules)"
     )
     other = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
@@ -382,7 +376,7 @@ def test_disk_full(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPat
 
 
 NOT_MNIST = {
-    "bomb": (lambda: gzip.compress(bytes(download.MAX_BYTES + 1), 1), "unpacks to more than 67 MB"),
+    "bomb": (lambda: gzip.compress(bytes(RESOURCES[0].max_bytes + 1), 1), "unpacks to more than 67 MB"),
     "not gzip": (lambda: UNPACKED["train-images-idx3-ubyte"], "not a gzip file"),
     "half a gzip": (lambda: PACKED[IMAGES][:-100], "not a gzip file"),
     "damaged gzip": (lambda: PACKED[IMAGES][:100] + bytes(100) + PACKED[IMAGES][200:], "not a gzip file"),

@@ -1,0 +1,177 @@
+"""open_archive(path) → the files of a folder or a .zip: listed, and read in memory within limits, never extracted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnist_core.errors import DataError
+
+MAX_ENTRIES = 100_000  # files and folders, those that are ignored included
+MAX_FILE_BYTES = 64 * 2**20
+MAX_TOTAL_BYTES = 4 * 2**30
+MAX_DEPTH = 5  # names in a path: top/train/class/picture, and one to spare
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, struct.error, ValueError)  # of a damaged zip
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file: the names of its path below the root, its size in bytes, and where it lies."""
+
+    parts: tuple[str, ...]
+    size: int
+    source: os.DirEntry | zipfile.ZipInfo
+
+    @property
+    def name(self) -> str:
+        return "/".join(self.parts)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """What is in a folder or a .zip; `read(member)` gives its bytes, in any thread. Raises DataError."""
+
+    members: list[Member]
+    read: Callable[[Member], bytes]
+
+
+@contextlib.contextmanager
+def open_archive(path: Path) -> Iterator[Archive]:
+    """The files in `path`, a folder or a .zip, without hidden files, system files and archives in it.
+
+    Raises DataError when there is no such path, it cannot be read, is encrypted or damaged, has a name or a link that
+    leads out of it, or is over a limit.
+    """
+    if path.is_dir():
+        members = list(_folder_members(path))
+        _check_sizes(path, members)
+        yield Archive(members, _read_file)
+        return
+    try:
+        file = zipfile.ZipFile(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
+    except (*_UNREADABLE, NotImplementedError):
+        raise DataError(f"{path} is neither a folder nor a whole .zip file: pack it again.") from None
+    with file:
+        members = list(_zip_members(path, file))
+        _check_sizes(path, members)
+        yield Archive(members, lambda member: _read_packed(path, file, member))
+
+
+def stamp(path: Path) -> Hashable:
+    """Changes when `path` does: a file's modification time and size, and for a folder those of all files in it.
+
+    Raises DataError when it cannot be read.
+    """
+    try:
+        if not path.is_dir():
+            status = path.stat()
+            return status.st_mtime_ns, status.st_size
+        found = ((member.parts, member.size, member.source.stat().st_mtime_ns) for member in _folder_members(path))
+        return tuple(sorted(found))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
+
+
+def _folder_members(root: Path) -> Iterator[Member]:
+    """Files below `root`; a link is followed as long as it stays inside."""
+    inside, seen = root.resolve(), 0
+    pending: list[tuple[tuple[str, ...], str]] = [((), str(root))]
+    try:
+        while pending:
+            above, folder = pending.pop()
+            for entry in os.scandir(folder):
+                parts = (*above, entry.name)
+                seen += 1
+                if seen > MAX_ENTRIES:
+                    raise DataError(f"{root} holds more than {MAX_ENTRIES:,} files: choose a folder of pictures only.")
+                if _ignored(parts):
+                    continue
+                if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(inside):
+                    raise DataError(f"{'/'.join(parts)} in {root} is a link that leads out of it: copy the files in.")
+                if entry.is_dir():
+                    if len(parts) >= MAX_DEPTH:
+                        raise DataError(f"{'/'.join(parts)} in {root} lies too deep: pictures lie in train/CLASS/.")
+                    pending.append((parts, entry.path))
+                elif entry.is_file():
+                    yield Member(parts, entry.stat().st_size, entry)
+    except OSError as error:
+        raise DataError(f"{error.filename or root} cannot be read ({error.strerror or error}).") from None
+
+
+def _zip_members(path: Path, file: zipfile.ZipFile) -> Iterator[Member]:
+    infos = file.infolist()
+    if len(infos) > MAX_ENTRIES:
+        raise DataError(f"{path} holds {len(infos):,} files, over the limit of {MAX_ENTRIES:,}.")
+    for info in infos:
+        name = info.filename.replace("\\", "/")  # some Windows programs pack them so
+        parts = tuple(part for part in name.split("/") if part not in ("", "."))
+        if name.startswith("/") or ".." in parts or re.match("[A-Za-z]:", name):
+            raise DataError(f"{path} holds the name '{_shown(name)}', which leads out of it: it is refused.")
+        if stat.S_ISLNK(info.external_attr >> 16):
+            raise DataError(f"{path} holds the link '{_shown(name)}': pack the files themselves.")
+        if name.endswith("/") or _ignored(parts):
+            continue
+        if info.flag_bits & 1:
+            raise DataError(f"{path} is encrypted: unpack it with its password, and give the folder.")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise DataError(f"{path} is packed in an unusual way: pack it again as a plain .zip (deflate).")
+        yield Member(parts, info.file_size, info)
+
+
+def _shown(name: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in name[:100])
+
+
+def _ignored(parts: tuple[str, ...]) -> bool:
+    """What systems leave among files, and archives in the archive."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in parts) or (
+        parts[-1].lower() in ("thumbs.db", "desktop.ini") or parts[-1].lower().endswith(".zip")
+    )
+
+
+def _check_sizes(path: Path, members: list[Member]) -> None:
+    for member in members:
+        if member.size > MAX_FILE_BYTES:
+            raise DataError(
+                f"{_shown(member.name)} in {path} has {member.size / 1e6:,.0f} MB, over the limit of "
+                f"{MAX_FILE_BYTES / 1e6:.0f} MB: shrink it or take it out."
+            )
+    total = sum(member.size for member in members)
+    if total > MAX_TOTAL_BYTES:
+        raise DataError(
+            f"{path} holds {total / 1e9:.1f} GB unpacked, over the limit of {MAX_TOTAL_BYTES / 1e9:.1f} GB: "
+            "shrink the pictures or take some out."
+        )
+
+
+def _read_file(member: Member) -> bytes:
+    try:
+        with open(member.source.path, "rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise DataError(f"{member.source.path} cannot be read ({error.strerror or error}).") from None
+    if len(data) > MAX_FILE_BYTES:
+        raise DataError(f"{member.source.path} has grown over {MAX_FILE_BYTES / 1e6:.0f} MB while it was read.")
+    return data
+
+
+def _read_packed(path: Path, file: zipfile.ZipFile, member: Member) -> bytes:
+    """Never more than the declared size, whatever is packed; a checksum that differs is damage too."""
+    try:
+        with file.open(member.source) as packed:
+            data = packed.read(member.size + 1)
+    except (*_UNREADABLE, OSError, NotImplementedError):
+        data = b""
+    if len(data) != member.size or not data:
+        raise DataError(f"{_shown(member.name)} in {path} is empty or damaged: take it out or pack the .zip again.")
+    return data
