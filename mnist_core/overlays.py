@@ -1,0 +1,83 @@
+"""Curves of several runs in one picture: arrays in, Plotly figures out, one colour and one marker per run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from mnist_core.figures import downsample, smooth
+
+# Okabe and Ito (2008): told apart with any colour vision, which tests/test_overlays.py measures
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One measurement of one run. `place` chooses colour and marker; `window` smooths over so many values, 1 not."""
+
+    name: str
+    place: int
+    x: Sequence[float]
+    y: Sequence[float]
+    kind: str = "train"
+    window: int = 1
+
+
+def overlay_figure(
+    lines: Sequence[Line], title: str, x_title: str, percent: bool = False, log: bool = False
+) -> go.Figure:
+    """Training lines solid, with what they were before smoothing faint behind; validation dotted, with markers.
+
+    Each run has one entry in the legend, which hides or shows all of its lines. On a log axis values of 0 or less
+    have no place and are left out.
+    """
+    traces, named = [], set()
+    for line in sorted(lines, key=lambda line: line.kind):
+        if line.kind == "train" and line.window > 1:
+            raw = _trace(line, *downsample(line.x, line.y), percent)
+            faint = {"opacity": 0.25, "showlegend": False, "hoverinfo": "skip", "hovertemplate": None}
+            traces.append({**raw, **faint, "line": {**raw["line"], "width": 1}})
+    for line in sorted(lines, key=lambda line: line.kind):
+        y = smooth(line.y, line.window) if line.kind == "train" else line.y
+        trace = _trace(line, *downsample(line.x, y), percent)
+        traces.append({**trace, "showlegend": line.name not in named})
+        named.add(line.name)
+    return go.Figure(traces, _layout(title, x_title, percent, log))
+
+
+def _trace(line: Line, x: np.ndarray, y: np.ndarray, percent: bool) -> dict[str, Any]:
+    colour, symbol = COLOURS[line.place % len(COLOURS)], SYMBOLS[line.place % len(SYMBOLS)]
+    validation = line.kind == "validation"
+    return {
+        "type": "scatter",
+        "name": line.name,
+        "legendgroup": line.name,
+        "x": np.round(x, 4),
+        "y": np.round(y, 6),
+        "mode": "lines+markers" if validation else "lines",
+        "line": {"color": colour, "width": 2.5, "dash": "dot" if validation else "solid"},
+        "marker": {"symbol": symbol, "size": 8, "color": colour},
+        "hovertemplate": f"{line.kind} %{{y:{'.2%' if percent else '.4f'}}} at %{{x:,.4~g}}",
+    }
+
+
+def _layout(title: str, x_title: str, percent: bool, log: bool) -> dict[str, Any]:
+    y: dict[str, Any] = {"type": "log", "dtick": "D1", "exponentformat": "none"} if log else {}
+    if percent:
+        y["tickformat"] = ".0%"
+    return {
+        "title": {"text": title, "x": 0, "font": {"size": 15}},
+        "margin": {"l": 56, "r": 12, "t": 36, "b": 44},
+        "hovermode": "closest",
+        "showlegend": True,
+        # below, where names of any length find room and more rows push nothing over the title
+        "legend": {"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"},
+        "xaxis": {"title": {"text": x_title}, "rangemode": "tozero"},
+        "yaxis": y,
+        "uirevision": f"{title} {x_title} {log}",  # a zoom into steps says nothing about seconds
+    }
