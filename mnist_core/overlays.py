@@ -13,7 +13,8 @@ from mnist_core.figures import downsample, smooth
 
 # Okabe and Ito (2008): told apart with any colour vision, which tests/test_overlays.py measures
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9")
-SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star")
+# Plotly's marker → the same as text, for a legend outside the picture
+SYMBOLS = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲", "x": "✖", "star": "★"}
 
 
 @dataclass(frozen=True)
@@ -33,30 +34,32 @@ def overlay_figure(
 ) -> go.Figure:
     """Training lines solid, with what they were before smoothing faint behind; validation dotted, with markers.
 
-    Each run has one entry in the legend, which hides or shows all of its lines. On a log axis values of 0 or less
-    have no place and are left out.
+    The legend is left to the page (see `key`): several pictures share one, and it finds room on a phone. On a log axis
+    values of 0 or less have no place and are left out.
     """
-    traces, named = [], set()
+    faint, strong = [], []
     for line in sorted(lines, key=lambda line: line.kind):
+        y = line.y
         if line.kind == "train" and line.window > 1:
-            raw = _trace(line, *downsample(line.x, line.y), percent)
-            faint = {"opacity": 0.25, "showlegend": False, "hoverinfo": "skip", "hovertemplate": None}
-            traces.append({**raw, **faint, "line": {**raw["line"], "width": 1}})
-    for line in sorted(lines, key=lambda line: line.kind):
-        y = smooth(line.y, line.window) if line.kind == "train" else line.y
-        trace = _trace(line, *downsample(line.x, y), percent)
-        traces.append({**trace, "showlegend": line.name not in named})
-        named.add(line.name)
-    return go.Figure(traces, _layout(title, x_title, percent, log))
+            raw = _trace(line, *downsample(line.x, y), percent)
+            quiet = {"opacity": 0.35, "hoverinfo": "skip", "hovertemplate": None}
+            faint.append({**raw, **quiet, "line": {**raw["line"], "width": 1}})
+            y = smooth(y, line.window)
+        strong.append(_trace(line, *downsample(line.x, y), percent))
+    return go.Figure(faint + strong, _layout(title, x_title, percent, log))
+
+
+def key(place: int) -> tuple[str, str]:
+    """(colour, marker as a character) of the run at `place`."""
+    return COLOURS[place % len(COLOURS)], list(SYMBOLS.values())[place % len(SYMBOLS)]
 
 
 def _trace(line: Line, x: np.ndarray, y: np.ndarray, percent: bool) -> dict[str, Any]:
-    colour, symbol = COLOURS[line.place % len(COLOURS)], SYMBOLS[line.place % len(SYMBOLS)]
+    colour, symbol = COLOURS[line.place % len(COLOURS)], list(SYMBOLS)[line.place % len(SYMBOLS)]
     validation = line.kind == "validation"
     return {
         "type": "scatter",
         "name": line.name,
-        "legendgroup": line.name,
         "x": np.round(x, 4),
         "y": np.round(y, 6),
         "mode": "lines+markers" if validation else "lines",
@@ -74,9 +77,7 @@ def _layout(title: str, x_title: str, percent: bool, log: bool) -> dict[str, Any
         "title": {"text": title, "x": 0, "font": {"size": 15}},
         "margin": {"l": 56, "r": 12, "t": 36, "b": 44},
         "hovermode": "closest",
-        "showlegend": True,
-        # below, where names of any length find room and more rows push nothing over the title
-        "legend": {"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"},
+        "showlegend": False,
         "xaxis": {"title": {"text": x_title}, "rangemode": "tozero"},
         "yaxis": y,
         "uirevision": f"{title} {x_title} {log}",  # a zoom into steps says nothing about seconds

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
+from mnist_core.bundle import bundle, command
 from mnist_core.checkpoints import SHIPPED, Card, read_card, shipped_names
 from mnist_core.data import Dataset, data_folder, load_dataset
 from mnist_core.errors import LabError
@@ -71,6 +73,16 @@ def run_label(run: Run) -> str:
     return run.id
 
 
+def run_labels(runs: list[Run]) -> dict[str, str]:
+    """Id → label, each label once: those begun in the same second carry the last letters of their id."""
+    labels = {run.id: run_label(run) for run in runs}
+    count = Counter(labels.values())
+    return {
+        run_id: f"{label} ({run_id.rsplit('-', 1)[-1]})" if count[label] > 1 else label
+        for run_id, label in labels.items()
+    }
+
+
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _predictor(folder: str, weights_sha256: str) -> Predictor:
     return Predictor(Path(folder))
@@ -121,7 +133,8 @@ def outcome(run: Run) -> None:
     status, folder = run.status(), run.checkpoint()
     if status.active or folder is None:
         return
-    metrics = read_card(folder).metrics
+    card = read_card(folder)
+    metrics = card.metrics
     with st.container(horizontal=True):
         for label, name in (("Test accuracy", "test_accuracy"), ("Validation accuracy", "val_accuracy")):
             if name in metrics:
@@ -133,6 +146,19 @@ def outcome(run: Run) -> None:
     with st.container(horizontal=True):
         for page, label, icon in ways:
             st.page_link(page, label=label, icon=icon, width="content", query_params={"model": run.id})
+    with st.container(horizontal=True):
+        with st.popover("Copy command", icon=":material/terminal:"):
+            st.caption("Repeats this training on the command line, in the lab's folder.")
+            st.code(command(card.config), language="bash", wrap_lines=True)
+        st.download_button(
+            "Download bundle",
+            lambda: bundle(run),
+            f"{run.id}.zip",
+            "application/zip",
+            icon=":material/download:",
+            on_click="ignore",
+            help="A .zip with the model, its settings and measurements, and how to repeat the training",
+        )
 
 
 def show_models(shown: list[Model]) -> None:
