@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mnist_core.checkpoints import read_card
 from mnist_core.config import TrainConfig
 from mnist_core.runs import EventReader, Run
 from mnist_core.training import Event
@@ -85,6 +86,22 @@ def seconds_at(events: Iterable[Event], steps: Sequence[float]) -> np.ndarray:
     per_epoch = _last(events, "start", "steps_per_epoch")
     per_step = images / per_epoch / rate if rate and images and per_epoch else 0.0
     return np.interp(wanted, places, times) + np.maximum(wanted - places[-1], 0.0) * per_step
+
+
+def seconds_left(runs: Iterable[Run]) -> float | None:
+    """Training seconds to come, if the epochs to come take as long as those done; None before the first is done.
+
+    Counted in whole epochs, from the checkpoints. Raises RunError or CheckpointError.
+    """
+    spent = done = to_come = 0.0
+    for run in runs:
+        folder = run.checkpoint()
+        card = read_card(folder) if folder is not None else None
+        if card is not None:
+            spent, done = spent + card.train_seconds, done + card.epoch
+        if run.status().active:
+            to_come += run.config().epochs - (card.epoch if card is not None else 0)
+    return spent / done * to_come if done else None
 
 
 def differing(records: Sequence[Record]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Curves of several runs in one picture: arrays in, Plotly figures out, one colour and one marker per run."""
+"""Several runs or settings in one picture: arrays in, Plotly figures out, one colour and one marker for each."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from mnist_core.figures import downsample, smooth
 
 # Okabe and Ito (2008): told apart with any colour vision, which tests/test_overlays.py measures
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9")
-# Plotly's marker → the same as text, for a legend outside the picture
+# Plotly's names → the same as text, for a legend outside the picture
 SYMBOLS = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲", "x": "✖", "star": "★"}
+DASHES = {"solid": "━", "dash": "╍", "dot": "┉"}
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,67 @@ def overlay_figure(
     return go.Figure(faint + strong, _layout(title, x_title, percent, log))
 
 
+@dataclass(frozen=True)
+class Band:
+    """Several trainings of one setting: `curves` is (trainings, N) over the N places `x`; `place` as in Line."""
+
+    name: str
+    place: int
+    x: Sequence[float]
+    curves: np.ndarray
+
+
+def band_figure(bands: Sequence[Band], title: str, x_title: str) -> go.Figure:
+    """Means over trainings as lines, each over a pale band of one sample standard deviation to both sides.
+
+    The seventh to twelfth lines are dashed, those after dotted.
+    """
+    areas, lines = [], []
+    for band in bands:
+        colour, symbol, dash = _look(band.place)
+        x, mean = np.asarray(band.x, dtype=float), np.mean(band.curves, axis=0)
+        spread = np.std(band.curves, axis=0, ddof=1) if len(band.curves) > 1 else np.zeros_like(mean)
+        areas.append(
+            {
+                "type": "scatter",
+                "name": f"{band.name} band",
+                "x": np.concatenate([x, x[::-1]]),
+                "y": np.round(np.concatenate([mean + spread, (mean - spread)[::-1]]), 6),
+                "fill": "toself",
+                "mode": "none",
+                "fillcolor": f"rgba({', '.join(str(int(colour[i : i + 2], 16)) for i in (1, 3, 5))}, 0.18)",
+                "hoverinfo": "skip",
+            }
+        )
+        lines.append(
+            {
+                "type": "scatter",
+                "name": band.name,
+                "x": x,
+                "y": np.round(mean, 6),
+                "mode": "lines+markers",
+                "line": {"color": colour, "width": 2.5, "dash": dash},
+                "marker": {"symbol": symbol, "size": 7, "color": colour},
+                "hovertemplate": "%{y:.4f} at %{x:,.4~g}",
+            }
+        )
+    return go.Figure(areas + lines, _layout(title, x_title, percent=False, log=False))
+
+
 def key(place: int) -> tuple[str, str]:
-    """(colour, marker as a character) of the run at `place`."""
-    return COLOURS[place % len(COLOURS)], list(SYMBOLS.values())[place % len(SYMBOLS)]
+    """(colour, line and marker as text) of what is drawn at `place`, for a legend."""
+    colour, symbol, dash = _look(place)
+    return colour, f"{DASHES[dash]}{SYMBOLS[symbol]}{DASHES[dash]}"
+
+
+def _look(place: int) -> tuple[str, str, str]:
+    """Colour, marker and dash."""
+    row, column = divmod(place, len(COLOURS))
+    return COLOURS[column], list(SYMBOLS)[column], list(DASHES)[row % len(DASHES)]
 
 
 def _trace(line: Line, x: np.ndarray, y: np.ndarray, percent: bool) -> dict[str, Any]:
-    colour, symbol = COLOURS[line.place % len(COLOURS)], list(SYMBOLS)[line.place % len(SYMBOLS)]
+    colour, symbol, _ = _look(line.place)
     validation = line.kind == "validation"
     return {
         "type": "scatter",

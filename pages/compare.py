@@ -1,14 +1,14 @@
 """Compare: runs side by side, their curves in one picture, what they differ in and what came of it."""
 
-from html import escape
-
 import streamlit as st
 
+from mnist_core.ablation import setting_label
 from mnist_core.comparison import AXES, Record, curve_rows, differing, record, table, to_csv, to_json
-from mnist_core.overlays import COLOURS, Line, key, overlay_figure
+from mnist_core.overlays import COLOURS, Line, overlay_figure
 from mnist_core.runs import Run, list_runs
 from ui import house, page
-from ui.knobs import changed
+from ui.ablation import ablation
+from ui.legend import legend
 from ui.live_chart import live_chart
 from ui.live_run import reader
 
@@ -62,18 +62,6 @@ def readable(runs: list[Run]) -> list[Record]:
     return records
 
 
-def legend(records: list[Record], names: dict[str, str]) -> None:
-    """One for all charts: each run's colour and marker, its name, and what sets it apart from the first one."""
-    entries = []
-    for place, r in enumerate(records):
-        colour, mark = key(place)
-        apart = changed(r.config, records[0].config)
-        text = f"{names[r.run_id]}: {apart}" if apart else names[r.run_id]
-        entries.append(f'<span><span style="color:{colour}">━{mark}━</span> {escape(text)}</span>')
-    st.html(f'<div style="display:flex;flex-wrap:wrap;gap:0.25rem 1.5rem">{"".join(entries)}</div>')
-    st.caption("Solid: training, the mean over the batches behind it, which are faint. Dotted: validation.")
-
-
 def charts(records: list[Record], names: dict[str, str]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         axis = st.segmented_control(
@@ -102,7 +90,12 @@ def charts(records: list[Record], names: dict[str, str]) -> None:
         log = st.toggle(
             "Logarithmic y-axis", help="Equal distances are equal ratios", key="compare-log", persist_state="session"
         )
-    legend(records, names)
+    fields = differing(records)
+    apart = [setting_label({name: getattr(r.config, name) for name in fields}) for r in records]
+    legend(
+        [f"{names[r.run_id]}: {text}" if text else names[r.run_id] for r, text in zip(records, apart, strict=True)],
+        "Solid: training, the mean over the batches behind it, which are faint. Dotted: validation.",
+    )
     columns = st.columns(2)
     for column, what in zip(columns, ("loss", "accuracy"), strict=True):
         lines = [
@@ -157,18 +150,30 @@ def compare(chosen: list[Run], names: dict[str, str], were_active: bool) -> None
     downloads(records)
 
 
-runs = list_runs()
-names = house.run_labels(runs)
-if not runs:
-    st.info("There is no run to compare yet. Train two, with one setting changed.", icon=":material/info:")
-    st.page_link("pages/train.py", label="Train a model", icon=":material/model_training:")
-else:
-    by_id = {run.id: run for run in runs}
+def side_by_side() -> None:
+    runs = list_runs()
+    if not runs:
+        st.info("There is no run to compare yet. Train two, with one setting changed.", icon=":material/info:")
+        st.page_link("pages/train.py", label="Train a model", icon=":material/model_training:")
+        return
+    names, by_id = house.run_labels(runs), {run.id: run for run in runs}
     chosen = [by_id[run_id] for run_id in choose(names)]
     if len(runs) == 1:
         st.info("This is the only run so far. Train a second one with one setting changed to see what it does.")
     elif not chosen:
         st.info("Choose runs above: two or more to compare them.")
-    active = any(run.status().active for run in chosen)
     if chosen:
+        active = any(run.status().active for run in chosen)
         st.fragment(compare, run_every=REFRESH_SECONDS if active else None)(chosen, names, active)
+
+
+# only the open tab is run: the other would read its runs for nobody
+runs_tab, ablation_tab = st.tabs(
+    ["Runs side by side", "What one setting changes"], key="view", on_change="rerun", bind="query-params"
+)
+with runs_tab, page.sentences():
+    if runs_tab.open:
+        side_by_side()
+with ablation_tab, page.sentences():
+    if ablation_tab.open:
+        ablation()

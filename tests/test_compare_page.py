@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from mnist_core.ablation import Factor, analyse, create_study, list_studies
 from mnist_core.config import TrainConfig
+from mnist_core.queue import Slot
 from mnist_core.recipes import get_recipe
 from mnist_core.runs import create_run
 from mnist_core.worker import execute
@@ -38,6 +42,12 @@ def compare(address: str = "") -> AppTest:
     app = AppTest.from_file("../app.py", default_timeout=60).run().switch_page("pages/compare.py")
     if address:
         app.query_params["runs"] = address
+    return app.run()
+
+
+def ablation(query: str = "What one setting changes") -> AppTest:
+    app = AppTest.from_file("../app.py", default_timeout=60).run().switch_page("pages/compare.py")
+    app.query_params["view"] = query
     return app.run()
 
 
@@ -132,3 +142,96 @@ def test_a_finished_run_on_the_train_page_offers_its_command_and_bundle(trained)
     assert not app.exception
     assert any("--set dropout=0.5 --set epochs=2" in code.value for code in app.code)
     assert any(button.label == "Download bundle" for button in app.get("download_button"))
+
+
+# ---- ablation -------------------------------------------------------------------------------------------------------
+
+
+def study(dropouts: list[float], seeds: list[int]):
+    return create_study(get_recipe("quick").config("digits").replace(epochs=2), [Factor("dropout", dropouts)], seeds)
+
+
+def work(runs) -> None:
+    """What a worker does: takes the right to train, then executes."""
+    slot = Slot(runs[0].folder.parent)
+    for run in runs:
+        assert slot.acquire()
+        execute(run, slot=slot)
+
+
+def test_an_ablation_is_planned_started_and_cancelled(monkeypatch):
+    monkeypatch.setattr("mnist_core.pool.WorkerPool.warm", lambda self: None)  # the runs stay in the queue
+    app = ablation()
+    assert not app.exception
+    assert not app.error
+    assert "9 runs" in words(app)
+    assert " s on this machine" in words(app) or " min on this machine" in words(app)
+    widget(app.slider, "Seeds").set_value(2)
+    widget(app.multiselect, "Dropout: values").set_value(["0", "0.3"]).run()
+    assert "4 runs" in words(app)
+    widget(app.button, "Start").click().run()
+    assert not app.exception
+    (made,) = list_studies()
+    assert made.settings == [{"dropout": 0.0}, {"dropout": 0.3}]
+    assert made.seeds == [0, 1]
+    assert widget(app.selectbox, "Ablation").value == made.id
+    assert made.progress() == (0, 4)
+    widget(app.button, "Cancel").click().run()
+    assert not app.exception
+    assert made.progress() == (4, 4)
+    assert {run.status().state for run in made.all_runs()} == {"stopped"}
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [(["0"], "at least two values"), (["0", "2"], "dropout should be"), (["0", "much"], "dropout should be")],
+)
+def test_a_plan_that_makes_no_sense_is_a_sentence_and_starts_nothing(values, sentence):
+    app = ablation()
+    widget(app.multiselect, "Dropout: values").set_value(values).run()
+    assert not app.exception
+    assert any(sentence in error.value for error in app.error)
+    assert "Start" not in [button.label for button in app.button]
+
+
+def test_two_factors_of_every_kind_can_be_planned():
+    app = ablation()
+    for fields in (["batch_norm", "optimizer"], ["learning_rate", "activation"], ["model", "weight_decay"]):
+        widget(app.multiselect, "Settings to vary").set_value(fields).run()
+        assert not app.exception
+        assert not app.error, [error.value for error in app.error]
+    assert "27 runs" in words(app)
+
+
+def test_results_are_those_of_the_analysis(trained):
+    made = study([0.0, 0.5], [0, 1])
+    work(made.all_runs()[:3])
+    app = ablation()
+    assert not app.exception
+    assert "3 of 4 runs ended" in app.get("progress")[0].proto.text
+    work(made.all_runs()[3:])
+    app = ablation()
+    assert not app.exception
+    analysis = analyse(made)
+    table = app.dataframe[0].value
+    assert list(table["dropout"]) == [0.0, 0.5]
+    first = analysis.settings[0]
+    losses = [
+        json.loads((run.checkpoint() / "card.json").read_text())["metrics"]["val_loss"]
+        for run in (made.run(0, 0), made.run(0, 1))
+    ]
+    assert table["validation loss"][0] == f"{np.mean(losses):.4f} ± {np.std(losses, ddof=1):.4f}"
+    assert first.seeds == [0, 1]
+    assert analysis.comparisons[0].sentence in words(app)
+
+
+def test_failed_and_deleted_runs_of_an_ablation_are_said(trained):
+    made = study([0.0, 0.5], [0, 1])
+    first, second, *rest = made.all_runs()
+    shutil.rmtree(first.folder)
+    second.finish("failed", "The loss is no longer a number.")
+    work(rest)
+    app = ablation()
+    assert not app.exception
+    assert any("no longer a number" in warning.value for warning in app.warning)
+    assert "no longer on this machine" in words(app)

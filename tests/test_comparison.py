@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mnist_core.comparison import curve_rows, differing, record, seconds_at, table, to_csv, to_json
+from mnist_core.checkpoints import save_checkpoint
+from mnist_core.comparison import curve_rows, differing, record, seconds_at, seconds_left, table, to_csv, to_json
 from mnist_core.config import TrainConfig
 from mnist_core.errors import RunError
+from mnist_core.models import build_model
 from mnist_core.recipes import get_recipe
 from mnist_core.runs import create_run
 from mnist_core.worker import execute
@@ -131,6 +133,38 @@ def test_a_real_run_has_its_cards_figures():
     assert found.figures["parameters"] == card["parameters"]
     assert found.figures["train_seconds"] == pytest.approx(card["train_seconds"], abs=0.002)
     assert np.all(np.diff(found.train.seconds) > 0)
+
+
+def test_time_left_is_the_epochs_to_come_at_the_pace_of_those_done(tiny_data):
+    def begun(epochs: int, done: int, seconds: float, state: str):
+        run = create_run(TrainConfig(dataset="digits", epochs=epochs))
+        if done:
+            save_checkpoint(
+                run.folder / "checkpoints" / f"epoch-{done:03d}",
+                build_model(run.config(), tiny_data.shape),
+                name=run.id,
+                architecture="small-cnn",
+                classes=list(tiny_data.classes),
+                input_shape=tuple(tiny_data.train_images.shape[1:]),
+                dataset="digits",
+                config=run.config(),
+                epoch=done,
+                step=done,
+                train_seconds=seconds,
+            )
+        run.set_status(state)
+        return run
+
+    waiting = begun(4, 0, 0.0, "queued")
+    assert seconds_left([waiting]) is None
+    ended = begun(4, 4, 10.0, "completed")
+    assert seconds_left([ended]) == 0
+    assert seconds_left([ended, waiting]) == pytest.approx(2.5 * 4)
+    stopped = begun(4, 1, 5.0, "stopped")
+    assert seconds_left([ended, stopped, waiting]) == pytest.approx(15 / 5 * 4)
+    half = begun(2, 1, 1.0, "running")
+    with half.lock:  # or nobody would believe that it runs
+        assert seconds_left([half, ended]) == pytest.approx(11 / 5 * 1)
 
 
 # ---- comparing and exporting ----------------------------------------------------------------------------------------

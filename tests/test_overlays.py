@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mnist_core.figures import smooth
-from mnist_core.overlays import COLOURS, SYMBOLS, Line, key, overlay_figure
+from mnist_core.overlays import COLOURS, DASHES, SYMBOLS, Band, Line, band_figure, key, overlay_figure
 
 # how severe colour deficiencies see linear RGB: Machado, Oliveira and Fernandes (2009)
 VISION = {
@@ -68,8 +68,8 @@ def test_each_run_keeps_its_colour_and_marker_which_the_legend_has_too():
         own = [trace for trace in figure.data if trace.name == name]
         assert len(own) == 3
         assert {trace.line.color for trace in own} == {COLOURS[place]} == {key(place)[0]}
-        assert {SYMBOLS[trace.marker.symbol] for trace in own} == {key(place)[1]}
-    assert len({key(place) for place in range(len(COLOURS))}) == len(set(COLOURS)) == len(SYMBOLS)
+        assert {SYMBOLS[trace.marker.symbol] for trace in own} == {key(place)[1][1]}
+    assert len({key(place) for place in range(len(COLOURS) * len(DASHES))}) == 18
 
 
 def test_without_smoothing_there_is_nothing_faint_and_validation_is_as_measured():
@@ -94,3 +94,20 @@ def test_long_curves_are_drawn_with_some_400_points():
     figure = overlay_figure([Line("long", 7, x, x / 1000.0, "train", 5)], "Loss", "step")
     assert [len(trace.x) for trace in figure.data] == [400, 400]
     assert figure.data[0].line.color == COLOURS[1]
+
+
+def test_a_band_is_the_mean_and_one_standard_deviation_around_it():
+    figure = band_figure([Band("a", 0, [1, 2], np.array([[1.0, 4.0], [3.0, 4.0]]))], "Loss", "epoch")
+    area, line = figure.data
+    assert list(line.y) == [2.0, 4.0]
+    spread = np.sqrt(2)  # of 1 and 3, with n - 1 in the denominator
+    np.testing.assert_allclose(area.x, [1, 2, 2, 1])
+    np.testing.assert_allclose(area.y, [2 + spread, 4, 4, 2 - spread], atol=1e-5)
+    assert (area.fillcolor, line.line.color) == ("rgba(0, 114, 178, 0.18)", "#0072B2")
+
+
+def test_one_training_is_a_line_without_width_and_the_seventh_is_dashed():
+    figure = band_figure([Band("a", 6, [1, 2], np.array([[1.0, 4.0]]))], "Loss", "epoch")
+    area, line = figure.data
+    assert list(area.y) == [1.0, 4.0, 4.0, 1.0]
+    assert (line.line.color, line.line.dash) == (COLOURS[0], "dash")

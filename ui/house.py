@@ -10,12 +10,14 @@ import streamlit as st
 
 from mnist_core.bundle import bundle, command
 from mnist_core.checkpoints import SHIPPED, Card, read_card, shipped_names
+from mnist_core.config import TrainConfig
 from mnist_core.data import Dataset, data_folder, load_dataset
 from mnist_core.errors import LabError
 from mnist_core.evaluation import Evaluation, evaluate
 from mnist_core.pool import WorkerPool
 from mnist_core.predict import Predictor
 from mnist_core.runs import Run, list_runs, runs_folder
+from mnist_core.training import seconds_per_image
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,13 @@ def workers() -> WorkerPool:
 def dataset(name: str) -> Dataset:
     """The dataset, from memory after the first time. Raises DataError."""
     return load_dataset(name, data_folder())
+
+
+@st.cache_data(show_spinner=False, max_entries=200)
+def measured_seconds(config: TrainConfig) -> float:
+    """How long the training takes here, from a few of its steps. Validation adds about a tenth of a step an image."""
+    data = dataset(config.dataset)
+    return seconds_per_image(config, data.shape) * len(data.train_labels) * config.epochs
 
 
 def models() -> list[Model]:
