@@ -60,7 +60,7 @@ class Band:
     curves: np.ndarray
 
 
-def band_figure(bands: Sequence[Band], title: str, x_title: str) -> go.Figure:
+def band_figure(bands: Sequence[Band], title: str, x_title: str, log: bool = False) -> go.Figure:
     """Means over trainings as lines, each over a pale band of one sample standard deviation to both sides.
 
     The seventh to twelfth lines are dashed, those after dotted.
@@ -70,12 +70,14 @@ def band_figure(bands: Sequence[Band], title: str, x_title: str) -> go.Figure:
         colour, symbol, dash = _look(band.place)
         x, mean = np.asarray(band.x, dtype=float), np.mean(band.curves, axis=0)
         spread = np.std(band.curves, axis=0, ddof=1) if len(band.curves) > 1 else np.zeros_like(mean)
+        # a log axis has no place for 0 or less: there the band ends far below its line
+        low = np.maximum(mean - spread, mean / 100) if log else mean - spread
         areas.append(
             {
                 "type": "scatter",
                 "name": f"{band.name} band",
                 "x": np.concatenate([x, x[::-1]]),
-                "y": np.round(np.concatenate([mean + spread, (mean - spread)[::-1]]), 6),
+                "y": np.round(np.concatenate([mean + spread, low[::-1]]), 6),
                 "fill": "toself",
                 "mode": "none",
                 "fillcolor": f"rgba({', '.join(str(int(colour[i : i + 2], 16)) for i in (1, 3, 5))}, 0.18)",
@@ -94,7 +96,7 @@ def band_figure(bands: Sequence[Band], title: str, x_title: str) -> go.Figure:
                 "hovertemplate": "%{y:.4f} at %{x:,.4~g}",
             }
         )
-    return go.Figure(areas + lines, _layout(title, x_title, percent=False, log=False))
+    return go.Figure(areas + lines, _layout(title, x_title, percent=False, log=log))
 
 
 def key(place: int) -> tuple[str, str]:

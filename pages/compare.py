@@ -1,5 +1,7 @@
 """Compare: runs side by side, their curves in one picture, what they differ in and what came of it."""
 
+from typing import Any
+
 import streamlit as st
 
 from mnist_core.ablation import setting_label
@@ -121,7 +123,8 @@ def results(records: list[Record], names: dict[str, str]) -> None:
             if fields
             else "These runs have the same settings, the seed included: they should agree."
         )
-    columns = {
+    columns: dict[str, Any] = {name: name.replace("_", " ") for name in fields}
+    columns |= {
         name: st.column_config.NumberColumn(label, help=text, format=form)
         for name, (label, form, text) in EXPLAINED.items()
     }

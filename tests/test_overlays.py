@@ -111,3 +111,9 @@ def test_one_training_is_a_line_without_width_and_the_seventh_is_dashed():
     area, line = figure.data
     assert list(area.y) == [1.0, 4.0, 4.0, 1.0]
     assert (line.line.color, line.line.dash) == (COLOURS[0], "dash")
+
+
+def test_on_a_log_axis_a_band_stays_above_nothing():
+    figure = band_figure([Band("a", 0, [1], np.array([[0.1], [3.9]]))], "Loss", "epoch", log=True)
+    assert figure.layout.yaxis.type == "log"
+    assert min(figure.data[0].y) == pytest.approx(0.02)

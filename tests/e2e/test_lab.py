@@ -263,6 +263,24 @@ def test_runs_are_compared_by_a_deep_link_and_taken_along(page, tmp_path, chromi
             assert json.loads(archive.read("config.json")) == runs[1].config().model_dump(mode="json")
 
 
+def test_an_ablation_is_planned_watched_and_answered(page, tmp_path, chromium_path):
+    with lab(tmp_path, tmp_path / "no-data") as fresh:
+        open_page(page, f"{fresh.url}/compare?view=What+one+setting+changes")
+        epochs = page.get_by_role("spinbutton", name="Epochs")
+        epochs.fill("1")
+        epochs.press("Enter")
+        settled(page)
+        plan = page.locator("[data-testid='stMarkdown']", has_text="9 runs")
+        expect(plan).to_contain_text(re.compile(r"About \d+ s"), timeout=LONG)
+        page.get_by_role("button", name="Start").click()
+        expect(page.get_by_role("button", name="Cancel")).to_be_visible(timeout=LONG)
+        expect(page.get_by_text("9 of 9 runs ended")).to_be_visible(timeout=LONG)
+        expect(page.get_by_text(re.compile("paired t-test over 3 seeds"))).to_have_count(2, timeout=LONG)
+        chart = page.locator("[data-testid='live-chart'][data-key^='study-']")
+        expect(chart).to_have_attribute("data-points", "9")  # three means of one epoch, three bands around them
+        expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+
+
 def test_a_failed_download_leaves_nothing_and_says_what_to_do(page, tmp_path, monkeypatch, chromium_path):
     class Garbage(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
