@@ -6,20 +6,12 @@ from mnist_core.config import TrainConfig
 from mnist_core.data import DATASETS, TITLES, data_folder, default_dataset, mnist_is_there
 from mnist_core.recipes import RECIPES
 from mnist_core.runs import Run, create_run, list_runs
-from mnist_core.training import seconds_per_image
 from ui import house, page
 from ui.knobs import changed, knobs
 from ui.live_run import duration, show_run
 from ui.mnist_offer import offer_mnist
 
 page.begin("Train", "📈")
-
-
-@st.cache_data(show_spinner=False, max_entries=200)
-def measured_seconds(config: TrainConfig) -> float:
-    """How long the training takes here, from a few of its steps. Validation adds about a tenth of a step an image."""
-    data = house.dataset(config.dataset)
-    return seconds_per_image(config, data.shape) * len(data.train_labels) * config.epochs
 
 
 def start(config: TrainConfig) -> None:
@@ -92,7 +84,7 @@ about = [recipe.summary, f"Changed: {differences}." if differences else ""]
 if config is not None and not missing and not busy:
     words.caption(" ".join(about))
     with page.sentences():
-        about.append(f"About {duration(measured_seconds(config.replace(seed=0)))} of training on this machine.")
+        about.append(f"About {duration(house.measured_seconds(config.replace(seed=0)))} of training on this machine.")
 words.caption(" ".join(about))
 
 with charts:
@@ -114,4 +106,5 @@ with charts:
         )
         with panel:
             show_run(run, [other for other in behind if other.id in compared])
-            house.outcome(run)
+            with page.sentences():
+                house.outcome(run)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
+from mnist_core.bundle import bundle, command
 from mnist_core.checkpoints import SHIPPED, Card, read_card, shipped_names
+from mnist_core.config import TrainConfig
 from mnist_core.data import Dataset, data_folder, load_dataset
 from mnist_core.errors import LabError
 from mnist_core.evaluation import Evaluation, evaluate
 from mnist_core.pool import WorkerPool
 from mnist_core.predict import Predictor
 from mnist_core.runs import Run, list_runs, runs_folder
+from mnist_core.training import seconds_per_image
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,13 @@ def workers() -> WorkerPool:
 def dataset(name: str) -> Dataset:
     """The dataset, from memory after the first time. Raises DataError."""
     return load_dataset(name, data_folder())
+
+
+@st.cache_data(show_spinner=False, max_entries=200)
+def measured_seconds(config: TrainConfig) -> float:
+    """How long the training takes here, from a few of its steps. Validation adds about a tenth of a step an image."""
+    data = dataset(config.dataset)
+    return seconds_per_image(config, data.shape) * len(data.train_labels) * config.epochs
 
 
 def models() -> list[Model]:
@@ -69,6 +80,16 @@ def run_label(run: Run) -> str:
     if len(date) == 8 and len(time_of_day) == 6:
         return f"{recipe}, {date[6:]}.{date[4:6]}. {time_of_day[:2]}:{time_of_day[2:4]}:{time_of_day[4:]}"
     return run.id
+
+
+def run_labels(runs: list[Run]) -> dict[str, str]:
+    """Id → label, each label once: those begun in the same second carry the last letters of their id."""
+    labels = {run.id: run_label(run) for run in runs}
+    count = Counter(labels.values())
+    return {
+        run_id: f"{label} ({run_id.rsplit('-', 1)[-1]})" if count[label] > 1 else label
+        for run_id, label in labels.items()
+    }
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
@@ -121,7 +142,8 @@ def outcome(run: Run) -> None:
     status, folder = run.status(), run.checkpoint()
     if status.active or folder is None:
         return
-    metrics = read_card(folder).metrics
+    card = read_card(folder)
+    metrics = card.metrics
     with st.container(horizontal=True):
         for label, name in (("Test accuracy", "test_accuracy"), ("Validation accuracy", "val_accuracy")):
             if name in metrics:
@@ -133,6 +155,19 @@ def outcome(run: Run) -> None:
     with st.container(horizontal=True):
         for page, label, icon in ways:
             st.page_link(page, label=label, icon=icon, width="content", query_params={"model": run.id})
+    with st.container(horizontal=True):
+        with st.popover("Copy command", icon=":material/terminal:"):
+            st.caption("Repeats this training on the command line, in the lab's folder.")
+            st.code(command(card.config), language="bash", wrap_lines=True)
+        st.download_button(
+            "Download bundle",
+            lambda: bundle(run),
+            f"{run.id}.zip",
+            "application/zip",
+            icon=":material/download:",
+            on_click="ignore",
+            help="A .zip with the model, its settings and measurements, and how to repeat the training",
+        )
 
 
 def show_models(shown: list[Model]) -> None:

@@ -34,7 +34,7 @@ def _panel(run: Run, earlier: list[Run], was_active: bool) -> None:
         status = run.status()
         if was_active and not status.active:
             st.rerun()
-        events = _reader(run).read()
+        events = reader(run).read()
         _buttons(run, status.state)
         _progress(run, status.state, events)
         if status.state in ("failed", "crashed"):
@@ -42,7 +42,8 @@ def _panel(run: Run, earlier: list[Run], was_active: bool) -> None:
         _charts(run, earlier, curves(events))
 
 
-def _reader(run: Run) -> EventReader:
+def reader(run: Run) -> EventReader:
+    """This session's reader of the run: each rerun parses only what was added since."""
     readers = st.session_state.setdefault("readers", {})
     return readers.setdefault(str(run.folder), EventReader(run))
 
@@ -109,7 +110,7 @@ def _charts(run: Run, earlier: list[Run], measured: Curves) -> None:
     for place, other in enumerate(earlier, start=1):
         try:
             epochs = max(epochs, other.config().epochs)
-            shown.append((other, f" · {house.run_label(other)}", place, curves(_reader(other).read())))
+            shown.append((other, f" · {house.run_label(other)}", place, curves(reader(other).read())))
         except LabError:
             continue  # a damaged earlier run is no reason to hide this one
     loss, accuracy = [], []

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
+import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from mnist_core.recipes import get_recipe
+from mnist_core.runs import create_run
+from mnist_core.worker import execute
 from tests.e2e.lab import SEVEN, draw, lab, settled
 
 pytestmark = pytest.mark.browser
@@ -39,7 +45,13 @@ def train_points(page: Page) -> int:
 
 @pytest.mark.parametrize(
     ("path", "sign"),
-    [("", "The state of the house"), ("train", "Recipe"), ("draw", "Brush width"), ("results", "Accuracy")],
+    [
+        ("", "The state of the house"),
+        ("train", "Recipe"),
+        ("draw", "Brush width"),
+        ("results", "Accuracy"),
+        ("compare", "Compare"),
+    ],
 )
 def test_a_fresh_server_answers_a_deep_link_first(path, sign, page, tmp_path, data_dir):
     with lab(tmp_path, data_dir) as fresh:
@@ -218,6 +230,55 @@ def test_without_mnist_the_lab_says_so_and_trains_on_digits(page, bare_lab):
     page.locator("[data-testid='stPageLink']", has_text="See where it fails").click()
     expect(page.get_by_role("combobox", name="Test images of")).to_have_value(re.compile("^digits"), timeout=LONG)
     expect(page.locator("[data-testid='stMetric']", has_text="Accuracy")).to_contain_text("9", timeout=LONG)
+
+
+def test_runs_are_compared_by_a_deep_link_and_taken_along(page, tmp_path, chromium_path):
+    with lab(tmp_path, tmp_path / "no-data") as fresh:
+        runs = []
+        for dropout in (0.0, 0.5):
+            run = create_run(get_recipe("quick").config("digits").replace(epochs=2, dropout=dropout), fresh.runs_dir)
+            execute(run)
+            runs.append(run)
+        open_page(page, f"{fresh.url}/compare?runs={runs[0].id},{runs[1].id}")
+        chart = "document.querySelector(\"[data-key='compare-loss']\")"
+        page.wait_for_function(f"() => {chart}?._fullData?.length === 6", timeout=LONG)  # raw, smoothed, validation
+        expect(page.get_by_text(re.compile("dropout 0.5"))).to_be_visible()
+        assert page.evaluate(f"{chart}._fullLayout.yaxis.type") == "linear"
+        page.get_by_text("Logarithmic y-axis").click()
+        page.get_by_role("radio", name="seconds").click()
+        page.wait_for_function(
+            f"() => {chart}._fullLayout.yaxis.type === 'log' && /seconds/.test({chart}._fullLayout.xaxis.title.text)",
+            timeout=LONG,
+        )
+        with page.expect_download(timeout=LONG) as download:
+            page.get_by_role("button", name="Everything (JSON)").click()
+        exported = json.loads(Path(download.value.path()).read_text())
+        assert [run["run_id"] for run in exported["runs"]] == [run.id for run in runs]
+        assert exported["differing"] == ["dropout"]
+
+        open_page(page, f"{fresh.url}/train")
+        with page.expect_download(timeout=LONG) as download:
+            page.get_by_role("button", name="Download bundle").click()
+        with zipfile.ZipFile(download.value.path()) as archive:
+            assert json.loads(archive.read("config.json")) == runs[1].config().model_dump(mode="json")
+
+
+def test_an_ablation_is_planned_watched_and_answered(page, tmp_path, chromium_path):
+    with lab(tmp_path, tmp_path / "no-data") as fresh:
+        open_page(page, f"{fresh.url}/compare?view=What+one+setting+changes")
+        epochs = page.get_by_role("spinbutton", name="Epochs")
+        epochs.fill("1")
+        epochs.press("Enter")
+        settled(page)
+        plan = page.locator("[data-testid='stMarkdown']", has_text="9 runs")
+        expect(plan).to_contain_text(re.compile(r"About \d+ s"), timeout=LONG)
+        page.get_by_role("button", name="Start").click()
+        expect(page.get_by_role("button", name="Cancel")).to_be_visible(timeout=LONG)
+        expect(page.get_by_text("9 of 9 runs ended")).to_be_visible(timeout=LONG)
+        expect(page.get_by_text(re.compile("paired t-test over 3 seeds"))).to_have_count(2, timeout=LONG)
+        chart = page.locator("[data-testid='live-chart'][data-key^='study-']")
+        expect(chart).to_have_attribute("data-points", "9")  # three means of one epoch, three bands around them
+        expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
 
 
 def test_a_failed_download_leaves_nothing_and_says_what_to_do(page, tmp_path, monkeypatch, chromium_path):

@@ -1,0 +1,182 @@
+"""Compare: runs side by side, their curves in one picture, what they differ in and what came of it."""
+
+from typing import Any
+
+import streamlit as st
+
+from mnist_core.ablation import setting_label
+from mnist_core.comparison import AXES, Record, curve_rows, differing, record, table, to_csv, to_json
+from mnist_core.overlays import COLOURS, Line, overlay_figure
+from mnist_core.runs import Run, list_runs
+from ui import house, page
+from ui.ablation import ablation
+from ui.legend import legend
+from ui.live_chart import live_chart
+from ui.live_run import reader
+
+page.begin("Compare", "⚖️")
+AT_FIRST = 3
+REFRESH_SECONDS = 1.0
+X_TITLES = {"step": "step (batches)", "epoch": "epoch", "seconds": "seconds of training"}
+EXPLAINED = {
+    "best_val_accuracy": ("best validation", "%.4f", "The highest accuracy on held-out images, at any time"),
+    "best_val_loss": ("best validation loss", "%.4f", "The lowest loss on held-out images, at any time"),
+    "last_val_accuracy": ("last validation", "%.4f", "The newest accuracy on held-out images"),
+    "last_val_loss": ("last validation loss", "%.4f", "The newest loss on held-out images"),
+    "test_accuracy": ("test", "%.4f", "Accuracy on the test images, read once at the end"),
+    "parameters": ("parameters", "localized", "Numbers that the network learns"),
+    "train_seconds": ("training (s)", "%.1f", "Seconds of training and validating; pauses do not count"),
+}
+
+
+def choose(names: dict[str, str]) -> list[str]:
+    """Ids of the runs to compare. The address says them (`?runs=ID,ID`), so that a comparison can be passed on."""
+    address = st.query_params.get("runs", "")
+    if address != st.session_state.get("compare-address", ""):
+        wanted = [run_id for run_id in address.split(",") if run_id]
+        for run_id in (run_id for run_id in wanted if run_id not in names):
+            st.warning(f"There is no run '{run_id[:100]}' here. Choose among those below.")
+        if len(wanted) > len(COLOURS):
+            st.warning(f"The address names {len(wanted)} runs; {len(COLOURS)} at a time can be told apart.")
+        st.session_state["compared"] = [run_id for run_id in dict.fromkeys(wanted) if run_id in names][: len(COLOURS)]
+    kept = st.session_state.setdefault("compared", list(names)[:AT_FIRST])
+    if not names.keys() >= set(kept):  # a run's folder was removed meanwhile
+        st.session_state["compared"] = [run_id for run_id in kept if run_id in names]
+    chosen = st.multiselect(
+        "Runs",
+        list(names),
+        format_func=names.get,
+        max_selections=len(COLOURS),
+        help=f"Up to {len(COLOURS)}: as many colours as can be told apart with any colour vision.",
+        key="compared",
+        persist_state="session",
+    )
+    st.session_state["compare-address"] = st.query_params["runs"] = ",".join(chosen)
+    return chosen
+
+
+def readable(runs: list[Run]) -> list[Record]:
+    """The runs that can be read; of the others, why not."""
+    records = []
+    for run in runs:
+        with page.sentences():
+            records.append(record(run, reader(run).read()))
+    return records
+
+
+def charts(records: list[Record], names: dict[str, str]) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        axis = st.segmented_control(
+            "Over", AXES, default="epoch", required=True, key="compare-axis", persist_state="session"
+        )
+        shown = st.pills(
+            "Measured on",
+            ["train", "validation"],
+            selection_mode="multi",
+            default=["train", "validation"],
+            help="Solid lines: each batch of training images. Dotted lines with markers: the held-out images.",
+            key="compare-kinds",
+            persist_state="session",
+        )
+        window = st.slider(
+            "Smoothing (batches)",
+            1,
+            200,
+            25,
+            help="Strong training lines are the mean over so many batches; faint ones are each batch. "
+            "Validation is shown as it was measured.",
+            key="compare-window",
+            persist_state="session",
+            width=260,
+        )
+        log = st.toggle(
+            "Logarithmic y-axis", help="Equal distances are equal ratios", key="compare-log", persist_state="session"
+        )
+    fields = differing(records)
+    apart = [setting_label({name: getattr(r.config, name) for name in fields}) for r in records]
+    legend(
+        [f"{names[r.run_id]}: {text}" if text else names[r.run_id] for r, text in zip(records, apart, strict=True)],
+        "Solid: training, the mean over the batches behind it, which are faint. Dotted: validation.",
+    )
+    columns = st.columns(2)
+    for column, what in zip(columns, ("loss", "accuracy"), strict=True):
+        lines = [
+            Line(names[r.run_id], place, getattr(series, axis), getattr(series, what), kind, window)
+            for place, r in enumerate(records)
+            for kind, series in (("train", r.train), ("validation", r.validation))
+            if kind in shown
+        ]
+        figure = overlay_figure(lines, what.capitalize(), X_TITLES[axis], what == "accuracy", log)
+        with column:
+            live_chart(figure, key=f"compare-{what}", height=360)
+    for r in records:
+        if not r.train.step and not r.validation.step:
+            st.caption(f"{names[r.run_id]} has measured nothing{' yet' if r.state == 'queued' else ''}.")
+
+
+def results(records: list[Record], names: dict[str, str]) -> None:
+    rows = [{**row, "run": names[row["run"]]} for row in table(records)]
+    fields = differing(records)
+    if len(records) > 1:
+        st.caption(
+            "Settings are shown where the runs differ."
+            if fields
+            else "These runs have the same settings, the seed included: they should agree."
+        )
+    columns: dict[str, Any] = {name: name.replace("_", " ") for name in fields}
+    columns |= {
+        name: st.column_config.NumberColumn(label, help=text, format=form)
+        for name, (label, form, text) in EXPLAINED.items()
+    }
+    st.dataframe(rows, hide_index=True, column_config=columns)
+
+
+def downloads(records: list[Record]) -> None:
+    files = (
+        ("Table (CSV)", "table.csv", "text/csv", lambda: to_csv(table(records))),
+        ("Curves (CSV)", "curves.csv", "text/csv", lambda: to_csv(curve_rows(records))),
+        ("Everything (JSON)", "comparison.json", "application/json", lambda: to_json(records)),
+    )
+    with st.container(horizontal=True):
+        for label, name, kind, make in files:
+            st.download_button(label, make, name, kind, icon=":material/download:", on_click="ignore")
+
+
+def compare(chosen: list[Run], names: dict[str, str], were_active: bool) -> None:
+    if were_active and not any(run.status().active for run in chosen):
+        st.rerun()
+    records = readable(chosen)
+    if not records:
+        return
+    charts(records, names)
+    results(records, names)
+    downloads(records)
+
+
+def side_by_side() -> None:
+    runs = list_runs()
+    if not runs:
+        st.info("There is no run to compare yet. Train two, with one setting changed.", icon=":material/info:")
+        st.page_link("pages/train.py", label="Train a model", icon=":material/model_training:")
+        return
+    names, by_id = house.run_labels(runs), {run.id: run for run in runs}
+    chosen = [by_id[run_id] for run_id in choose(names)]
+    if len(runs) == 1:
+        st.info("This is the only run so far. Train a second one with one setting changed to see what it does.")
+    elif not chosen:
+        st.info("Choose runs above: two or more to compare them.")
+    if chosen:
+        active = any(run.status().active for run in chosen)
+        st.fragment(compare, run_every=REFRESH_SECONDS if active else None)(chosen, names, active)
+
+
+# only the open tab is run: the other would read its runs for nobody
+runs_tab, ablation_tab = st.tabs(
+    ["Runs side by side", "What one setting changes"], key="view", on_change="rerun", bind="query-params"
+)
+with runs_tab, page.sentences():
+    if runs_tab.open:
+        side_by_side()
+with ablation_tab, page.sentences():
+    if ablation_tab.open:
+        ablation()

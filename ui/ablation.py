@@ -1,0 +1,278 @@
+"""An ablation as a person makes it: choose settings and values, start, watch, read what came of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from mnist_core.ablation import (
+    METRICS,
+    Analysis,
+    Factor,
+    SettingResult,
+    Study,
+    analyse,
+    create_study,
+    list_studies,
+    plan,
+    setting_label,
+)
+from mnist_core.architectures import MODELS
+from mnist_core.comparison import seconds_left
+from mnist_core.config import TrainConfig, field_choices, field_help
+from mnist_core.data import DATASETS, TITLES, data_folder, default_dataset, mnist_is_there
+from mnist_core.errors import ConfigError
+from mnist_core.overlays import Band, band_figure
+from mnist_core.queue import parallel_runs
+from mnist_core.recipes import RECIPES
+from mnist_core.runs import list_runs
+from ui import house, page
+from ui.legend import legend
+from ui.live_chart import live_chart
+from ui.live_run import duration
+
+REFRESH_SECONDS = 2.0
+MOST_FACTORS = 2
+# field → (name, values to begin with); what a person types instead is checked as any setting is
+READY: dict[str, tuple[str, list[str]]] = {
+    "dropout": ("Dropout", ["0", "0.25", "0.5"]),
+    "batch_norm": ("Batch norm", ["on", "off"]),
+    "l2_first": ("L2 penalty of the first dense layer", ["0", "0.0001", "0.001"]),
+    "weight_decay": ("Weight decay", ["0", "0.0001", "0.001"]),
+    "learning_rate": ("Learning rate", ["0.001", "0.003", "0.01"]),
+    "optimizer": ("Optimizer", ["adam", "adamw", "sgd"]),
+    "activation": ("Activation", ["relu", "gelu", "tanh"]),
+    "model": ("Network", ["small-cnn", "two-conv", "mlp"]),
+}
+CHOICES = {
+    "batch_norm": ["on", "off"],
+    "optimizer": field_choices("optimizer"),
+    "activation": field_choices("activation"),
+    "model": list(MODELS),
+}
+FIGURES = ("val_loss", "val_accuracy", "test_accuracy")
+
+
+def ablation() -> None:
+    """The whole section. Raises LabError."""
+    studies = list_studies()
+    st.markdown(
+        "Does a setting matter, or was it luck? Train each value several times, with other random numbers (*seeds*), "
+        "and see whether the values differ by more than the seeds do."
+    )
+    with st.expander("A new ablation", expanded=not studies, icon=":material/science:"), page.sentences():
+        _new_study()
+    if not studies:
+        return
+    by_id = {study.id: study for study in studies}
+    if st.session_state.get("study") not in by_id:
+        st.session_state["study"] = studies[0].id
+    chosen = st.selectbox(
+        "Ablation",
+        list(by_id),
+        format_func=lambda study_id: _study_label(by_id[study_id]),
+        key="study",
+        persist_state="session",
+    )
+    study = by_id[chosen]
+    active = _active(study)
+    st.fragment(_watch, run_every=REFRESH_SECONDS if active else None)(study, active)
+
+
+def _study_label(study: Study) -> str:
+    day, time, *_ = study.id.split("-")
+    dataset = study.base["dataset"]
+    return f"{study.title}, {dataset}, {day[6:]}.{day[4:6]}. {time[:2]}:{time[2:4]}:{time[4:]}"
+
+
+def _active(study: Study) -> bool:
+    finished, total = study.progress()
+    return finished < total
+
+
+# ---- planning -------------------------------------------------------------------------------------------------------
+
+
+def _new_study() -> None:
+    base = _base()
+    fields = st.multiselect(
+        "Settings to vary",
+        list(READY),
+        default=["dropout"],
+        format_func=lambda field: READY[field][0],
+        max_selections=MOST_FACTORS,
+        help="One, or two in all combinations",
+        key="ablation-fields",
+        persist_state="session",
+    )
+    factors = [Factor(field, _values(field, base)) for field in fields]
+    seeds = st.slider(
+        "Seeds",
+        1,
+        10,
+        3,
+        help="Trainings of each combination. One cannot tell a difference from luck; five tell small ones.",
+        key="ablation-seeds",
+        persist_state="session",
+    )
+    configs = plan(base, factors, range(base.seed, base.seed + seeds))
+    missing = base.dataset == "mnist" and not mnist_is_there(data_folder())
+    settings = len(configs) // seeds
+    words = f"**{len(configs)} runs**: {settings} combinations × {seeds} seed{'s' if seeds > 1 else ''}."
+    if missing:
+        st.warning("MNIST is not on this machine yet: download it on the Train page, or choose another dataset.")
+    elif any(run.status().active for run in list_runs()):
+        words += " Another training is running: these wait for their turn."
+    else:
+        seconds = sum(house.measured_seconds(config.replace(seed=0)) for config in configs[:settings]) * seeds
+        words += f" About {duration(seconds / min(parallel_runs(), len(configs)))} on this machine."
+    st.markdown(words)
+    if st.button("Start", type="primary", icon=":material/play_arrow:", disabled=missing, key="ablation-start"):
+        study = create_study(base, factors, list(range(base.seed, base.seed + seeds)))
+        house.workers().warm()
+        st.session_state["study"] = study.id
+        st.rerun()
+
+
+def _base() -> TrainConfig:
+    """Recipe, dataset and epochs: what all runs of the study share."""
+    present = default_dataset(data_folder())
+    columns = st.columns([2, 2, 1])
+    dataset = columns[0].selectbox(
+        "Dataset",
+        DATASETS,
+        index=DATASETS.index(present),
+        format_func=lambda name: TITLES.get(name, name),
+        key=f"ablation-dataset-{present}",
+        persist_state="session",
+    )
+    recipe = RECIPES[
+        columns[1].selectbox(
+            "Recipe",
+            list(RECIPES),
+            format_func=lambda name: RECIPES[name].title,
+            help="All other settings",
+            key="ablation-recipe",
+            persist_state="session",
+        )
+    ]
+    base = recipe.config(dataset)
+    epochs = columns[2].number_input(
+        "Epochs", 1, 200, base.epochs, key=f"ablation-epochs-{dataset}-{recipe.name}", persist_state="session"
+    )
+    return base.replace(epochs=int(epochs))
+
+
+def _values(field: str, base: TrainConfig) -> list[Any]:
+    """The values to try of one setting, typed. Raises ConfigError."""
+    name, start = READY[field]
+    free = field not in CHOICES
+    texts = st.multiselect(
+        f"{name}: values",
+        CHOICES.get(field, start),
+        default=start,
+        accept_new_options=free,
+        help=f"{field_help(field)} The others are compared with the first."
+        + (" Type a number to add it." if free else ""),
+        key=f"ablation-values-{field}",
+        persist_state="session",
+    )
+    values = [getattr(base.replace(**{field: text}), field) for text in texts]
+    if len(set(values)) < len(values):
+        raise ConfigError(f"{name}: each value once, please.")
+    return values
+
+
+# ---- watching and reading -------------------------------------------------------------------------------------------
+
+
+def _watch(study: Study, was_active: bool) -> None:
+    with page.sentences():
+        active = _active(study)
+        if was_active and not active:
+            st.rerun()
+        _progress(study, active)
+        _failures(study)
+        _results(study)
+
+
+def _progress(study: Study, active: bool) -> None:
+    finished, total = study.progress()
+    runs = study.all_runs()
+    words = f"{finished} of {total} runs ended"
+    if active:
+        left = seconds_left(runs)
+        words += f" · about {duration(left / min(parallel_runs(), total))} left" if left is not None else ""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(finished / total, words)
+        if active and st.button("Cancel", key=f"cancel-{study.id}", icon=":material/stop:"):
+            study.cancel()
+    if len(runs) < total:
+        st.caption(f"{total - len(runs)} of its runs are no longer on this machine.")
+
+
+def _failures(study: Study) -> None:
+    for run in study.all_runs():
+        status = run.status()
+        if status.state in ("failed", "crashed"):
+            st.warning(f"{house.run_label(run)} {status.state}: {status.reason}")
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def _analysis(_study: Study, where: str, finished: int, metric: str) -> Analysis:
+    """Reads all of the study's events: not more often than something has changed."""
+    return analyse(_study, metric)
+
+
+def _results(study: Study) -> None:
+    completed = sum(run.status().state == "completed" for run in study.all_runs())
+    if not completed:
+        st.caption("The results appear here with the first completed run.")
+        return
+    figures = st.container()
+    metric = st.selectbox(
+        "Do they differ? Judged by",
+        list(METRICS),
+        format_func=lambda name: METRICS[name].capitalize(),
+        help="At the end of each run",
+        key="ablation-metric",
+        persist_state="session",
+        width=300,
+    )
+    analysis = _analysis(study, f"{study.runs_dir.resolve()}/{study.id}", completed, metric)
+    with figures:
+        _figures(study, analysis.settings)
+    st.markdown("\n".join(f"- {comparison.sentence}" for comparison in analysis.comparisons))
+    st.caption(
+        "*More than seed noise*: if the setting changed nothing, the seeds alone would give such a difference in fewer "
+        "than 5 of 100 studies like this one (p < 0.05)."
+    )
+
+
+def _figures(study: Study, results: list[SettingResult]) -> None:
+    st.dataframe([_row(result) for result in results], hide_index=True)
+    st.caption("Mean ± standard deviation over the completed seeds, at the end of the training.")
+    names = [setting_label(result.setting) for result in results]
+    legend(names, "Lines: the mean over the seeds. Bands: one standard deviation to both sides.")
+    log = st.toggle("Logarithmic y-axis", key="ablation-log", persist_state="session")
+    bands = [
+        Band(name, place, result.curve_x, result.curve)
+        for place, (name, result) in enumerate(zip(names, results, strict=True))
+        if result.seeds
+    ]
+    live_chart(band_figure(bands, "Validation loss", "epoch", log), key=f"study-{study.id}", height=360)
+
+
+def _row(result: SettingResult) -> dict[str, Any]:
+    figures = {METRICS[name]: _mean_and_std(result, name) for name in FIGURES}
+    setting = {name.replace("_", " "): value for name, value in result.setting.items()}
+    return {**setting, "seeds": len(result.seeds), **figures}
+
+
+def _mean_and_std(result: SettingResult, metric: str) -> str:
+    mean, std = result.mean(metric), result.std(metric)
+    if np.isnan(mean):
+        return "–"
+    return f"{mean:.4f}" if np.isnan(std) else f"{mean:.4f} ± {std:.4f}"
