@@ -15,7 +15,7 @@ SCREENS = {"streamlit", "streamlit_drawable_canvas", "ui", "pages", "app"}
 # what stands on a line may import only what stands on lines above it, and on its own line nothing
 FLOORS = [
     ["errors", "files"],
-    ["config", "drawing", "download", "figures"],
+    ["config", "drawing", "download", "figures", "statistics"],
     ["recipes", "models", "data", "augment"],
     ["evaluation", "checkpoints"],
     ["training", "predict"],
@@ -31,6 +31,7 @@ ONLY = {
     "errors": set(),
     "files": set(),
     "figures": set(),
+    "statistics": set(),
     "config": EVERYWHERE,
     "drawing": EVERYWHERE,
     "download": EVERYWHERE,
