@@ -18,6 +18,7 @@ ways = (
     ("pages/train.py", "Train", ":material/model_training:", "Choose a recipe, turn its knobs, watch the curves."),
     ("pages/draw.py", "Draw", ":material/draw:", "Sketch a digit with the mouse or a finger."),
     ("pages/results.py", "Results", ":material/grid_on:", "Confusions, mistakes and figures per class."),
+    ("pages/data.py", "Data", ":material/dataset:", "The images themselves: classes, pixels, split, augmentation."),
 )
 for column, (target, label, icon, text) in zip(st.columns(len(ways)), ways, strict=True):
     with column.container(border=True):

@@ -183,6 +183,80 @@ def confusion_figure(
     return figure
 
 
+def count_figure(counts: np.ndarray, parts: Sequence[str], classes: Sequence[str]) -> go.Figure:
+    """(P, K) counts of images → a group of P bars for each of the K classes."""
+    colours = (TRAIN, VALIDATION, HIGHLIGHT)
+    bars = [
+        go.Bar(x=list(classes), y=row, name=part, marker_color=colour, hovertemplate="%{x}: %{y:,}")
+        for row, part, colour in zip(counts, parts, colours, strict=True)
+    ]
+    figure = go.Figure(bars)
+    figure.update_layout(
+        margin=_MARGIN,
+        barmode="group",
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1, "xanchor": "right"},
+        xaxis={"type": "category", "title": "class", "fixedrange": True},
+        yaxis={"title": "images", "tickformat": ",d", "fixedrange": True},
+    )
+    return figure
+
+
+def held_out_figure(table: np.ndarray, classes: Sequence[str]) -> go.Figure:
+    """(K, M) of 1 (validation), 0 (training) and nan (no image) → a row of squares per class."""
+    names = np.where(np.isnan(table), "no image", np.where(table == 1, "validation", "training"))
+    figure = go.Figure(
+        go.Heatmap(
+            z=table,
+            x=np.arange(1, table.shape[1] + 1),
+            y=list(classes),
+            customdata=names,
+            colorscale=[[0, TRAIN], [1, VALIDATION]],
+            zmin=0,
+            zmax=1,
+            showscale=False,
+            xgap=2,
+            ygap=2,
+            hovertemplate="class %{y}, image %{x}: %{customdata}<extra></extra>",
+        )
+    )
+    figure.update_layout(
+        margin={"l": 48, "r": 8, "t": 8, "b": 44},
+        xaxis={"title": "the class's first training images", "fixedrange": True, "showgrid": False, "zeroline": False},
+        yaxis={"type": "category", "title": "class", "autorange": "reversed", "fixedrange": True, "showgrid": False},
+    )
+    return figure
+
+
+def level_figure(values: np.ndarray, histogram: np.ndarray, axis: str) -> go.Figure:
+    """(C, 256) value of each level and how many pixels have it → bars on a logarithmic scale, `axis` beneath.
+
+    One channel is grey; three are red, green and blue.
+    """
+    grey = len(histogram) == 1
+    names = ("grey",) if grey else ("red", "green", "blue")
+    figure = go.Figure()
+    for place, counts, name, colour in zip(values, histogram, names, (VALIDATION, HIGHLIGHT, TRAIN), strict=False):
+        figure.add_bar(
+            x=np.round(place, 5),
+            # a logarithm has no place for a level without pixels
+            y=np.where(counts, counts, np.nan),
+            name=name,
+            width=place[1] - place[0],
+            marker={"color": TRAIN if grey else colour, "line": {"width": 0}, "opacity": 1 if grey else 0.5},
+            hovertemplate="%{x:.4~f}: %{y:,} pixels",
+        )
+    figure.update_layout(
+        margin={**_MARGIN, "t": 8 if grey else 28},
+        barmode="overlay",
+        bargap=0,
+        showlegend=not grey,
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1, "xanchor": "right"},
+        xaxis={"title": axis, "zeroline": False},
+        yaxis={"type": "log", "title": "pixels", "dtick": 1, "tickformat": "~s"},
+    )
+    return figure
+
+
 def enlarge(image: np.ndarray, factor: int = 7) -> np.ndarray:
     """(H, W) or (H, W, C) uint8 → each pixel as a `factor`-sided square, so that one sees the pixels."""
     return image.repeat(factor, axis=0).repeat(factor, axis=1)

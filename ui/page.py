@@ -17,6 +17,7 @@ MENU = (
     ("pages/train.py", "Train", ":material/model_training:"),
     ("pages/draw.py", "Draw", ":material/draw:"),
     ("pages/results.py", "Results", ":material/grid_on:"),
+    ("pages/data.py", "Data", ":material/dataset:"),
 )
 
 
