@@ -12,6 +12,8 @@ import plotly.graph_objects as go
 TRAIN, VALIDATION, HIGHLIGHT, QUIET = "#0072B2", "#D55E00", "#009E73", "#8A94A6"
 EARLIER = ("#8A94A6", "#CC79A7", "#B8860B")
 _MARGIN = {"l": 56, "r": 12, "t": 36, "b": 44}
+# above the picture; "paper" must be said, or on a phone the live chart's template puts it out of sight
+_LEGEND = {"orientation": "h", "yref": "paper", "y": 1.0, "yanchor": "bottom", "x": 1, "xanchor": "right"}
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def curve_figure(curves: Sequence[Curve], title: str, epochs: float, percent: bo
         "margin": _MARGIN,
         "hovermode": "x unified",
         "showlegend": True,
-        "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1, "xanchor": "right"},
+        "legend": _LEGEND,
         "xaxis": {"title": {"text": "epoch"}, "range": [0, epochs], "rangemode": "tozero"},
         "yaxis": percents if percent else {"rangemode": "tozero"},
     }
@@ -194,7 +196,7 @@ def count_figure(counts: np.ndarray, parts: Sequence[str], classes: Sequence[str
     figure.update_layout(
         margin=_MARGIN,
         barmode="group",
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1, "xanchor": "right"},
+        legend=_LEGEND,
         xaxis={"type": "category", "title": "class", "fixedrange": True},
         yaxis={"title": "images", "tickformat": ",d", "fixedrange": True},
     )
@@ -250,7 +252,7 @@ def level_figure(values: np.ndarray, histogram: np.ndarray, axis: str) -> go.Fig
         barmode="overlay",
         bargap=0,
         showlegend=not grey,
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1, "xanchor": "right"},
+        legend=_LEGEND,
         xaxis={"title": axis, "zeroline": False},
         yaxis={"type": "log", "title": "pixels", "dtick": 1, "tickformat": "~s"},
     )
