@@ -230,7 +230,7 @@ def held_out_figure(table: np.ndarray, classes: Sequence[str]) -> go.Figure:
 
 
 def level_figure(values: np.ndarray, histogram: np.ndarray, axis: str) -> go.Figure:
-    """(C, 256) value of each level and how many pixels have it → bars on a logarithmic scale, `axis` beneath.
+    """(C, 256) value of each level and how many pixels have it → steps on a logarithmic scale, `axis` beneath.
 
     One channel is grey; three are red, green and blue.
     """
@@ -238,23 +238,30 @@ def level_figure(values: np.ndarray, histogram: np.ndarray, axis: str) -> go.Fig
     names = ("grey",) if grey else ("red", "green", "blue")
     figure = go.Figure()
     for place, counts, name, colour in zip(values, histogram, names, (VALIDATION, HIGHLIGHT, TRAIN), strict=False):
-        figure.add_bar(
+        figure.add_scatter(
             x=np.round(place, 5),
-            # a logarithm has no place for a level without pixels
-            y=np.where(counts, counts, np.nan),
+            # a logarithm has no place for 0: half a pixel lies below the picture's lower edge
+            y=np.maximum(counts, 0.5),
+            customdata=counts,
             name=name,
-            width=place[1] - place[0],
-            marker={"color": TRAIN if grey else colour, "line": {"width": 0}, "opacity": 1 if grey else 0.5},
-            hovertemplate="%{x:.4~f}: %{y:,} pixels",
+            line={"shape": "hvh", "width": 1.5, "color": TRAIN if grey else colour},
+            fill="tozeroy",
+            hovertemplate="%{x:.4~f}: %{customdata:,} pixels",
         )
+    edge = 0.01 * (values.max() - values.min())
+    lowest = np.floor(np.log10(histogram[histogram > 0].min()))
     figure.update_layout(
         margin={**_MARGIN, "t": 8 if grey else 28},
-        barmode="overlay",
-        bargap=0,
         showlegend=not grey,
         legend=_LEGEND,
-        xaxis={"title": axis, "zeroline": False},
-        yaxis={"type": "log", "title": "pixels", "dtick": 1, "tickformat": "~s"},
+        xaxis={"title": axis, "range": [values.min() - edge, values.max() + edge], "zeroline": False},
+        yaxis={
+            "type": "log",
+            "title": "pixels",
+            "range": [lowest, np.log10(histogram.max()) + 0.1],
+            "dtick": 1,
+            "tickformat": "~s",
+        },
     )
     return figure
 

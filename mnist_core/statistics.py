@@ -34,14 +34,22 @@ def pixel_histogram(images: Tensor) -> np.ndarray:
     return torch.stack(counts).numpy()
 
 
-def normalized_levels(means: list[float], deviations: list[float]) -> np.ndarray:
-    """Per-channel mean and deviation (of pixels in [0, 1]) → (C, 256) float64: what a network gets for each level."""
-    levels = np.arange(LEVELS) / 255
-    return (levels - np.array(means)[:, None]) / np.array(deviations)[:, None]
+def level_values(histogram: np.ndarray, kind: str) -> np.ndarray:
+    """(C, 256) counts of levels → (C, 256) float64: the number that stands for each level.
+
+    `kind` is a normalisation of `TrainConfig` ("unit": 0 to 1; "standard": mean 0, deviation 1), or "stored": 0 to 255.
+    """
+    levels = np.tile(np.arange(LEVELS, dtype=float), (len(histogram), 1))
+    if kind == "stored":
+        return levels
+    if kind == "unit":
+        return levels / 255
+    means, deviations = _unit_statistics(histogram)
+    return (levels / 255 - np.array(means)[:, None]) / np.array(deviations)[:, None]
 
 
 def moments(histogram: np.ndarray, values: np.ndarray) -> tuple[list[float], list[float]]:
-    """(C, 256) counts of levels, and the value of each level → per-channel mean and standard deviation."""
+    """(C, 256) counts of levels and value of each level → per-channel mean and standard deviation."""
     weights = histogram / histogram.sum(axis=1, keepdims=True)
     means = (weights * values).sum(axis=1)
     deviations = np.sqrt((weights * (values - means[:, None]) ** 2).sum(axis=1))
@@ -50,16 +58,23 @@ def moments(histogram: np.ndarray, values: np.ndarray) -> tuple[list[float], lis
 
 def pixel_statistics(images: Tensor) -> tuple[list[float], list[float]]:
     """(N, C, H, W) uint8 → per-channel mean and standard deviation (above 0) of pixels scaled to [0, 1]."""
-    means, deviations = moments(pixel_histogram(images), np.arange(LEVELS) / 255)
-    return means, [max(deviation, 1e-6) for deviation in deviations]
+    return _unit_statistics(pixel_histogram(images))
+
+
+def _unit_statistics(histogram: np.ndarray) -> tuple[list[float], list[float]]:
+    means, deviations = moments(histogram, level_values(histogram, "unit"))
+    return means, [max(deviation, 1e-6) for deviation in deviations]  # which is divided by
 
 
 def held_out(labels: Tensor, validation: Tensor, classes: int, most: int) -> np.ndarray:
-    """(N,) labels and validation indices → (classes, most) float64: of the first images of each class, in their
-    order, 1 for one held out for validation, 0 for one to learn from, nan where the class has no more."""
+    """(N,) labels and validation indices → (classes, M) float64: who of the first images of each class is held out.
+
+    1 for validation, 0 for learning, nan where the class has no more images; M is `most`, or the largest class.
+    """
     targets = labels.numpy()
     chosen = np.zeros(len(targets))
     chosen[validation.numpy()] = 1
+    most = min(most, np.bincount(targets).max())
     table = np.full((classes, most), np.nan)
     for label in range(classes):
         first = chosen[targets == label][:most]

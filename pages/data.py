@@ -8,15 +8,7 @@ from mnist_core.config import TrainConfig, field_choices, field_help
 from mnist_core.data import DATASETS, TITLES, Dataset, data_folder, default_dataset, mnist_is_there, split
 from mnist_core.figures import count_figure, held_out_figure, level_figure
 from mnist_core.recipes import get_recipe
-from mnist_core.statistics import (
-    LEVELS,
-    class_counts,
-    held_out,
-    mean_images,
-    moments,
-    normalized_levels,
-    pixel_histogram,
-)
+from mnist_core.statistics import class_counts, held_out, level_values, mean_images, moments, pixel_histogram
 from ui import house, page
 from ui.knobs import augmentation_knobs, split_knobs
 from ui.live_chart import live_chart
@@ -87,7 +79,8 @@ def samples(data: Dataset) -> None:
         seed = shuffle("Reshuffle", "sample-seed")
     if len(rows):
         chosen = np.random.default_rng(seed).choice(rows, min(25, len(rows)), replace=False)
-        pictures(data.train_images[chosen].numpy(), [data.classes[i] for i in data.train_labels[chosen]], width=56)
+        names = [data.classes[i] for i in data.train_labels[chosen]]
+        pictures(data.train_images[chosen].numpy(), names, width=56 if max(map(len, data.classes)) < 5 else 84)
     else:
         st.caption("There is no training image of this class.")
 
@@ -97,7 +90,9 @@ def mean_per_class(data: Dataset) -> None:
     st.caption(
         "All training images of a class laid over each other: sharp where they agree, blurred where they differ."
     )
-    pictures(class_means(data, data.train_fingerprint), data.classes, width=76)
+    many = len(data.classes) > 20
+    with st.container(height=330 if many else "content", border=many):
+        pictures(class_means(data, data.train_fingerprint), data.classes, width=76)
 
 
 @st.fragment
@@ -149,10 +144,8 @@ def how_split(data: Dataset, config: TrainConfig, first: np.ndarray) -> None:
     )
     shown = min(CLASSES, len(data.classes))
     live_chart(held_out_figure(first[:shown], data.classes[:shown]), f"{data.name}-split", height=90 + 20 * shown)
-    st.caption(
-        f"The first {FIRST} training images of {'each class' if shown == len(data.classes) else f'{shown} classes'}: "
-        "blue to learn from, orange for validation."
-    )
+    whose = "each class" if shown == len(data.classes) else f"{shown} of the classes"
+    st.caption(f"The first {first.shape[1]} training images of {whose}: blue to learn from, orange for validation.")
 
 
 @st.fragment
@@ -169,19 +162,17 @@ def pixels(data: Dataset) -> None:
         key="normalization",
     )
     histogram = levels(data, data.train_fingerprint)
-    unit = np.arange(LEVELS) / 255
-    channels = data.shape.channels
-    mean, deviation = moments(histogram, unit) if kind == "standard" else ([0.0] * channels, [1.0] * channels)
-    before = np.tile(np.arange(LEVELS), (channels, 1))
+    colours = "" if data.shape.channels == 1 else " (red, green, blue)"
     panels = (
-        ("**Before**: as stored", before, "level, 0 (black) to 255 (white)", "before"),
-        ("**After**: as the network gets them", normalized_levels(mean, deviation), "value", f"after-{kind}"),
+        ("**Before**: as stored", "stored", "level, 0 (dark) to 255 (bright)"),
+        ("**After**: as the network gets them", kind, "value"),
     )
-    for column, (title, values, axis, name) in zip(st.columns(2, gap="large"), panels, strict=True):
+    for column, (title, values_of, axis) in zip(st.columns(2, gap="large"), panels, strict=True):
         with column:
-            means, deviations = (", ".join(f"{x:.3f}" for x in part) for part in moments(histogram, values))
-            st.markdown(f"{title}  \nmean **{means}**, standard deviation **{deviations}**")
-            live_chart(level_figure(values, histogram, axis), f"{data.name}-{name}", height=280)
+            values = level_values(histogram, values_of)
+            means, deviations = (", ".join(f"{x:z.3f}" for x in part) for part in moments(histogram, values))
+            st.markdown(f"{title}{colours}  \nmean **{means}**, standard deviation **{deviations}**")
+            live_chart(level_figure(values, histogram, axis), f"{data.name}-{values_of}", height=280)
     st.caption(
         "All pixels of all training images. The scale is logarithmic, each line ten times the one below: otherwise "
         "the most frequent level would hide all others. Normalisation moves and stretches the axis and leaves the "
@@ -193,23 +184,25 @@ def pixels(data: Dataset) -> None:
 def augmentation(data: Dataset, start: TrainConfig) -> None:
     st.subheader("What augmentation does to an image")
     knobs, images = st.columns([1, 2], gap="large")
-    with knobs, page.sentences():
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            rows = choose_images(data, list(data.classes), "augmented")
-            which = shuffle("Another image", "augmented-image")
-        config = augmentation_knobs(start)
-    with images:
-        if not len(rows):
-            st.caption("There is no training image of this class.")
-            return
-        seed = shuffle("Reshuffle", "augmented-seed")
-        image = data.train_images[rows[which % len(rows)]]
-        drawn = variants(image, config, 15, seed)
-        pictures(np.concatenate([image[None], drawn]), ["original", *[None] * len(drawn)], width=76)
-        st.caption(
-            "Each time a training meets an image, it draws such a variant anew within ± the knobs: so the network "
-            "cannot learn single images by heart. Validation and test images stay as they are."
-        )
+    with page.sentences():
+        with knobs:
+            with st.container(horizontal=True, vertical_alignment="bottom"):
+                rows = choose_images(data, list(data.classes), "augmented")
+                which = shuffle("Another image", "augmented-image")
+            config = augmentation_knobs(start)
+        with images:
+            if not len(rows):
+                st.caption("There is no training image of this class.")
+                return
+            seed = shuffle("Reshuffle", "augmented-seed")
+            image = data.train_images[rows[which % len(rows)]]
+            drawn = variants(image, config, 15, seed)
+            pictures(np.concatenate([image[None], drawn]), ["original", *[None] * len(drawn)], width=76)
+            st.caption(
+                "Each time a training meets an image, it draws such a variant anew, within ± the knobs: so the network "
+                "cannot learn single images by heart. Validation and test images stay as they are. The knobs begin "
+                "where the recipe Accurate of the Train page has them."
+            )
 
 
 with page.sentences():

@@ -4,15 +4,18 @@ import numpy as np
 import pytest
 import torch
 
+from mnist_core.config import TrainConfig
+from mnist_core.data import Dataset
 from mnist_core.statistics import (
     class_counts,
     held_out,
+    level_values,
     mean_images,
     moments,
-    normalized_levels,
     pixel_histogram,
     pixel_statistics,
 )
+from mnist_core.training import TrainState
 
 LABELS = torch.tensor([2, 0, 2, 2, 0])
 
@@ -67,7 +70,7 @@ def test_a_histogram_counted_in_parts_misses_no_image():
 
 
 def test_moments_are_the_mean_and_deviation_of_what_is_counted():
-    histogram, values = np.zeros((1, 256), int), np.arange(256)
+    histogram, values = np.zeros((1, 256), int), np.arange(256.0)[None]
     histogram[0, [2, 4, 5, 7, 9]] = [1, 3, 2, 1, 1]  # 2, 4, 4, 4, 5, 5, 7, 9: mean 5, deviation 2
     assert moments(histogram, values) == ([5.0], [2.0])
 
@@ -86,21 +89,29 @@ def test_one_grey_everywhere_still_has_a_deviation_to_divide_by():
     assert deviations[0] > 0
 
 
-def test_normalised_levels_are_what_the_network_computes(colours):
-    from mnist_core.models import Classifier
+@pytest.mark.parametrize("kind", ["unit", "standard"])
+def test_values_of_levels_are_what_the_network_computes(colours, kind):
+    data = Dataset("x", tuple("01234"), colours, torch.arange(50) % 5, colours[:5], torch.arange(5))
+    config = TrainConfig(model="mlp", normalization=kind, validation_fraction=0.2)
+    state = TrainState(config, data, "cpu")
+    learned_from = colours[state.train_indices]
+    state.model.net = torch.nn.Identity()
+    seen = state.model(torch.arange(256).view(1, 1, 1, 256).expand(1, 3, 1, 256) / 255)
+    np.testing.assert_allclose(level_values(pixel_histogram(learned_from), kind), seen[0, :, 0], atol=1e-5)
 
-    means, deviations = pixel_statistics(colours)
-    levels = normalized_levels(means, deviations)
-    network = Classifier(torch.nn.Identity(), means, deviations)
-    seen = network(torch.arange(256).view(1, 1, 1, 256).expand(1, 3, 1, 256) / 255)
-    np.testing.assert_allclose(levels, seen[0, :, 0], atol=1e-5)
-    after = moments(pixel_histogram(colours), levels)
-    assert after[0] == pytest.approx([0] * 3, abs=1e-12)
-    assert after[1] == pytest.approx([1] * 3)
+
+def test_stored_values_are_the_levels_and_standard_ones_have_mean_0_and_deviation_1(colours):
+    histogram = pixel_histogram(colours)
+    assert level_values(histogram, "stored").tolist() == [list(range(256))] * 3
+    means, deviations = moments(histogram, level_values(histogram, "standard"))
+    assert means == pytest.approx([0] * 3, abs=1e-12)
+    assert deviations == pytest.approx([1] * 3)
 
 
 def test_held_out_images_are_marked_in_their_order():
     table = held_out(LABELS, torch.tensor([3, 4]), classes=3, most=2)
     np.testing.assert_array_equal(table, [[0, 1], [np.nan, np.nan], [0, 0]])
-    # class 2 has its third image held out, beyond the first two
-    np.testing.assert_array_equal(held_out(LABELS, torch.tensor([3, 4]), 3, 4)[2], [0, 0, 1, np.nan])
+    # class 2 has its third image held out, beyond the first two; no class has a fourth
+    np.testing.assert_array_equal(
+        held_out(LABELS, torch.tensor([3, 4]), 3, 9), [[0, 1, np.nan], [np.nan] * 3, [0, 0, 1]]
+    )
