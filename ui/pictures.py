@@ -15,4 +15,5 @@ def pictures(images: np.ndarray, captions: Sequence[str | None], width: int = 96
     factor = max(2 * width // max(images.shape[2:]), 1)
     with st.container(horizontal=True, gap="small"):
         for image, caption in zip(images, captions, strict=True):
-            st.image(enlarge(as_picture(image), factor), caption, width=width)
+            # not JPEG, which Streamlit prefers: it blurs the edges between pixels
+            st.image(enlarge(as_picture(image), factor), caption, width=width, output_format="PNG")

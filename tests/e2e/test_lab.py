@@ -39,7 +39,13 @@ def train_points(page: Page) -> int:
 
 @pytest.mark.parametrize(
     ("path", "sign"),
-    [("", "The state of the house"), ("train", "Recipe"), ("draw", "Brush width"), ("results", "Accuracy")],
+    [
+        ("", "The state of the house"),
+        ("train", "Recipe"),
+        ("draw", "Brush width"),
+        ("results", "Accuracy"),
+        ("data", "The mean of each class"),
+    ],
 )
 def test_a_fresh_server_answers_a_deep_link_first(path, sign, page, tmp_path, data_dir):
     with lab(tmp_path, data_dir) as fresh:
