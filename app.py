@@ -19,6 +19,7 @@ ways = (
     ("pages/draw.py", "Draw", ":material/draw:", "Sketch a digit with the mouse or a finger."),
     ("pages/results.py", "Results", ":material/grid_on:", "Confusions, mistakes and figures per class."),
     ("pages/compare.py", "Compare", ":material/compare_arrows:", "Runs side by side, and what a setting changes."),
+    ("pages/data.py", "Data", ":material/dataset:", "The images themselves: classes, pixels, split, augmentation."),
 )
 for column, (target, label, icon, text) in zip(st.columns(len(ways)), ways, strict=True):
     with column.container(border=True):

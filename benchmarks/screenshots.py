@@ -49,7 +49,7 @@ def main() -> None:
             width, height = SIZES[size]
             page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
             suffix = f"-{size}-{scheme}" if options.all else ""
-            for name in ("train", "draw", "results", "compare", "home"):
+            for name in ("train", "draw", "results", "compare", "data", "home"):
                 page.goto(f"{running.url}/{'' if name == 'home' else name}")
                 settled(page)
                 if name == "train" and number == 0:

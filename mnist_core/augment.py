@@ -62,3 +62,12 @@ def _moved(images: Tensor, config: TrainConfig) -> Tensor:
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     moved = F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
     return moved.contiguous(memory_format=torch.channels_last)
+
+
+def variants(image: Tensor, config: TrainConfig, count: int, seed: int) -> Tensor:
+    """(C, H, W) uint8 → (count, C, H, W) uint8: what `count` epochs might make of the image; same seed, same ones."""
+    batch = image.expand(count, *image.shape).float() / 255
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        moved = augment(batch, config)
+    return (moved * 255).round().clamp(0, 255).to(torch.uint8)

@@ -61,9 +61,18 @@ class Dataset:
     @functools.cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the test images and labels: a figure measured on them may be kept under this name."""
-        digest = hashlib.sha256(self.test_images.numpy().tobytes())
-        digest.update(self.test_labels.numpy().tobytes())
-        return digest.hexdigest()
+        return _digest(self.test_images, self.test_labels)
+
+    @functools.cached_property
+    def train_fingerprint(self) -> str:
+        """SHA-256 over the training images and labels, likewise."""
+        return _digest(self.train_images, self.train_labels)
+
+
+def _digest(images: Tensor, labels: Tensor) -> str:
+    digest = hashlib.sha256(images.contiguous().numpy())
+    digest.update(labels.contiguous().numpy())
+    return digest.hexdigest()
 
 
 def data_folder() -> Path:
@@ -269,19 +278,6 @@ def batches(indices: Tensor, batch_size: int, seed: int, epoch: int) -> list[Ten
     if len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [torch.cat(parts[-2:])]
     return parts
-
-
-def pixel_statistics(images: Tensor) -> tuple[list[float], list[float]]:
-    """(N, C, H, W) uint8 → per-channel mean and standard deviation of pixels scaled to [0, 1]."""
-    means, deviations = [], []
-    levels = torch.arange(256, dtype=torch.float64) / 255
-    for channel in range(images.shape[1]):
-        # a histogram of 256 levels is exact and spares a float copy of the whole set
-        counts = torch.bincount(images[:, channel].flatten(), minlength=256).double()
-        mean = (counts @ levels / counts.sum()).item()
-        means.append(mean)
-        deviations.append(max((counts @ (levels - mean) ** 2 / counts.sum()).sqrt().item(), 1e-6))
-    return means, deviations
 
 
 def to_unit(images: Tensor) -> Tensor:

@@ -18,10 +18,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mnist_core.augment import augment
 from mnist_core.config import Shape, TrainConfig
-from mnist_core.data import Dataset, batches, pixel_statistics, to_unit, train_and_validation
+from mnist_core.data import Dataset, batches, to_unit, train_and_validation
 from mnist_core.errors import LabError
 from mnist_core.evaluation import infer, loss_and_accuracy
 from mnist_core.models import Classifier, build_model, count_parameters
+from mnist_core.statistics import pixel_statistics
 
 Event = dict[str, Any]
 

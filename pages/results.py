@@ -5,23 +5,24 @@ import streamlit as st
 
 from mnist_core.data import DATASETS, TITLES, Dataset, data_folder, default_dataset, mnist_is_there
 from mnist_core.evaluation import Evaluation
-from mnist_core.figures import as_picture, confusion_figure, enlarge
+from mnist_core.figures import confusion_figure
 from ui import house, page
 from ui.mnist_offer import offer_mnist
+from ui.pictures import pictures
 
 page.begin("Results", "🔎")
 MOST = 24
 
 
-def pictures(data: Dataset, result: Evaluation, rows: np.ndarray) -> None:
-    """A flow of test images, each with what it is and what the model said."""
-    with st.container(horizontal=True, gap="small"):
-        for row in rows:
-            true, predicted = data.classes[result.labels[row]], data.classes[result.predicted[row]]
-            right = result.labels[row] == result.predicted[row]
-            said = f"{true} / {predicted}" if right else f"**{true} / :red[{predicted}]**"
-            image = enlarge(as_picture(data.test_images[row].numpy()), 4)
-            st.image(image, caption=f"{said} · {result.confidence[row]:.0%}", width=96)
+def answers(data: Dataset, result: Evaluation, rows: np.ndarray) -> None:
+    """Test images, each with what it is and what the model said."""
+    captions = []
+    for row in rows:
+        true, predicted = data.classes[result.labels[row]], data.classes[result.predicted[row]]
+        right = result.labels[row] == result.predicted[row]
+        said = f"{true} / {predicted}" if right else f"**{true} / :red[{predicted}]**"
+        captions.append(f"{said} · {result.confidence[row]:.0%}")
+    pictures(data.test_images[rows.tolist()].numpy(), captions)
 
 
 def summary(result: Evaluation) -> None:
@@ -71,7 +72,7 @@ def confusions(data: Dataset, result: Evaluation, key: str) -> None:
         rows = result.cell(true, said)
         st.markdown(f"**{len(rows):,} × {data.classes[true]} read as {data.classes[said]}**")
         if len(rows):
-            pictures(data, result, rows[:MOST])
+            answers(data, result, rows[:MOST])
             if len(rows) > MOST:
                 st.caption(f"The {MOST} that the model was most sure of.")
         else:
@@ -84,7 +85,7 @@ def samples(data: Dataset, result: Evaluation) -> None:
     if st.button("Reshuffle", icon=":material/shuffle:"):
         st.session_state["shuffle"] = st.session_state.get("shuffle", 0) + 1
     random = np.random.default_rng(st.session_state.get("shuffle", 0))
-    pictures(data, result, random.choice(len(result.labels), min(10, len(result.labels)), replace=False))
+    answers(data, result, random.choice(len(result.labels), min(10, len(result.labels)), replace=False))
 
 
 @st.fragment
@@ -95,7 +96,7 @@ def mistakes(data: Dataset, result: Evaluation) -> None:
         st.caption("None: every test image was read right.")
         return
     shown = st.session_state.get("mistakes-shown", MOST)
-    pictures(data, result, wrong[:shown])
+    answers(data, result, wrong[:shown])
     if len(wrong) > shown and st.button(f"Show more ({len(wrong) - shown:,} left)", icon=":material/expand_more:"):
         st.session_state["mistakes-shown"] = shown + 2 * MOST
         st.rerun(scope="fragment")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from mnist_core.augment import augment
+from mnist_core.augment import augment, variants
 from mnist_core.config import TrainConfig
 
 STRONG = TrainConfig(rotation=20, translation=3, scaling=0.2, shear=15)
@@ -128,3 +128,26 @@ def test_shifts_fill_their_range_evenly_and_never_leave_it():
         assert shifts.max() > 3.9
         assert abs(shifts.mean()) < 0.2
         assert shifts.std() == pytest.approx(8 / math.sqrt(12), rel=0.05)
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 20)])
+def test_variants_without_any_knob_are_the_image_itself(shape):
+    image = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    same = variants(image, TrainConfig(), 4, seed=1)
+    assert same.dtype == torch.uint8
+    assert torch.equal(same, image.expand(4, *shape))
+
+
+def test_variants_are_what_the_augmentation_of_a_training_makes(picture):
+    image = (picture[0] * 255).round().to(torch.uint8)
+    drawn = variants(image, STRONG, 8, seed=3)
+    torch.manual_seed(3)
+    expected = augment((image.float() / 255).repeat(8, 1, 1, 1), STRONG) * 255
+    assert (drawn.float() - expected).abs().max() <= 0.5 + 1e-4
+    assert not torch.equal(drawn, variants(image, STRONG, 8, seed=4))
+
+
+def test_variants_leave_the_random_state_of_others_alone(picture):
+    before = torch.get_rng_state()
+    variants((picture[0] * 255).to(torch.uint8), STRONG, 2, seed=0)
+    assert torch.equal(torch.get_rng_state(), before)

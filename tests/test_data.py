@@ -14,12 +14,12 @@ from mnist_core.data import (
     default_dataset,
     load_dataset,
     mnist_is_there,
-    pixel_statistics,
     read_idx,
     split,
     to_unit,
 )
 from mnist_core.errors import DataError
+from mnist_core.statistics import pixel_statistics
 
 
 def idx(values: np.ndarray, magic: bytes | None = None) -> bytes:
@@ -183,6 +183,12 @@ def test_a_fingerprint_is_of_test_images_and_labels(tiny_data):
     assert other.fingerprint != tiny_data.fingerprint
 
 
+def test_the_training_part_has_a_fingerprint_of_its_own(tiny_data):
+    expected = hashlib.sha256(bytes(tiny_data.train_images.flatten().tolist()))
+    expected.update(struct.pack(f"<{len(tiny_data.train_labels)}q", *tiny_data.train_labels.tolist()))
+    assert tiny_data.train_fingerprint == expected.hexdigest() != tiny_data.fingerprint
+
+
 @pytest.mark.mnist
 def test_real_mnist_has_its_published_counts_and_statistics(mnist_dir):
     mnist = load_dataset("mnist", mnist_dir)
@@ -257,23 +263,6 @@ def test_batches_are_a_function_of_seed_and_epoch():
 
 
 # ---- pixels ---------------------------------------------------------------------------------------------------------
-
-
-def test_pixel_statistics_are_those_of_torch_in_double_precision():
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (50, 3, 7, 5), dtype=torch.uint8, generator=generator)
-    images[:, 1] //= 4
-    means, deviations = pixel_statistics(images)
-    for channel in range(3):
-        pixels = images[:, channel].double() / 255
-        assert means[channel] == pytest.approx(pixels.mean().item(), abs=1e-12)
-        assert deviations[channel] == pytest.approx(pixels.std(correction=0).item(), abs=1e-12)
-
-
-def test_one_grey_everywhere_still_has_a_deviation_to_divide_by():
-    means, deviations = pixel_statistics(torch.full((3, 1, 4, 4), 51, dtype=torch.uint8))
-    assert means == pytest.approx([0.2])
-    assert deviations[0] > 0
 
 
 def test_to_unit_is_every_level_over_255_in_channels_last():

@@ -15,7 +15,7 @@ SCREENS = {"streamlit", "streamlit_drawable_canvas", "ui", "pages", "app"}
 # what stands on a line may import only what stands on lines above it, and on its own line nothing
 FLOORS = [
     ["errors", "files"],
-    ["config", "drawing", "sources", "figures", "archives", "cifar", "holdout", "parallel"],
+    ["config", "drawing", "sources", "figures", "archives", "cifar", "holdout", "parallel", "statistics"],
     ["download", "recipes", "architectures", "augment", "picture_folder", "pen_strokes"],
     ["models", "data"],
     ["evaluation", "checkpoints"],
@@ -36,6 +36,7 @@ ONLY = {
     "files": set(),
     "figures": set(),
     "overlays": {"figures"},
+    "statistics": set(),
     "config": EVERYWHERE,
     "drawing": EVERYWHERE,
     "sources": EVERYWHERE,

@@ -16,7 +16,7 @@ from mnist_core.recipes import get_recipe
 from mnist_core.runs import create_run, list_runs
 from mnist_core.worker import execute
 
-PAGES = ("app.py", "pages/train.py", "pages/draw.py", "pages/results.py", "pages/compare.py")
+PAGES = ("app.py", *(f"pages/{name}.py" for name in ("train", "draw", "results", "compare", "data")))
 
 
 @pytest.fixture(autouse=True)

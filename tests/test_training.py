@@ -14,8 +14,9 @@ from torch import nn
 from mnist_core import training
 from mnist_core.checkpoints import load_resume, save_resume
 from mnist_core.config import Shape, TrainConfig
-from mnist_core.data import Dataset, batches, pixel_statistics, split
+from mnist_core.data import Dataset, batches, split
 from mnist_core.errors import ConfigError, DataError
+from mnist_core.statistics import pixel_statistics
 from mnist_core.training import DivergedError, TrainState, learning_rate_at, seconds_per_image, train
 
 PLAIN = TrainConfig(

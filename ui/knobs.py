@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from mnist_core.architectures import MODELS
-from mnist_core.config import TrainConfig, field_choices, field_help
+from mnist_core.config import TrainConfig, field_choices, field_help, field_range
 
 LEARNING_RATES = [1e-5, 3e-5, 1e-4, 2e-4, 3e-4, 5e-4, 1e-3, 2e-3, 3e-3, 6e-3, 1e-2, 2e-2, 3e-2, 5e-2, 0.1, 0.3, 1.0]
 WEIGHT_DECAYS = [0.0, 1e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1]
@@ -32,10 +32,7 @@ def knobs(start: TrainConfig) -> TrainConfig:
     panel.switch("batch_norm", "Batch norm")
     panel.pick("weight_decay", "Weight decay", WEIGHT_DECAYS)
     with st.expander("Augmentation", icon=":material/transform:"):
-        panel.number("rotation", "Rotation (± degrees)", 0.0, 45.0, 1.0)
-        panel.number("translation", "Shift (± pixels)", 0.0, 8.0, 0.5)
-        panel.number("scaling", "Scaling (± fraction)", 0.0, 0.5, 0.01)
-        panel.number("shear", "Slant (± degrees)", 0.0, 45.0, 1.0)
+        panel.augmentation()
     with st.expander("More settings", icon=":material/tune:"):
         panel.choice("schedule", field_choices("schedule"), "Learning-rate schedule")
         if panel.values["schedule"] == "step":
@@ -47,9 +44,24 @@ def knobs(start: TrainConfig) -> TrainConfig:
         panel.number("label_smoothing", "Label smoothing", 0.0, 0.5, 0.01)
         panel.pick("ema_decay", "Weight averaging", EMA_DECAYS)
         panel.choice("normalization", field_choices("normalization"), "Normalisation")
-        panel.number("validation_fraction", "Validation share", 0.02, 0.5, 0.01)
+        panel.validation()
         panel.number("validations_per_epoch", "Validations per epoch", 1, 20, 1)
         panel.choice("keep", field_choices("keep"), "Keep the weights of")
+    panel.integer("seed", "Seed")
+    return start.replace(**panel.values)
+
+
+def augmentation_knobs(start: TrainConfig) -> TrainConfig:
+    """The knobs of the augmentation alone, which begin at `start`'s values → the config they say."""
+    panel = _Panel(start)
+    panel.augmentation()
+    return start.replace(**panel.values)
+
+
+def split_knobs(start: TrainConfig) -> TrainConfig:
+    """The knobs of the split alone, which begin at `start`'s values → the config they say."""
+    panel = _Panel(start)
+    panel.validation()
     panel.integer("seed", "Seed")
     return start.replace(**panel.values)
 
@@ -89,7 +101,7 @@ class _Panel:
 
     def number(self, field: str, label: str, low: float, high: float, step: float) -> None:
         value = type(step)(getattr(self.start, field))
-        low, high = min(low, value), max(high, value)
+        low, high = min(type(step)(low), value), max(type(step)(high), value)
         self.values[field] = st.slider(label, low, high, value=value, step=step, **self._common(field))
 
     def switch(self, field: str, label: str) -> None:
@@ -98,3 +110,17 @@ class _Panel:
     def integer(self, field: str, label: str) -> None:
         value = getattr(self.start, field)
         self.values[field] = int(st.number_input(label, 0, 2**31 - 1, value=value, step=1, **self._common(field)))
+
+    def augmentation(self) -> None:
+        knobs = (
+            ("rotation", "Rotation (± degrees)", 1.0),
+            ("translation", "Shift (± pixels)", 0.5),
+            ("scaling", "Scaling (± fraction)", 0.01),
+            ("shear", "Slant (± degrees)", 1.0),
+        )
+        for field, label, step in knobs:
+            self.number(field, label, *field_range(field), step)
+
+    def validation(self) -> None:
+        _, most = field_range("validation_fraction")
+        self.number("validation_fraction", "Validation share", 0.02, most, 0.01)

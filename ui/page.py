@@ -18,6 +18,7 @@ MENU = (
     ("pages/draw.py", "Draw", ":material/draw:"),
     ("pages/results.py", "Results", ":material/grid_on:"),
     ("pages/compare.py", "Compare", ":material/compare_arrows:"),
+    ("pages/data.py", "Data", ":material/dataset:"),
 )
 
 

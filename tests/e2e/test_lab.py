@@ -51,6 +51,7 @@ def train_points(page: Page) -> int:
         ("draw", "Brush width"),
         ("results", "Accuracy"),
         ("compare", "Compare"),
+        ("data", "The mean of each class"),
     ],
 )
 def test_a_fresh_server_answers_a_deep_link_first(path, sign, page, tmp_path, data_dir):
