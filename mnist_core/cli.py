@@ -178,11 +178,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     checkpoint = load_checkpoint(find_checkpoint(options.checkpoint))
     card = checkpoint.card
     data = load_dataset(options.dataset or card.dataset, options.data_dir)
-    if data.shape != card.shape:
-        raise ConfigError(
-            f"The checkpoint reads {card.input_shape} into {len(card.classes)} classes; "
-            f"'{data.name}' has images of {tuple(data.train_images.shape[1:])} in {len(data.classes)}."
-        )
+    card.require(data.shape, data.title)
     if options.split == "test":
         images, labels = data.test_images, data.test_labels
     else:

@@ -16,7 +16,8 @@ SCREENS = {"streamlit", "streamlit_drawable_canvas", "ui", "pages", "app"}
 FLOORS = [
     ["errors", "files"],
     ["config", "drawing", "sources", "figures", "archives", "cifar", "holdout", "parallel"],
-    ["download", "recipes", "models", "augment", "picture_folder", "pen_strokes"],
+    ["download", "recipes", "models", "augment", "fitting", "pen_strokes"],
+    ["picture_folder"],
     ["data"],
     ["evaluation", "checkpoints"],
     ["training", "predict"],
@@ -40,13 +41,14 @@ ONLY = {
     "models": EVERYWHERE | {"config"},
     "archives": EVERYWHERE,
     "holdout": EVERYWHERE,
-    "picture_folder": EVERYWHERE | {"archives", "drawing", "holdout", "parallel"},
+    "fitting": {"drawing"},
+    "picture_folder": EVERYWHERE | {"archives", "drawing", "fitting", "holdout", "parallel"},
     "pen_strokes": EVERYWHERE | {"drawing", "holdout", "parallel"},
     "parallel": EVERYWHERE,
     "cifar": EVERYWHERE,
     "data": EVERYWHERE | {"archives", "cifar", "config", "pen_strokes", "picture_folder"},
     "recipes": EVERYWHERE | {"config"},
-    "predict": EVERYWHERE | {"checkpoints", "drawing", "data", "config"},
+    "predict": EVERYWHERE | {"checkpoints", "drawing", "data", "config", "fitting"},
 }
 
 
