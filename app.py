@@ -6,7 +6,7 @@ from mnist_core.data import data_folder, mnist_is_there
 from mnist_core.runs import list_runs, runs_folder
 from mnist_core.training import default_device
 from ui import house, page
-from ui.mnist_offer import offer_mnist
+from ui.download_offer import offer_download
 
 page.begin("Home", "🔢")
 st.markdown(
@@ -27,7 +27,7 @@ for column, (target, label, icon, text) in zip(st.columns(len(ways)), ways, stri
         st.caption(text)
 
 with page.sentences():
-    offer_mnist("home")
+    offer_download("mnist", "home")
 
 st.subheader("The state of the house")
 runs = list_runs()

@@ -56,6 +56,17 @@ class Card(BaseModel):
         channels, height, width = self.input_shape
         return Shape(channels, height, width, len(self.classes))
 
+    def require(self, shape: Shape, dataset: str) -> None:
+        """Raises CheckpointError unless the model reads images of `shape`, those of `dataset`."""
+        if shape != self.shape:
+            mine, theirs = (
+                f"{s.channels}×{s.height}×{s.width} pixels in {s.classes} classes" for s in (self.shape, shape)
+            )
+            raise CheckpointError(
+                f"The model reads images of {mine} (channels × height × width), and those of {dataset} have {theirs}: "
+                "choose another dataset or another model."
+            )
+
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:

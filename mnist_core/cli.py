@@ -179,22 +179,19 @@ def _train_progress(epochs: int) -> Iterator[Any]:
 
 def _evaluate(options: argparse.Namespace) -> None:
     from mnist_core.checkpoints import find_checkpoint, load_checkpoint
-    from mnist_core.data import load_dataset, split
+    from mnist_core.data import arrange, load_dataset, train_and_validation
     from mnist_core.evaluation import evaluate
 
     checkpoint = load_checkpoint(find_checkpoint(options.checkpoint))
     card = checkpoint.card
     data = load_dataset(options.dataset or card.dataset, options.data_dir)
-    if data.shape != card.shape:
-        raise ConfigError(
-            f"The checkpoint reads {card.input_shape} into {len(card.classes)} classes; "
-            f"'{data.name}' has images of {tuple(data.train_images.shape[1:])} in {len(data.classes)}."
-        )
+    card.require(data.shape, data.title)
+    if data.name == card.dataset:  # of a pooled split, only its own test part was never trained on
+        data = arrange(data, card.config)
     if options.split == "test":
         images, labels = data.test_images, data.test_labels
     else:
-        parts = split(data.train_labels, card.config.validation_fraction, card.config.seed)
-        rows = parts[options.split == "validation"]
+        rows = train_and_validation(data, card.config)[options.split == "validation"]
         images, labels = data.train_images[rows], data.train_labels[rows]
     with _bar("evaluating") as progress:
         result = evaluate(checkpoint.model, images, labels, progress)

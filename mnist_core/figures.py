@@ -11,6 +11,8 @@ import plotly.graph_objects as go
 # Okabe and Ito's colours, told apart with any colour vision; readable on white and on black
 TRAIN, VALIDATION, HIGHLIGHT, QUIET = "#0072B2", "#D55E00", "#009E73", "#8A94A6"
 EARLIER = ("#8A94A6", "#CC79A7", "#B8860B")
+MOST_BARS = 20  # classes that bars have room for
+MOST_NUMBERS = 20  # classes up to which the cells of a confusion matrix have room for their numbers
 _MARGIN = {"l": 56, "r": 12, "t": 36, "b": 44}
 # above the picture; "paper" must be said, or on a phone the live chart's template puts it out of sight
 _LEGEND = {"orientation": "h", "yref": "paper", "y": 1.0, "yanchor": "bottom", "x": 1, "xanchor": "right"}
@@ -98,12 +100,17 @@ def curve_figure(curves: Sequence[Curve], title: str, epochs: float, percent: bo
 
 
 def probability_bars(probabilities: Sequence[float], classes: Sequence[str], chosen: int | None) -> go.Figure:
-    """(K,) probabilities → a bar per class, the chosen one in colour, each with its percentage."""
+    """(K,) probabilities → a bar per class, the chosen one in colour, each with its percentage.
+
+    Of more than 20 classes the 20 most probable are shown, the most probable first.
+    """
     values = np.asarray(probabilities, dtype=float)
-    colours = [HIGHLIGHT if index == chosen else QUIET for index in range(len(values))]
+    shown = np.arange(len(values)) if len(values) <= MOST_BARS else np.argsort(-values, kind="stable")[:MOST_BARS]
+    values, labels = values[shown], [classes[index] for index in shown]
+    colours = [HIGHLIGHT if index == chosen else QUIET for index in shown]
     figure = go.Figure(
         go.Bar(
-            x=list(classes),
+            x=labels,
             y=np.round(values, 4),
             marker_color=colours,
             text=[f"{value:.0%}" if value >= 0.005 else "" for value in values],
@@ -114,11 +121,18 @@ def probability_bars(probabilities: Sequence[float], classes: Sequence[str], cho
     )
     figure.update_layout(
         margin={"l": 44, "r": 8, "t": 24, "b": 40},
-        xaxis={"type": "category", "title": "class", "fixedrange": True},
+        xaxis={"type": "category", "title": "class", "fixedrange": True, **_ticks(labels, MOST_BARS)},
         yaxis={"range": [0, 1.08], "tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1], "fixedrange": True},
         showlegend=False,
     )
     return figure
+
+
+def _ticks(labels: Sequence[str], most: int) -> dict[str, object]:
+    """An axis's marks for class names: long ones cut, and no more than about `most` of them."""
+    shown = labels[:: -(-len(labels) // most)]
+    short = [name if len(name) <= 12 else f"{name[:11]}…" for name in shown]
+    return {"tickvals": shown, "ticktext": short, "automargin": True}
 
 
 def confusion_figure(
@@ -127,7 +141,8 @@ def confusion_figure(
     """(K, K) counts, a row per true class → a matrix whose cells can be selected. `ink` is the colour of its numbers.
 
     Colour shows mistakes only: on one scale with the diagonal they would all be white. A heatmap gives no selection
-    events, so transparent markers lie over it; a selected point's `customdata` is [true, predicted].
+    events, so transparent markers lie over it; a selected point's `customdata` is [true, predicted]. Of more
+    than 20 classes the cells are too small for numbers, which are then shown where the pointer is.
     """
     counts = np.asarray(confusion)
     rows = counts.sum(axis=1, keepdims=True)
@@ -143,6 +158,7 @@ def confusion_figure(
         return f"{shares[row, column]:.1%}" if normalized else f"{counts[row, column]:,}"
 
     cells = [(row, column) for row in range(len(labels)) for column in range(len(labels))]
+    numbers = len(labels) <= MOST_NUMBERS
     figure = go.Figure()
     figure.add_heatmap(
         z=colour,
@@ -153,16 +169,21 @@ def confusion_figure(
         zmax=max(float(np.nanmax(colour)) if len(labels) > 1 else 0.0, 1e-9),
         showscale=False,
         hoverinfo="skip",
-        xgap=1,
-        ygap=1,
+        xgap=int(numbers),
+        ygap=int(numbers),
     )
     figure.add_scatter(
         x=[labels[column] for _, column in cells],
         y=[labels[row] for row, _ in cells],
-        mode="markers+text",
-        text=[f"<b>{shown(r, c)}</b>" if r == c else shown(r, c) for r, c in cells],
+        mode="markers+text" if numbers else "markers",
+        text=[f"<b>{shown(r, c)}</b>" if r == c else shown(r, c) for r, c in cells] if numbers else None,
         textfont={"size": 12, "color": ink},
-        marker={"symbol": "square", "size": 34, "color": "rgba(0,0,0,0)", "line": {"width": 0}},
+        marker={
+            "symbol": "square",
+            "size": 34 if numbers else max(3, 400 // len(labels)),
+            "color": "rgba(0,0,0,0)",
+            "line": {"width": 0},
+        },
         selected={"marker": {"color": "rgba(0,114,178,0.45)"}},
         # the numbers must not fade when one cell is selected
         unselected={"marker": {"opacity": 1}, "textfont": {"color": ink}},
@@ -174,7 +195,7 @@ def confusion_figure(
         hoverinfo="text",
         showlegend=False,
     )
-    axis = {"type": "category", "tickvals": labels, "fixedrange": True, "showgrid": False, "zeroline": False}
+    axis = {"type": "category", **_ticks(labels, 25), "fixedrange": True, "showgrid": False, "zeroline": False}
     figure.update_layout(
         margin={"l": 48, "r": 8, "t": 8, "b": 48},
         xaxis={**axis, "title": "predicted", "range": [-0.5, len(labels) - 0.5]},

@@ -13,8 +13,9 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from mnist_core.archives import Archive, Member, open_archive
-from mnist_core.drawing import FORMATS, as_uint8
+from mnist_core.drawing import FORMATS
 from mnist_core.errors import DataError
+from mnist_core.fitting import fitted, size_within, without_alpha
 from mnist_core.holdout import held_out, natural
 from mnist_core.parallel import in_threads
 
@@ -145,22 +146,15 @@ def _decoded(data: bytes, name: str) -> _Picture:
         picture.load()
         with contextlib.suppress(Exception):  # a damaged EXIF block does not make the picture unreadable
             picture = ImageOps.exif_transpose(picture)
-        if picture.mode not in ("L", "RGB"):
-            picture = _flat(picture)
+        picture = without_alpha(picture)
         if not own_size:
-            picture = picture.resize(_fitting(picture.size, LARGEST_KEPT), Image.Resampling.LANCZOS, reducing_gap=3)
+            picture = picture.resize(
+                size_within(picture.size, LARGEST_KEPT, LARGEST_KEPT), Image.Resampling.LANCZOS, reducing_gap=3
+            )
         pixels = np.asarray(picture)
     except Exception:
         raise DataError(f"{name} is damaged or cut short: save it again, or take it out.") from None
     return _Picture(pixels, own_size)
-
-
-def _flat(picture: Image.Image) -> Image.Image:
-    """Any mode → L or RGB."""
-    flat = Image.fromarray(as_uint8(picture))
-    if flat.mode == "RGBA":
-        flat = Image.alpha_composite(Image.new("RGBA", flat.size, "white"), flat).convert("RGB")
-    return flat
 
 
 # ---- one size -------------------------------------------------------------------------------------------------------
@@ -180,21 +174,6 @@ def _stacked(pictures: list[_Picture]) -> np.ndarray:
         if not coloured and pixels.ndim == 3:
             pixels = np.asarray(Image.fromarray(pixels).convert("L"))
         if not keep:
-            pixels = _squared(pixels, height)
+            pixels = fitted(pixels, height, width)
         row[:] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     return stack
-
-
-def _squared(pixels: np.ndarray, side: int) -> np.ndarray:
-    """(H, W[, 3]) → (side, side[, 3]): its proportions kept, the rest filled with the median tone of its border."""
-    picture = Image.fromarray(pixels)
-    picture = picture.resize(_fitting(picture.size, side), Image.Resampling.LANCZOS)
-    rim = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    tone = np.median(rim, axis=0).astype(int)
-    return np.asarray(ImageOps.pad(picture, (side, side), color=tuple(tone) if tone.ndim else int(tone)))
-
-
-def _fitting(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """The largest size of the same proportions within `side` × `side`, at least a pixel."""
-    scale = side / max(size)
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from mnist_core.checkpoints import Checkpoint, find_checkpoint, load_checkpoint
 from mnist_core.data import to_unit
 from mnist_core.drawing import to_model_input
+from mnist_core.fitting import fitted, without_alpha
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,8 +21,8 @@ class Prediction:
     """What a model says of one drawing.
 
     `digit` is the index of the most probable class, `confidence` its probability in [0, 1], `probabilities` (K,)
-    float32. `model_input` is the (28, 28) uint8 picture that the model saw. A blank drawing has neither digit
-    nor input.
+    float32. `model_input` is the picture that the model saw, (H, W) or (H, W, 3) uint8. A blank drawing has neither
+    digit nor input.
     `is_digit` is False for a blank drawing and where the model is less sure than it is of 99 in 100 real digits.
     """
 
@@ -41,11 +43,21 @@ class Predictor:
         self.card = self.checkpoint.card
 
     def predict(self, pixels: np.ndarray) -> Prediction:
-        """(H, W), (H, W, 3) or (H, W, 4) uint8, as a canvas or a camera gives it → Prediction."""
-        seen = to_model_input(pixels)
+        """(H, W), (H, W, 3) or (H, W, 4) uint8, as a canvas or a camera gives it → Prediction.
+
+        A grey model sees what is drawn as MNIST would have it; a model of colour sees all of the picture.
+        """
+        shape = self.card.shape
+        if shape.channels == 1:
+            seen = to_model_input(pixels)
+        else:
+            seen = np.array(without_alpha(Image.fromarray(np.ascontiguousarray(pixels))).convert("RGB"))
         if seen is None:
             return Prediction(None, 0.0, np.zeros(len(self.card.classes), dtype=np.float32), False, None)
-        probabilities = self.probabilities(seen[None, None])[0]
+        if seen.shape[:2] != (shape.height, shape.width):
+            seen = fitted(seen, shape.height, shape.width)
+        channels_first = seen[None] if seen.ndim == 2 else seen.transpose(2, 0, 1)
+        probabilities = self.probabilities(channels_first[None])[0]
         digit = int(probabilities.argmax())
         confidence = float(probabilities[digit])
         return Prediction(digit, confidence, probabilities, confidence >= self.card.refuse_below, seen)

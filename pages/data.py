@@ -5,14 +5,16 @@ import streamlit as st
 
 from mnist_core.augment import variants
 from mnist_core.config import TrainConfig, field_choices, field_help
-from mnist_core.data import DATASETS, TITLES, Dataset, data_folder, default_dataset, mnist_is_there, split
+from mnist_core.data import Dataset, data_folder, default_dataset, is_there, split
 from mnist_core.figures import count_figure, held_out_figure, level_figure
 from mnist_core.recipes import get_recipe
+from mnist_core.sources import SOURCES
 from mnist_core.statistics import class_counts, held_out, level_values, mean_images, moments, pixel_histogram
 from ui import house, page
+from ui.datasets import choose_dataset
+from ui.download_offer import offer_download
 from ui.knobs import augmentation_knobs, split_knobs
 from ui.live_chart import live_chart
-from ui.mnist_offer import offer_mnist
 from ui.pictures import pictures
 
 page.begin("Data", "🗂️")
@@ -38,21 +40,6 @@ def divided(_data: Dataset, fingerprints: str, fraction: float, seed: int) -> tu
     train, validation = split(labels, fraction, seed)
     counts = [class_counts(part, kinds) for part in (labels[train], labels[validation], _data.test_labels)]
     return np.stack(counts), held_out(labels, validation, kinds, FIRST)
-
-
-def choose_dataset() -> Dataset:
-    """The dataset of this page. Raises DataError."""
-    here = [name for name in DATASETS if name != "mnist" or mnist_is_there(data_folder())]
-    present = default_dataset(data_folder())
-    name = st.selectbox(
-        "Dataset",
-        here,
-        index=here.index(present),
-        format_func=TITLES.get,
-        key=f"data-{present}",
-        persist_state="session",
-    )
-    return house.dataset(name)
 
 
 def shuffle(label: str, key: str) -> int:
@@ -205,9 +192,8 @@ def augmentation(data: Dataset, start: TrainConfig) -> None:
             )
 
 
-with page.sentences():
-    offer_mnist("data")
-    data = choose_dataset()
+def explore(data: Dataset) -> None:
+    """The whole page for one dataset."""
     shape = data.shape
     st.caption(
         f"{len(data.train_labels):,} training and {len(data.test_labels):,} test images in {shape.classes} classes, "
@@ -223,3 +209,11 @@ with page.sentences():
     parts(data, start)
     pixels(data)
     augmentation(data, start)
+
+
+with page.sentences():
+    present = default_dataset(data_folder())
+    name = choose_dataset("Dataset", present, f"data-{present}")
+    offer_download(name if name in SOURCES else "mnist", "data")
+    if name is not None and is_there(name, data_folder()):
+        explore(house.dataset(name))

@@ -3,6 +3,8 @@
 import numpy as np
 import streamlit as st
 
+from mnist_core.checkpoints import Card
+from mnist_core.data import DIGITS
 from mnist_core.drawing import MAX_BYTES, MAX_SIDE, read_picture
 from mnist_core.figures import enlarge, probability_bars
 from mnist_core.predict import Prediction, Predictor
@@ -10,17 +12,21 @@ from ui import canvas, house, page
 from ui.live_chart import live_chart
 
 page.begin("Draw", "✏️")
+MOST_NAMES = 12
 
 
-def ask() -> np.ndarray | None:
+def ask(card: Card) -> np.ndarray | None:
     """The picture to read: drawn or uploaded. Raises DrawingError."""
-    source = st.segmented_control(
-        "Picture", ["Draw", "Upload"], default="Draw", required=True, label_visibility="collapsed", key="source"
-    )
-    if source == "Draw":
-        return canvas.canvas()
+    if card.shape.channels == 1:
+        source = st.segmented_control(
+            "Picture", ["Draw", "Upload"], default="Draw", required=True, label_visibility="collapsed", key="source"
+        )
+        if source == "Draw":
+            return canvas.canvas()
+    else:
+        st.caption("This model learned from colour pictures. A pen of one colour says nothing to it: give it a photo.")
     upload = st.file_uploader(
-        "A photo or a screenshot of one digit",
+        "A photo or a screenshot of one digit" if card.shape.channels == 1 else "A photo",
         type=["png", "jpg", "jpeg", "bmp", "gif", "webp"],
         help=f"On light or dark ground; at most {MAX_BYTES // 2**20} MB and {MAX_SIDE} px a side. It is not kept.",
     )
@@ -35,11 +41,17 @@ def answer(predictor: Predictor, prediction: Prediction | None) -> None:
     """The digit in large, how sure the model is, and all its probabilities."""
     classes = predictor.card.classes
     if prediction is None or prediction.digit is None:
-        st.markdown("## ✏️ Draw a digit")
-        st.caption("With the mouse or a finger, as large as you like. The answer changes with every stroke.")
+        if predictor.card.shape.channels == 1:
+            st.markdown("## ✏️ Draw a digit" if tuple(classes) == DIGITS else "## ✏️ Draw")
+            st.caption("With the mouse or a finger, as large as you like. The answer changes with every stroke.")
+        else:
+            st.markdown("## 🖼️ Upload a photo")
+        if tuple(classes) != DIGITS:
+            more = f" and {len(classes) - MOST_NAMES} more" if len(classes) > MOST_NAMES else ""
+            st.caption(f"It tells apart: {page.plain(', '.join(classes[:MOST_NAMES]))}{more}.")
         live_chart(probability_bars(np.zeros(len(classes)), classes, None), key="probabilities", height=260)
         return
-    digit = classes[prediction.digit]
+    digit = page.plain(classes[prediction.digit])
     st.markdown(f"## {digit}" if prediction.is_digit else f"## {digit}?")
     if prediction.is_digit:
         st.caption(f"The model is {prediction.confidence:.1%} sure.")
@@ -57,7 +69,7 @@ def board(predictor: Predictor) -> None:
     drawing, reading = st.columns([1, 1.4], gap="large")
     prediction = None
     with drawing, page.sentences():
-        pixels = ask()
+        pixels = ask(predictor.card)
         if pixels is not None:
             prediction = predictor.predict(pixels)
             if prediction.digit is None:
@@ -67,10 +79,11 @@ def board(predictor: Predictor) -> None:
         if prediction is not None and prediction.model_input is not None:
             seen, words = st.columns([1, 1.6], vertical_alignment="center")
             seen.image(enlarge(prediction.model_input), width=196)
-            words.caption(
-                "**What the model sees**: 28×28 pixels, the digit 20 pixels long and its centre of mass in the middle, "
-                "as in the pictures it learned from."
-            )
+            height, width, *_ = prediction.model_input.shape
+            how = "all of the picture, shrunk to what it learned from."
+            if predictor.card.shape.channels == 1:
+                how = "what was drawn 20 of 28 pixels long, its centre of mass in the middle, as in MNIST."
+            words.caption(f"**What the model sees**: {height}×{width} pixels, {how}")
 
 
 canvas.carry_over()

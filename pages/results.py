@@ -3,11 +3,12 @@
 import numpy as np
 import streamlit as st
 
-from mnist_core.data import DATASETS, TITLES, Dataset, data_folder, default_dataset, mnist_is_there
+from mnist_core.data import DATASETS, Dataset, arrange, data_folder, dataset_title, is_there
 from mnist_core.evaluation import Evaluation
 from mnist_core.figures import confusion_figure
 from ui import house, page
-from ui.mnist_offer import offer_mnist
+from ui.datasets import choose_dataset
+from ui.download_offer import offer_download
 from ui.pictures import pictures
 
 page.begin("Results", "🔎")
@@ -18,7 +19,7 @@ def answers(data: Dataset, result: Evaluation, rows: np.ndarray) -> None:
     """Test images, each with what it is and what the model said."""
     captions = []
     for row in rows:
-        true, predicted = data.classes[result.labels[row]], data.classes[result.predicted[row]]
+        true, predicted = (page.plain(data.classes[c]) for c in (result.labels[row], result.predicted[row]))
         right = result.labels[row] == result.predicted[row]
         said = f"{true} / {predicted}" if right else f"**{true} / :red[{predicted}]**"
         captions.append(f"{said} · {result.confidence[row]:.0%}")
@@ -70,7 +71,8 @@ def confusions(data: Dataset, result: Evaluation, key: str) -> None:
         true = left.selectbox("True", classes, format_func=data.classes.__getitem__, key=f"{key}-true")
         said = right.selectbox("Predicted", classes, format_func=data.classes.__getitem__, key=f"{key}-predicted")
         rows = result.cell(true, said)
-        st.markdown(f"**{len(rows):,} × {data.classes[true]} read as {data.classes[said]}**")
+        names = page.plain(data.classes[true]), page.plain(data.classes[said])
+        st.markdown(f"**{len(rows):,} × {names[0]} read as {names[1]}**")
         if len(rows):
             answers(data, result, rows[:MOST])
             if len(rows) > MOST:
@@ -123,22 +125,29 @@ def per_class(data: Dataset, result: Evaluation) -> None:
     st.dataframe(rows, hide_index=True, column_config=columns, width=620)
 
 
+def results(model: house.Model, data: Dataset) -> None:
+    """Raises CheckpointError when the model cannot read such images."""
+    model.card.require(data.shape, data.title)
+    result = house.evaluation(model, data)
+    summary(result)
+    confusions(data, result, f"confusion-{model.id}-{data.name}")
+    samples(data, result)
+    mistakes(data, result)
+    per_class(data, result)
+
+
 with page.sentences():
     model = house.choose_model("Model")
     if model is not None:
-        if model.card.dataset == "mnist":
-            offer_mnist("results")
-        here = [name for name in DATASETS if name != "mnist" or mnist_is_there(data_folder())]
-        own = model.card.dataset if model.card.dataset in here else default_dataset(data_folder())
-        name = st.selectbox(
-            "Test images of", here, index=here.index(own), format_func=TITLES.get, key=f"test-{model.id}-{own}"
-        )
-        if name != model.card.dataset:
-            st.info(f"This model learned from {model.card.dataset}; these are the test images of {name}.")
-        data = house.dataset(name)
-        result = house.evaluation(model, data)
-        summary(result)
-        confusions(data, result, f"confusion-{model.id}-{name}")
-        samples(data, result)
-        mistakes(data, result)
-        per_class(data, result)
+        own = model.card.dataset
+        offer_download(own, "results")
+        here = [name for name in dict.fromkeys((own, *DATASETS)) if is_there(name, data_folder())]
+        name = choose_dataset("Test images of", here[0], f"test-{model.id}-{here[0]}", here)
+        if name is not None:
+            if name != own:
+                st.info(
+                    f"This model learned from {page.plain(dataset_title(own))}; "
+                    f"these are the test images of {page.plain(dataset_title(name))}."
+                )
+            data = house.dataset(name)
+            results(model, arrange(data, model.card.config) if name == own else data)

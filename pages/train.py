@@ -3,13 +3,15 @@
 import streamlit as st
 
 from mnist_core.config import TrainConfig
-from mnist_core.data import DATASETS, TITLES, data_folder, default_dataset, mnist_is_there
+from mnist_core.data import data_folder, default_dataset, is_there
 from mnist_core.recipes import RECIPES
 from mnist_core.runs import Run, create_run, list_runs
+from mnist_core.sources import SOURCES
 from ui import house, page
+from ui.datasets import choose_dataset
+from ui.download_offer import offer_download
 from ui.knobs import changed, knobs
 from ui.live_run import duration, show_run
-from ui.mnist_offer import offer_mnist
 
 page.begin("Train", "📈")
 
@@ -31,20 +33,12 @@ def run_to_show(runs: list[Run]) -> Run | None:
 
 with page.sentences():
     house.workers().warm()
-with page.sentences():
-    offer_mnist("train")
-
+offer = st.container()
 present = default_dataset(data_folder())
 # above the columns, so that on a phone the curves follow the button and not ten knobs
 top = st.columns([2, 2, 1], vertical_alignment="bottom")
-dataset = top[0].selectbox(
-    "Dataset",
-    DATASETS,
-    index=DATASETS.index(present),
-    format_func=TITLES.get,
-    key=f"dataset-{present}",
-    persist_state="session",
-)
+with top[0]:
+    dataset = choose_dataset("Dataset", present, f"dataset-{present}")
 recipe = RECIPES[
     top[1].selectbox(
         "Recipe",
@@ -60,8 +54,8 @@ words = st.empty()
 charts, settings = st.columns([2, 1], gap="large")
 config, differences = None, ""
 with settings, page.sentences():
-    config = knobs(recipe.config(dataset))
-    differences = changed(config, recipe.config(dataset))
+    config = knobs(recipe.config(dataset or present))
+    differences = changed(config, recipe.config(dataset or present))
     if differences and st.button("Back to the recipe", icon=":material/undo:"):
         st.session_state["knobs-reset"] = st.session_state.get("knobs-reset", 0) + 1
         st.rerun()
@@ -69,7 +63,9 @@ with settings, page.sentences():
 runs = list_runs()
 run = run_to_show(runs)
 busy = any(other.status().active for other in runs)
-missing = dataset == "mnist" and not mnist_is_there(data_folder())
+missing = dataset is None or not is_there(dataset, data_folder())
+with offer, page.sentences():
+    offer_download(dataset if dataset in SOURCES else "mnist", "train")
 with page.sentences():
     if go.button(
         "Queue" if busy else "Run",
@@ -77,7 +73,7 @@ with page.sentences():
         icon=":material/play_arrow:",
         width="stretch",
         disabled=config is None or missing,
-        help="MNIST is not on this machine yet: download it first." if missing else None,
+        help="The dataset is not on this machine yet." if missing else None,
     ):
         start(config)
 about = [recipe.summary, f"Changed: {differences}." if differences else ""]

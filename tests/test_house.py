@@ -16,8 +16,9 @@ SCREENS = {"streamlit", "streamlit_drawable_canvas", "ui", "pages", "app"}
 FLOORS = [
     ["errors", "files"],
     ["config", "drawing", "sources", "figures", "archives", "cifar", "holdout", "parallel", "statistics"],
-    ["download", "recipes", "architectures", "augment", "picture_folder", "pen_strokes"],
-    ["models", "data"],
+    ["download", "recipes", "architectures", "augment", "fitting", "pen_strokes"],
+    ["models", "picture_folder"],
+    ["data"],
     ["evaluation", "checkpoints"],
     ["training", "predict"],
     ["runs", "overlays"],
@@ -46,13 +47,14 @@ ONLY = {
     "models": EVERYWHERE | {"config", "architectures"},
     "archives": EVERYWHERE,
     "holdout": EVERYWHERE,
-    "picture_folder": EVERYWHERE | {"archives", "drawing", "holdout", "parallel"},
+    "fitting": {"drawing"},
+    "picture_folder": EVERYWHERE | {"archives", "drawing", "fitting", "holdout", "parallel"},
     "pen_strokes": EVERYWHERE | {"drawing", "holdout", "parallel"},
     "parallel": EVERYWHERE,
     "cifar": EVERYWHERE,
     "data": EVERYWHERE | {"archives", "cifar", "config", "pen_strokes", "picture_folder"},
     "recipes": EVERYWHERE | {"config"},
-    "predict": EVERYWHERE | {"checkpoints", "drawing", "data", "config"},
+    "predict": EVERYWHERE | {"checkpoints", "drawing", "data", "config", "fitting"},
 }
 
 

@@ -22,13 +22,14 @@ from mnist_core.ablation import (
 from mnist_core.architectures import MODELS
 from mnist_core.comparison import seconds_left
 from mnist_core.config import TrainConfig, field_choices, field_help
-from mnist_core.data import DATASETS, TITLES, data_folder, default_dataset, mnist_is_there
+from mnist_core.data import data_folder, dataset_title, default_dataset, is_there
 from mnist_core.errors import ConfigError
 from mnist_core.overlays import Band, band_figure
 from mnist_core.queue import parallel_runs
 from mnist_core.recipes import RECIPES
 from mnist_core.runs import list_runs
 from ui import house, page
+from ui.datasets import choose_dataset
 from ui.legend import legend
 from ui.live_chart import live_chart
 from ui.live_run import duration
@@ -97,6 +98,8 @@ def _active(study: Study) -> bool:
 
 def _new_study() -> None:
     base = _base()
+    if base is None:
+        return
     fields = st.multiselect(
         "Settings to vary",
         list(READY),
@@ -118,11 +121,12 @@ def _new_study() -> None:
         persist_state="session",
     )
     configs = plan(base, factors, range(base.seed, base.seed + seeds))
-    missing = base.dataset == "mnist" and not mnist_is_there(data_folder())
+    missing = not is_there(base.dataset, data_folder())
     settings = len(configs) // seeds
     words = f"**{len(configs)} runs**: {settings} combinations × {seeds} seed{'s' if seeds > 1 else ''}."
     if missing:
-        st.warning("MNIST is not on this machine yet: download it on the Train page, or choose another dataset.")
+        title = dataset_title(base.dataset)
+        st.warning(f"{title} is not on this machine yet: download it on the Train page, or choose another dataset.")
     elif any(run.status().active for run in list_runs()):
         words += " Another training is running: these wait for their turn."
     else:
@@ -136,18 +140,12 @@ def _new_study() -> None:
         st.rerun()
 
 
-def _base() -> TrainConfig:
-    """Recipe, dataset and epochs: what all runs of the study share."""
+def _base() -> TrainConfig | None:
+    """Recipe, dataset and epochs: what all runs of the study share; None while no dataset is chosen."""
     present = default_dataset(data_folder())
     columns = st.columns([2, 2, 1])
-    dataset = columns[0].selectbox(
-        "Dataset",
-        DATASETS,
-        index=DATASETS.index(present),
-        format_func=lambda name: TITLES.get(name, name),
-        key=f"ablation-dataset-{present}",
-        persist_state="session",
-    )
+    with columns[0]:
+        dataset = choose_dataset("Dataset", present, f"ablation-dataset-{present}")
     recipe = RECIPES[
         columns[1].selectbox(
             "Recipe",
@@ -158,6 +156,8 @@ def _base() -> TrainConfig:
             persist_state="session",
         )
     ]
+    if dataset is None:
+        return None
     base = recipe.config(dataset)
     epochs = columns[2].number_input(
         "Epochs", 1, 200, base.epochs, key=f"ablation-epochs-{dataset}-{recipe.name}", persist_state="session"

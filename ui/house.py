@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import streamlit as st
 from mnist_core.bundle import bundle, command
 from mnist_core.checkpoints import SHIPPED, Card, read_card, shipped_names
 from mnist_core.config import TrainConfig
-from mnist_core.data import Dataset, data_folder, load_dataset
+from mnist_core.data import Dataset, data_folder, dataset_title, load_dataset
 from mnist_core.errors import LabError
 from mnist_core.evaluation import Evaluation, evaluate
 from mnist_core.pool import WorkerPool
@@ -41,8 +42,18 @@ def workers() -> WorkerPool:
 
 
 def dataset(name: str) -> Dataset:
-    """The dataset, from memory after the first time. Raises DataError."""
-    return load_dataset(name, data_folder())
+    """The dataset, from memory after the first time; what is slow to read shows its progress. Raises DataError."""
+    with contextlib.ExitStack() as shown:
+        bar = None
+
+        def show(share: float) -> None:
+            nonlocal bar
+            if bar is None:  # not before: in memory already, nothing may flash up
+                bar = st.progress(0.0)
+                shown.callback(bar.empty)
+            bar.progress(share, f"Reading {dataset_title(name)} …")
+
+        return load_dataset(name, data_folder(), show)
 
 
 @st.cache_data(show_spinner=False, max_entries=200)
@@ -70,7 +81,11 @@ def _model(model_id: str, folder: Path, label: str) -> list[Model]:
     except LabError:
         return []  # a damaged checkpoint is no choice; choosing it by path says what is wrong
     test = card.metrics.get("test_accuracy")
-    return [Model(model_id, folder, card, f"{label} · {card.dataset}" + (f" · test {test:.2%}" if test else ""))]
+    return [
+        Model(
+            model_id, folder, card, f"{label} · {dataset_title(card.dataset)}" + (f" · test {test:.2%}" if test else "")
+        )
+    ]
 
 
 def run_label(run: Run) -> str:
@@ -176,7 +191,7 @@ def show_models(shown: list[Model]) -> None:
         [
             {
                 "model": model.label.split(" · ")[0],
-                "learned from": model.card.dataset,
+                "learned from": dataset_title(model.card.dataset),
                 "architecture": model.card.architecture,
                 "parameters": model.card.parameters,
                 "validation": model.card.metrics.get("val_accuracy"),

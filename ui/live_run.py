@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from mnist_core.data import dataset_title
 from mnist_core.errors import LabError
 from mnist_core.figures import Curve, curve_figure
 from mnist_core.runs import ACTIVE, Curves, EventReader, Run, curves
@@ -90,7 +91,10 @@ def _progress(run: Run, state: str, events: list[dict]) -> None:
         rate = step["images_per_second"]
         left = (1 - share) * epochs * start["train_images"] / rate
         parts += [f"{rate:,.0f} images/s", f"{duration(left)} left"]
-    parts.append(f"{start['parameters']:,} parameters on {start['train_images']:,} images of {run.config().dataset}")
+    parts.append(
+        f"{start['parameters']:,} parameters on {start['train_images']:,} images of "
+        f"{dataset_title(run.config().dataset)}"
+    )
     st.progress(min(share, 1.0), " · ".join(parts))
 
 

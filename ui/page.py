@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gc
+import re
 from collections.abc import Iterator
 
 import streamlit as st
@@ -41,6 +42,11 @@ def begin(title: str, icon: str) -> None:
         for page, label, symbol in MENU:
             st.page_link(page, label=label, icon=symbol, width="content")
     st.title("MNIST Lab" if title == "Home" else title, anchor=False)
+
+
+def plain(text: str) -> str:
+    """Text that is not ours, such as the name of a class, so that markdown shows it as it is."""
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|$:~<>&])", r"\\\1", text)
 
 
 def ink() -> str:

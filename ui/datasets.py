@@ -1,0 +1,55 @@
+"""The datasets that a person can choose, their own included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from mnist_core.data import DATASETS, TITLES, dataset_title
+from ui import house, page
+
+OWN = {"folder": "Your own pictures …", "drawings": "Your own pen strokes …"}
+PATH_LABEL = {"folder": "Folder or .zip of pictures", "drawings": "File of pen strokes (.json or .json.gz)"}
+PATH_HELP = {
+    "folder": (
+        "A path on the machine where the lab runs. In it, one folder a class: `train/cat/1.png`, `train/dog/1.png`, … "
+        "and `test/cat/…` for the pictures that judge. Without `train` and `test`, with the class folders alone, one "
+        "fifth of each class is held out as test. 2 to 100 classes; PNG, JPEG, GIF, BMP, WebP or TIFF."
+    ),
+    "drawings": (
+        "A path on the machine where the lab runs. In the file: "
+        '`{"box": [w, h], "y_axis": "up", "digits": [{"label": 7, "strokes": [[[x, y], …], …], "writer": 12}, …]}`. '
+        "Where writers are given, the last fifth of them is the test part."
+    ),
+}
+
+
+def choose_dataset(label: str, default: str, key: str, known: Sequence[str] = DATASETS) -> str | None:
+    """A select box over `known` and a person's own, which are asked for by their path → a name for `house.dataset`.
+
+    None, and why, while a person's own cannot be read. What is in `known` may not be there yet.
+    """
+    kind = st.selectbox(
+        label,
+        [*known, *OWN],
+        index=list(known).index(default),
+        format_func=lambda name: OWN.get(name) or TITLES.get(name) or dataset_title(name),
+        key=key,
+        persist_state="session",
+    )
+    if kind not in OWN:
+        return kind
+    path = st.text_input(
+        PATH_LABEL[kind],
+        placeholder="/home/ann/pictures or ~/pictures.zip" if kind == "folder" else "~/strokes.json.gz",
+        help=PATH_HELP[kind],
+        key=f"{key}-{kind}",
+        persist_state="session",
+    ).strip()
+    if not path:
+        st.caption("Type where it is and press Enter. The question mark tells what must be in it.")
+        return None
+    with page.sentences():
+        return house.dataset(f"{kind}:{path}").name
+    return None
