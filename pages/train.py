@@ -8,10 +8,13 @@ from mnist_core.recipes import RECIPES
 from mnist_core.runs import Run, create_run, list_runs
 from mnist_core.sources import SOURCES
 from ui import house, page
+from ui.address import begin_with, beginning, read_address, write_address
 from ui.datasets import choose_dataset
 from ui.download_offer import offer_download
 from ui.knobs import changed, knobs
+from ui.layers import show_layers
 from ui.live_run import duration, show_run
+from ui.waiting import show_waiting
 
 page.begin("Train", "📈")
 
@@ -28,13 +31,15 @@ def run_to_show(runs: list[Run]) -> Run | None:
     """The one chosen here, as long as it is there; else one that is active; else the newest."""
     chosen = [run for run in runs if run.id == st.session_state.get("run")]
     active = [run for run in runs if run.status().active]
-    return next(iter(chosen + active + runs), None)
+    return next(iter(chosen + active[::-1] + runs), None)
 
 
 with page.sentences():
     house.workers().warm()
 offer = st.container()
 present = default_dataset(data_folder())
+with page.sentences():
+    read_address(f"dataset-{present}")
 # above the columns, so that on a phone the curves follow the button and not ten knobs
 top = st.columns([2, 2, 1], vertical_alignment="bottom")
 with top[0]:
@@ -54,11 +59,17 @@ words = st.empty()
 charts, settings = st.columns([2, 1], gap="large")
 config, differences = None, ""
 with settings, page.sentences():
-    config = knobs(recipe.config(dataset or present))
-    differences = changed(config, recipe.config(dataset or present))
+    start_from = recipe.config(dataset or present)
+    config = knobs(beginning(start_from))
+    differences = changed(config, start_from)
     if differences and st.button("Back to the recipe", icon=":material/undo:"):
-        st.session_state["knobs-reset"] = st.session_state.get("knobs-reset", 0) + 1
+        begin_with(recipe.name, {})
         st.rerun()
+    if dataset is not None:
+        write_address(config, start_from)
+        st.caption("The address of this page holds these settings: pass it on, and they open elsewhere.")
+        if is_there(dataset, data_folder()):
+            show_layers(config, house.dataset(dataset).shape)
 
 runs = list_runs()
 run = run_to_show(runs)
@@ -104,3 +115,5 @@ with charts:
             show_run(run, [other for other in behind if other.id in compared])
             with page.sentences():
                 house.outcome(run)
+    with page.sentences():
+        show_waiting()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from mnist_core.data import DATASETS, TITLES, dataset_title
+from mnist_core.errors import ConfigError
 from ui import house, page
 
 OWN = {"folder": "Your own pictures …", "drawings": "Your own pen strokes …"}
@@ -23,6 +24,16 @@ PATH_HELP = {
         "Where writers are given, the last fifth of them is the test part."
     ),
 }
+
+
+def preset_dataset(key: str, name: str) -> None:
+    """Makes the chooser of that key begin at `name`. Raises ConfigError when there is no such dataset."""
+    kind, _, path = name.partition(":")
+    if kind in OWN:
+        st.session_state[f"{key}-{kind}"] = path
+    elif name not in DATASETS:
+        raise ConfigError(f"There is no dataset '{name[:100]}'; there are: {', '.join([*DATASETS, *OWN])}.")
+    st.session_state[key] = kind
 
 
 def choose_dataset(label: str, default: str, key: str, known: Sequence[str] = DATASETS) -> str | None:

@@ -43,7 +43,13 @@ def knobs(start: TrainConfig) -> TrainConfig:
         panel.choice("activation", field_choices("activation"), "Activation")
         panel.number("label_smoothing", "Label smoothing", 0.0, 0.5, 0.01)
         panel.pick("ema_decay", "Weight averaging", EMA_DECAYS)
+        panel.pick("l2_first", "L2 of the first dense layer", WEIGHT_DECAYS)
+        panel.choice("head", field_choices("head"), "Output")
+        panel.choice("labels", field_choices("labels"), "Labels")
         panel.choice("normalization", field_choices("normalization"), "Normalisation")
+        panel.choice("split", field_choices("split"), "Test images")
+        if panel.values["split"] == "pooled":
+            panel.number("test_fraction", "Test share", 0.05, 0.5, 0.01)
         panel.validation()
         panel.number("validations_per_epoch", "Validations per epoch", 1, 20, 1)
         panel.choice("keep", field_choices("keep"), "Keep the weights of")
@@ -120,6 +126,8 @@ class _Panel:
         )
         for field, label, step in knobs:
             self.number(field, label, *field_range(field), step)
+        self.number("erasing", "Blanked square (pixels a side)", *field_range("erasing"), 1)
+        self.switch("flip", "Mirror left to right")
 
     def validation(self) -> None:
         _, most = field_range("validation_fraction")

@@ -1,0 +1,54 @@
+"""The Train page's settings in its address, so that a set-up is passed on by a link."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from mnist_core.config import TrainConfig, parse_assignments
+from mnist_core.recipes import RECIPES, get_recipe
+from ui.datasets import preset_dataset
+
+_SEEN, _BEGINNING = "address-seen", "address-beginning"
+
+
+def read_address(dataset_key: str) -> None:
+    """Puts what the address asks for in place of the widgets' values, once. Call before they are made.
+
+    Raises ConfigError when the address asks for a recipe or a setting that there is not; the page then keeps its own.
+    """
+    asked = st.query_params.to_dict()
+    if not asked or asked == st.session_state.get(_SEEN):
+        return
+    st.session_state[_SEEN] = asked
+    recipe = get_recipe(asked.pop("recipe", next(iter(RECIPES))))
+    dataset = asked.pop("dataset", None)
+    settings = parse_assignments([f"{name}={value}" for name, value in asked.items()])
+    recipe.config().replace(**settings)
+    if dataset is not None:
+        preset_dataset(dataset_key, dataset)
+    st.session_state["recipe"] = recipe.name
+    begin_with(recipe.name, settings)
+
+
+def begin_with(recipe: str, settings: dict[str, Any]) -> None:
+    """Makes the knobs of `recipe` anew, beginning at its settings but for these."""
+    st.session_state[_BEGINNING] = recipe, settings
+    st.session_state["knobs-reset"] = st.session_state.get("knobs-reset", 0) + 1
+
+
+def beginning(recipe: TrainConfig) -> TrainConfig:
+    """Where the knobs of a recipe's config begin. Raises ConfigError when the address does not go with the dataset."""
+    name, settings = st.session_state.get(_BEGINNING, ("", {}))
+    return recipe.replace(**settings) if name == recipe.recipe else recipe
+
+
+def write_address(config: TrainConfig, recipe: TrainConfig) -> None:
+    """Names recipe, dataset and what `config` sets differently, as `--recipe`, `--dataset` and `--set` would."""
+    wanted, start = config.model_dump(mode="json"), recipe.model_dump(mode="json")
+    changed = {name: str(value) for name, value in wanted.items() if value != start[name]}
+    said = {"recipe": config.recipe, "dataset": config.dataset, **changed}
+    if st.query_params.to_dict() != said:
+        st.query_params.from_dict(said)
+    st.session_state[_SEEN] = said

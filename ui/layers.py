@@ -1,0 +1,45 @@
+"""The network of a set-up, layer by layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from mnist_core.config import Shape, TrainConfig
+from mnist_core.models import build_model, layer_table
+
+
+def show_layers(config: TrainConfig, shape: Shape) -> None:
+    """An expander with each layer's output shape, parameters and receptive field. Raises ConfigError."""
+    rows = _rows(config.replace(recipe="custom", dataset="mnist", seed=0, learning_rate=0.001), shape)
+    total = sum(row["parameters"] for row in rows)
+    with st.expander(f"The network: {len(rows)} layers, {total:,} parameters", icon=":material/layers:"):
+        explained = {
+            "gives": "Channels × height × width of its output for one image",
+            "parameters": "Numbers that it learns",
+            "sees": "Receptive field: how many pixels of the image, a side, one of its outputs depends on",
+        }
+        st.dataframe(
+            rows,
+            hide_index=True,
+            column_config={
+                "gives": st.column_config.TextColumn(help=explained["gives"]),
+                "parameters": st.column_config.NumberColumn(format="localized", help=explained["parameters"]),
+                "sees": st.column_config.TextColumn(help=explained["sees"]),
+            },
+        )
+
+
+@st.cache_data(show_spinner=False, max_entries=50)
+def _rows(config: TrainConfig, shape: Shape) -> list[dict[str, Any]]:
+    model = build_model(config, shape, [0.0] * shape.channels, [1.0] * shape.channels)
+    return [
+        {
+            "layer": layer.kind,
+            "gives": "×".join(map(str, layer.output_shape)),
+            "parameters": layer.parameters,
+            "sees": "all" if layer.receptive_field is None else f"{layer.receptive_field}×{layer.receptive_field}",
+        }
+        for layer in layer_table(model, shape)
+    ]

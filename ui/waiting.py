@@ -1,0 +1,35 @@
+"""The runs that wait for their turn: in which order, and a way out."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from mnist_core.queue import Queue
+from mnist_core.runs import runs_folder
+from ui import house, page
+
+REFRESH_SECONDS = 2.0
+SHOWN = 10
+
+
+def show_waiting() -> None:
+    """The queue, refreshed as long as somebody waits; nothing while nobody does."""
+    if waiting := len(Queue(runs_folder()).waiting()):
+        st.fragment(_waiting, run_every=REFRESH_SECONDS)(waiting)
+
+
+def _waiting(at_first: int) -> None:
+    with page.sentences():
+        queue = Queue(runs_folder())
+        runs = queue.waiting()
+        if not runs and at_first:
+            st.rerun()
+        st.markdown(f"**Waiting: {len(runs)}**")
+        for place, run in enumerate(runs[:SHOWN], start=1):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.markdown(f"{place}. {house.run_label(run)}", width="stretch")
+                if st.button("Cancel", key=f"cancel-{run.id}", icon=":material/close:"):
+                    queue.cancel(run)
+                    st.rerun()
+        if len(runs) > SHOWN:
+            st.caption(f"And {len(runs) - SHOWN} more.")
