@@ -36,6 +36,13 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def processor(device: torch.device) -> str:
+    """What trains, in words: seconds say nothing without it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU ({torch.get_num_threads()} threads)"
+
+
 class TrainState:
     """All that a training carries from one step to the next: weights, optimizer, average, position, random state.
 
@@ -137,6 +144,7 @@ def train(config: TrainConfig, data: Dataset, state: TrainState | None = None) -
         "train_images": len(state.train_indices),
         "val_images": len(state.val_indices),
         "device": device.type,
+        "processor": processor(device),
     }
 
     while state.epoch < config.epochs:

@@ -13,6 +13,7 @@ from ui.ablation import ablation
 from ui.legend import legend
 from ui.live_chart import live_chart
 from ui.live_run import reader
+from ui.reproduction import reproduction
 
 page.begin("Compare", "⚖️")
 AT_FIRST = 3
@@ -171,8 +172,11 @@ def side_by_side() -> None:
 
 
 # only the open tab is run: the other would read its runs for nobody
-runs_tab, ablation_tab = st.tabs(
-    ["Runs side by side", "What one setting changes"], key="view", on_change="rerun", bind="query-params"
+runs_tab, ablation_tab, reproduction_tab = st.tabs(
+    ["Runs side by side", "What one setting changes", "Earlier systems"],
+    key="view",
+    on_change="rerun",
+    bind="query-params",
 )
 with runs_tab, page.sentences():
     if runs_tab.open:
@@ -180,3 +184,6 @@ with runs_tab, page.sentences():
 with ablation_tab, page.sentences():
     if ablation_tab.open:
         ablation()
+with reproduction_tab, page.sentences():
+    if reproduction_tab.open:
+        reproduction()
