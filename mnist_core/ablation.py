@@ -15,22 +15,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mnist_core.config import TrainConfig, parse_config
 from mnist_core.errors import ConfigError, LabError, RunError
 from mnist_core.files import read_json, write_json
 from mnist_core.queue import Queue
-from mnist_core.runs import EventReader, Run, create_run, open_run, runs_folder
+from mnist_core.runs import Run, create_run, open_run, runs_folder
 
 STUDIES_FOLDER = ".studies"
 MOST_RUNS = 200
-METRICS = {
-    "val_loss": "validation loss",
-    "val_accuracy": "validation accuracy",
-    "train_loss": "training loss",
-    "test_accuracy": "test accuracy",
-}
 _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}")
 
 
@@ -172,133 +164,3 @@ def list_studies(runs_dir: Path | str | None = None) -> list[Study]:
         except RunError:
             continue
     return studies
-
-
-@dataclass(frozen=True, eq=False)
-class SettingResult:
-    """One setting over its finished seeds. `values[metric]` holds one number per seed in `seeds`.
-
-    `curve_x` counts epochs; `curve` (seeds, epochs) holds the validation loss in nats after each.
-    """
-
-    setting: dict[str, Any]
-    seeds: list[int]
-    values: dict[str, list[float]]
-    curve_x: np.ndarray
-    curve: np.ndarray
-
-    def mean(self, metric: str) -> float:
-        return float(np.mean(self.values[metric])) if self.values[metric] else float("nan")
-
-    def std(self, metric: str) -> float:
-        """The sample standard deviation over seeds; NaN for fewer than two."""
-        return float(np.std(self.values[metric], ddof=1)) if len(self.values[metric]) > 1 else float("nan")
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A setting against the first one on one metric, paired over `seeds` seeds.
-
-    `difference` is the mean of (setting - first), `low` to `high` its 95 % interval; `p` is of the paired t-test,
-    `p_corrected` after Holm's correction for the number of comparisons in the study.
-    """
-
-    setting: dict[str, Any]
-    baseline: dict[str, Any]
-    metric: str
-    seeds: int
-    difference: float
-    low: float
-    high: float
-    p: float
-    p_corrected: float
-
-    @property
-    def beyond_noise(self) -> bool:
-        return self.p_corrected < 0.05
-
-    @property
-    def sentence(self) -> str:
-        """The answer in plain words, with the test used."""
-        what = f"{setting_label(self.setting)} against {setting_label(self.baseline)}"
-        if self.seeds < 2 or np.isnan(self.p):
-            return f"{what}: too few seeds to tell a difference from noise; two at least, better five."
-        percent = self.metric.endswith("accuracy")
-        amount, low, high = (
-            (f"{100 * v:+.2f} points" if percent else f"{v:+.4f}") for v in (self.difference, self.low, self.high)
-        )
-        verdict = "more than seed noise" if self.beyond_noise else "not more than seed noise"
-        return (
-            f"{what}: {METRICS[self.metric]} {amount} (95 % interval {low} to {high}; paired t-test over {self.seeds} "
-            f"seeds, p = {self.p_corrected:.2g} after Holm's correction): {verdict}."
-        )
-
-
-@dataclass(frozen=True)
-class Analysis:
-    settings: list[SettingResult]
-    comparisons: list[Comparison]
-
-
-def analyse(study: Study, metric: str = "val_loss") -> Analysis:
-    """What the finished runs say. `metric` (of METRICS) is taken at the end of each run.
-
-    Student's paired t-test (scipy.stats.ttest_rel) over the seeds that both settings have finished; p-values after
-    Holm (1979) for as many comparisons as there are settings besides the first.
-    """
-    results = [_result(study, index) for index in range(len(study.settings))]
-    return Analysis(results, _compare(results, metric))
-
-
-def _result(study: Study, index: int) -> SettingResult:
-    seeds, curves, values = [], [], {metric: [] for metric in METRICS}
-    for place, seed in enumerate(study.seeds):
-        run = study.run(index, place)
-        if run is None or run.status().state != "completed":
-            continue
-        events = EventReader(run).read()
-        epochs = [event for event in events if event["event"] == "epoch"]
-        ends = [event for event in events if event["event"] == "end"]
-        if not epochs or not ends:
-            continue
-        last = {**epochs[-1], **{"test_accuracy": ends[-1].get("test_accuracy", float("nan"))}}
-        seeds.append(seed)
-        curves.append([event["val_loss"] for event in epochs])
-        for metric, column in values.items():
-            column.append(float(last[metric]))
-    length = min(map(len, curves), default=0)
-    curve = np.array([row[:length] for row in curves]).reshape(len(curves), length)
-    return SettingResult(study.settings[index], seeds, values, np.arange(1, length + 1), curve)
-
-
-def _compare(results: list[SettingResult], metric: str) -> list[Comparison]:
-    from scipy.stats import ttest_rel
-
-    first, found = results[0], []
-    for other in results[1:]:
-        shared = [seed for seed in other.seeds if seed in first.seeds]
-        ours = [other.values[metric][other.seeds.index(seed)] for seed in shared]
-        theirs = [first.values[metric][first.seeds.index(seed)] for seed in shared]
-        difference = float(np.mean(np.subtract(ours, theirs))) if shared else float("nan")
-        low = high = p = float("nan")
-        if len(shared) > 1 and np.ptp(np.subtract(ours, theirs)) > 0:
-            test = ttest_rel(ours, theirs)
-            interval = test.confidence_interval(0.95)
-            low, high, p = float(interval.low), float(interval.high), float(test.pvalue)
-        found.append((other.setting, len(shared), difference, low, high, p))
-    corrected = _holm([row[-1] for row in found])
-    return [
-        Comparison(setting, first.setting, metric, *numbers, p_corrected)
-        for (setting, *numbers), p_corrected in zip(found, corrected, strict=True)
-    ]
-
-
-def _holm(p_values: list[float]) -> list[float]:
-    """Holm's step-down correction; NaN stays NaN and counts for nothing."""
-    corrected = list(p_values)
-    order = sorted((i for i, p in enumerate(p_values) if not np.isnan(p)), key=lambda i: p_values[i])
-    largest = 0.0
-    for place, index in enumerate(order):
-        largest = max(largest, min(1.0, p_values[index] * (len(order) - place)))
-        corrected[index] = largest
-    return corrected

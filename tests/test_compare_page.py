@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mnist_core.ablation import Factor, analyse, create_study, list_studies
+from mnist_core.ablation import Factor, create_study, list_studies
+from mnist_core.analysis import analyse
 from mnist_core.config import TrainConfig
 from mnist_core.queue import Slot
 from mnist_core.recipes import get_recipe

@@ -25,7 +25,7 @@ FLOORS = [
     ["queue"],
     ["worker", "comparison"],
     ["pool", "ablation"],
-    ["reproduce", "bundle"],
+    ["reproduce", "bundle", "analysis"],
     ["cli"],
     ["__main__"],
 ]

@@ -7,18 +7,8 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from mnist_core.ablation import (
-    METRICS,
-    Analysis,
-    Factor,
-    SettingResult,
-    Study,
-    analyse,
-    create_study,
-    list_studies,
-    plan,
-    setting_label,
-)
+from mnist_core.ablation import Factor, Study, create_study, list_studies, plan, setting_label
+from mnist_core.analysis import METRICS, Analysis, SettingResult, analyse
 from mnist_core.architectures import MODELS
 from mnist_core.comparison import seconds_left
 from mnist_core.config import TrainConfig, field_choices, field_help
@@ -244,6 +234,10 @@ def _results(study: Study) -> None:
     analysis = _analysis(study, f"{study.runs_dir.resolve()}/{study.id}", completed, metric)
     with figures:
         _figures(study, analysis.settings)
+    if analysis.main_effects:
+        st.markdown("**Each setting by itself**, averaged over the other one:")
+        st.markdown("\n".join(f"- {effect.sentence}" for effect in analysis.main_effects))
+        st.markdown("**Each combination** against the first:")
     st.markdown("\n".join(f"- {comparison.sentence}" for comparison in analysis.comparisons))
     st.caption(
         "*More than seed noise*: if the setting changed nothing, the seeds alone would give such a difference in fewer "
