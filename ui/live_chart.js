@@ -1,7 +1,10 @@
 // Draws a Plotly figure and keeps moving the same picture to the newest one. Called by Streamlit on mount, on every
-// change of data and on every change of theme; see live_chart.py for why this exists.
+// change of data and on every change of theme; see live_chart.py for why this exists. Between these calls a chart with
+// a feed fetches newer figures by itself (feed.py).
 
 const charts = new WeakMap(); // parentElement → chart: survives between calls, goes when the element goes
+const feeds = new Map(); // URL → feed: one for all charts that show figures from it
+const FEED_MS = 220; // from one fetch to the next: four figures a second and a bit
 
 const TOUCH = matchMedia("(pointer: coarse)").matches;
 const CONFIG = {
@@ -15,14 +18,19 @@ const CONFIG = {
   responsive: false, // Plotly only watches the window; the ResizeObserver below watches the column
 };
 
+const AT_ONCE = { mode: "immediate", frame: { duration: 0, redraw: false }, transition: { duration: 0 } };
+
 const NARROW = 520; // pixels; a legend beside the curves would leave them less than half of a phone
 const LEGEND_BELOW = { orientation: "h", x: 0, yref: "container", y: 0, yanchor: "bottom" };
 
-export default function ({ parentElement, data }) {
+export default function ({ parentElement, data, setTriggerValue }) {
   const box = parentElement.querySelector(".live-chart");
   if (!box || !data) return;
   const chart = charts.get(parentElement) ?? mount(parentElement, box);
   chart.data = data;
+  chart.rerun = () => setTriggerValue("changed", true);
+  chart.given = { time: data.time, points: data.points, spec: JSON.parse(data.figure) };
+  follow(chart, data.feed);
   box.dataset.key = data.key;
   box.style.height = `${data.height}px`;
   schedule(chart);
@@ -32,7 +40,7 @@ export default function ({ parentElement, data }) {
 }
 
 function mount(parentElement, box) {
-  const chart = { box, data: null, frame: 0, drawn: null, draws: 0, observer: null };
+  const chart = { box, data: null, given: null, feed: null, frame: 0, drawn: null, draws: 0, observer: null };
   box.dataset.testid = "live-chart";
   box.dataset.draws = 0;
   box.setAttribute("role", "figure");
@@ -46,9 +54,46 @@ function unmount(parentElement) {
   const chart = charts.get(parentElement);
   if (!chart) return;
   charts.delete(parentElement);
+  follow(chart, null);
   cancelAnimationFrame(chart.frame);
   chart.observer.disconnect();
   if (chart.drawn) window.Plotly.purge(chart.box);
+}
+
+function follow(chart, path) {
+  const url = path && address(path);
+  if (chart.feed?.url === url) return;
+  chart.feed?.charts.delete(chart);
+  chart.feed = url ? (feeds.get(url) ?? openFeed(url)) : null;
+  chart.feed?.charts.add(chart);
+}
+
+function openFeed(url) {
+  const feed = { url, charts: new Set(), newest: null, told: null };
+  feeds.set(url, feed);
+  const next = async () => {
+    if (!feed.charts.size) return feeds.delete(url);
+    const begun = performance.now();
+    if (!document.hidden) await fetchNewest(feed);
+    setTimeout(next, Math.max(50, FEED_MS - (performance.now() - begun)));
+  };
+  setTimeout(next, 0);
+  return feed;
+}
+
+// A feed that does not answer has ended or is on its way: the figures that Streamlit sends are shown meanwhile.
+async function fetchNewest(feed) {
+  try {
+    const answer = await fetch(feed.url, { cache: "no-store", signal: AbortSignal.timeout(2000) });
+    if (!answer.ok) return;
+    feed.newest = await answer.json();
+  } catch {
+    return;
+  }
+  const [first] = feed.charts;
+  if (first && feed.newest.state !== first.data.state && feed.newest.state !== feed.told) first.rerun();
+  feed.told = feed.newest.state;
+  feed.charts.forEach(schedule);
 }
 
 // However many figures arrive before the next frame, one is drawn: the newest.
@@ -57,37 +102,57 @@ function schedule(chart) {
   chart.frame = requestAnimationFrame(async () => {
     try {
       const Plotly = await loadPlotly(chart.data.plotly);
-      chart.frame = 0;
       if (chart.box.isConnected) await draw(Plotly, chart);
     } catch (error) {
-      chart.frame = 0;
       showMessage(chart, error);
+    } finally {
+      chart.frame = 0;
     }
   });
+}
+
+function newest({ given, feed, data }) {
+  const fed = feed?.newest?.figures[data.key];
+  if (!fed || feed.newest.time < given.time) return given;
+  return (fed.spec ??= { time: feed.newest.time, points: fed.points, spec: fed.figure });
 }
 
 async function draw(Plotly, chart) {
   const { box, data } = chart;
   const width = box.clientWidth;
   if (!width) return; // in a closed tab or expander: the ResizeObserver calls again when it opens
+  const { spec, points } = newest(chart);
   const theme = readTheme(box);
-  const wanted = [data.figure, JSON.stringify(theme), width, data.height];
-  if (chart.drawn?.every((part, i) => part === wanted[i])) return;
+  const frame = JSON.stringify([theme, width, data.height, spec.layout, spec.data.map(({ x, y, ...rest }) => rest)]);
+  const kept = chart.drawn?.frame === frame;
+  const moved = spec.data.flatMap((trace, i) => (kept && isSame(trace, chart.drawn.spec.data[i]) ? [] : [i]));
+  if (kept && !moved.length) return;
   if (!chart.drawn) box.replaceChildren();
-  chart.drawn = wanted;
+  chart.drawn = { frame, spec };
 
-  const { data: traces, layout } = JSON.parse(data.figure);
-  layout.template = template(theme, width);
-  layout.uirevision ??= data.key;
-  // Given in numbers, because measuring the page for them would cost a reflow on every draw.
-  layout.width = width;
-  layout.height = data.height;
-  delete layout.transition;
-  nameTraces(traces);
-  box.setAttribute("aria-label", layout.title?.text ?? data.key);
-  await Plotly.react(box, traces, layout, CONFIG);
-  box.dataset.points = data.points;
+  if (kept) {
+    // Only the curves are drawn anew, at half of the cost: the axes stay, zoomed or not.
+    const lines = moved.map((i) => ({ x: spec.data[i].x, y: spec.data[i].y }));
+    await Plotly.animate(box, { data: lines, traces: moved }, AT_ONCE);
+  } else {
+    const layout = { ...spec.layout, template: template(theme, width), width, height: data.height };
+    layout.uirevision ??= data.key;
+    delete layout.transition;
+    const traces = spec.data.map((trace) => ({ ...trace }));
+    nameTraces(traces);
+    box.setAttribute("aria-label", layout.title?.text ?? data.key);
+    await Plotly.react(box, traces, layout, CONFIG);
+  }
+  box.dataset.points = points;
   box.dataset.draws = ++chart.draws;
+}
+
+const isSame = (one, other) => sameNumbers(one.x, other.x) && sameNumbers(one.y, other.y);
+
+// Numbers travel as a list, or packed by Plotly as {dtype, bdata}.
+function sameNumbers(one, other) {
+  if (!Array.isArray(one) || !Array.isArray(other)) return JSON.stringify(one) === JSON.stringify(other);
+  return one.length === other.length && one.every((value, i) => value === other[i]);
 }
 
 // Plotly remembers a hidden legend entry by the trace's uid, or else by its position, which shifts when one is added.
@@ -154,12 +219,16 @@ function template(theme, width) {
   };
 }
 
+// Relative to the document, as Streamlit loads its own scripts: right below a base path and on a deep link.
+function address(path) {
+  return new URL(path, window.__streamlit?.BACKEND_BASE_URL ?? document.baseURI).href;
+}
+
 // One script for all charts of the page. A failure is forgotten after a while, so that a later figure tries again.
 function loadPlotly(path) {
   window.mnistLabPlotly ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
-    // Relative to the document, as Streamlit loads its own scripts: right below a base path and on a deep link.
-    script.src = new URL(path, window.__streamlit?.BACKEND_BASE_URL ?? document.baseURI).href;
+    script.src = address(path);
     const fail = () => {
       setTimeout(() => (window.mnistLabPlotly = undefined), 5000);
       script.remove();

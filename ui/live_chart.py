@@ -9,9 +9,11 @@ whatever template it carries is replaced by one made from the page's colours; wh
 import os
 import shutil
 import tempfile
+import time
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -70,13 +72,17 @@ def _copy_atomically(source: Path, target: Path) -> None:
         raise
 
 
-def live_chart(figure: go.Figure, key: str, height: int = 320) -> None:
+def live_chart(
+    figure: go.Figure | dict[str, Any], key: str, height: int = 320, feed: str | None = None, state: str = ""
+) -> None:
     """Shows `figure`, `height` pixels tall, and moves the chart already on the page under `key` to it.
 
     Send the whole figure each time, curves downsampled to about 400 points: updates that arrive faster than the
     browser draws replace each other. Zoom, pan and hidden legend entries survive as long as `layout.uirevision` stays
-    the same (default: `key`); traces are told apart by name, so one may be added in the middle. Raises LabError if
-    plotly.js cannot be put in place.
+    the same (default: `key`); traces are told apart by name, so one may be added in the middle.
+
+    With a `feed` (see `ui/feed.py`) the browser fetches newer figures from there by itself, and asks for a rerun as
+    soon as the state reported there is no longer `state`. Raises LabError if plotly.js cannot be put in place.
     """
     data = {
         "plotly": prepare_plotly_js(),
@@ -84,22 +90,26 @@ def live_chart(figure: go.Figure, key: str, height: int = 320) -> None:
         "height": height,
         "points": count_points(figure),
         "figure": figure_json(figure),
+        "time": time.time(),
+        "feed": feed,
+        "state": state,
     }
     # The height given to Streamlit reserves the room before any script has run, so nothing below jumps.
-    _component(key=key, data=data, height=height)
+    _component(key=key, data=data, height=height, on_changed_change=lambda: None)
 
 
-def figure_json(figure: go.Figure) -> str:
+def figure_json(figure: go.Figure | dict[str, Any]) -> str:
     """Figure → JSON without its template: those 7 KB say how a light page looks, and the browser knows better."""
-    spec = figure.to_dict()
-    spec["layout"].pop("template", None)
-    return pio.json.to_json_plotly(spec)
+    if isinstance(figure, go.Figure):
+        figure = figure.to_dict()
+        figure["layout"].pop("template", None)
+    return pio.json.to_json_plotly(figure)
 
 
-def count_points(figure: go.Figure) -> int:
+def count_points(figure: go.Figure | dict[str, Any]) -> int:
     """How many points all traces hold together; a heatmap counts its cells. For tests, as `data-points`."""
     total = 0
-    for trace in figure.data:
+    for trace in figure["data"]:
         arrays = [trace[name] for name in COORDINATES if name in trace and trace[name] is not None]
         total += max((np.size(array) for array in arrays), default=0)
     return total

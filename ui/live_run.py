@@ -5,12 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from mnist_core.errors import LabError
-from mnist_core.figures import Curve, curve_figure
+from mnist_core.figures import Curve, curve_spec
 from mnist_core.runs import ACTIVE, Curves, EventReader, Run, curves
 from ui import house, page
+from ui.feed import feed_url
 from ui.live_chart import live_chart
 
-REFRESH_SECONDS = 0.2
+REFRESH_SECONDS = 1.0  # of words and buttons; the curves move by themselves in between (ui/feed.py)
+REFRESH_SECONDS_WITHOUT_FEED = 0.2
 CHART_HEIGHT = 280  # both charts fit on a laptop's screen
 WORDS = {
     "queued": ("Waiting for its turn", "blue", ":material/schedule:"),
@@ -26,20 +28,33 @@ WORDS = {
 def show_run(run: Run, earlier: list[Run]) -> None:
     """The run's panel; it refreshes itself as long as the run is active, and the page once when it ends."""
     active = run.status().active
-    st.fragment(_panel, run_every=REFRESH_SECONDS if active else None)(run, earlier, active)
+    feed = _feed(run, earlier) if active else None
+    refresh = REFRESH_SECONDS if feed else REFRESH_SECONDS_WITHOUT_FEED
+    st.fragment(_panel, run_every=refresh if active else None)(run, earlier, active, feed is not None)
 
 
-def _panel(run: Run, earlier: list[Run], was_active: bool) -> None:
+def _panel(run: Run, earlier: list[Run], was_active: bool, was_fed: bool) -> None:
     with page.sentences():
         status = run.status()
-        if was_active and not status.active:
+        feed = _feed(run, earlier) if status.active else None
+        if was_active and (not status.active or was_fed != (feed is not None)):
             st.rerun()
         events = _reader(run).read()
         _buttons(run, status.state)
         _progress(run, status.state, events)
         if status.state in ("failed", "crashed"):
             st.error(status.reason, icon=":material/error:")
-        _charts(run, earlier, curves(events))
+        _charts(run, earlier, events, feed)
+
+
+def _feed(run: Run, earlier: list[Run]) -> str | None:
+    behind = _behind(earlier)
+    reader = EventReader(run)  # its own: the feed is a thread
+
+    def snapshot() -> tuple[str, dict[str, dict]]:
+        return run.status().state, _figures(run, curves(reader.read()), behind)
+
+    return feed_url("|".join(str(shown.folder) for shown in (run, *earlier)), snapshot)
 
 
 def _reader(run: Run) -> EventReader:
@@ -103,17 +118,24 @@ def duration(seconds: float) -> str:
     return f"{seconds // 3600}:{seconds % 3600 // 60:02d} h"
 
 
-def _charts(run: Run, earlier: list[Run], measured: Curves) -> None:
-    shown = [(run, "", 0, measured)]
-    epochs = run.config().epochs
-    for place, other in enumerate(earlier, start=1):
+def _behind(earlier: list[Run]) -> list[tuple[Run, Curves]]:
+    """Earlier runs with their curves; a damaged one is no reason to hide the others."""
+    found = []
+    for run in earlier:
         try:
-            epochs = max(epochs, other.config().epochs)
-            shown.append((other, f" · {house.run_label(other)}", place, curves(_reader(other).read())))
+            run.config()
+            found.append((run, curves(_reader(run).read())))
         except LabError:
-            continue  # a damaged earlier run is no reason to hide this one
+            continue
+    return found
+
+
+def _figures(run: Run, measured: Curves, behind: list[tuple[Run, Curves]]) -> dict[str, dict]:
+    """The figures `loss` and `accuracy`, the run's own curves before those of earlier runs."""
+    epochs = max(shown.config().epochs for shown in (run, *(other for other, _ in behind)))
     loss, accuracy = [], []
-    for _, suffix, place, c in shown:
+    for place, (other, c) in enumerate([(run, measured), *behind]):
+        suffix = f" · {house.run_label(other)}" if place else ""
         loss += [
             Curve(f"train{suffix}", c.x, c.loss, "train", place),
             Curve(f"validation{suffix}", c.val_x, c.val_loss, "validation", place),
@@ -122,7 +144,15 @@ def _charts(run: Run, earlier: list[Run], measured: Curves) -> None:
             Curve(f"train{suffix}", c.x, c.accuracy, "train", place),
             Curve(f"validation{suffix}", c.val_x, c.val_accuracy, "validation", place),
         ]
-    live_chart(curve_figure(loss, "Loss", epochs), key="loss", height=CHART_HEIGHT)
-    live_chart(curve_figure(accuracy, "Accuracy", epochs, percent=True), key="accuracy", height=CHART_HEIGHT)
-    if not measured.x and not run.status().active:
+    return {
+        "loss": curve_spec(loss, "Loss", epochs),
+        "accuracy": curve_spec(accuracy, "Accuracy", epochs, percent=True),
+    }
+
+
+def _charts(run: Run, earlier: list[Run], events: list[dict], feed: str | None) -> None:
+    state, measured = run.status().state, curves(events)
+    for key, figure in _figures(run, measured, _behind(earlier)).items():
+        live_chart(figure, key=key, height=CHART_HEIGHT, feed=feed, state=state)
+    if not measured.x and state not in ACTIVE:
         st.caption("This run has measured nothing.")
