@@ -74,15 +74,16 @@ def _copy_atomically(source: Path, target: Path) -> None:
 
 def live_chart(
     figure: go.Figure | dict[str, Any], key: str, height: int = 320, feed: str | None = None, state: str = ""
-) -> None:
+) -> bool:
     """Shows `figure`, `height` pixels tall, and moves the chart already on the page under `key` to it.
 
     Send the whole figure each time, curves downsampled to about 400 points: updates that arrive faster than the
     browser draws replace each other. Zoom, pan and hidden legend entries survive as long as `layout.uirevision` stays
     the same (default: `key`); traces are told apart by name, so one may be added in the middle.
 
-    With a `feed` (see `ui/feed.py`) the browser fetches newer figures from there by itself, and asks for a rerun as
-    soon as the state reported there is no longer `state`. Raises LabError if plotly.js cannot be put in place.
+    With a `feed` (see `ui/feed.py`) the browser fetches newer figures from there by itself. It causes a rerun, in
+    which this returns True, as soon as the state reported there is no longer `state`. Raises LabError if plotly.js
+    cannot be put in place.
     """
     data = {
         "plotly": prepare_plotly_js(),
@@ -95,7 +96,8 @@ def live_chart(
         "state": state,
     }
     # The height given to Streamlit reserves the room before any script has run, so nothing below jumps.
-    _component(key=key, data=data, height=height, on_changed_change=lambda: None)
+    result = _component(key=key, data=data, height=height, on_changed_change=lambda: None)
+    return bool(result.changed)
 
 
 def figure_json(figure: go.Figure | dict[str, Any]) -> str:

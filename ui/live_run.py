@@ -11,8 +11,8 @@ from ui import house, page
 from ui.feed import feed_url
 from ui.live_chart import live_chart
 
-REFRESH_SECONDS = 1.0  # of words and buttons; the curves move by themselves in between (ui/feed.py)
-REFRESH_SECONDS_WITHOUT_FEED = 0.2
+WORDS_SECONDS = 1.0
+CHARTS_SECONDS = 0.24  # where there is no feed (ui/feed.py) by which they move themselves
 CHART_HEIGHT = 280  # both charts fit on a laptop's screen
 WORDS = {
     "queued": ("Waiting for its turn", "blue", ":material/schedule:"),
@@ -29,22 +29,21 @@ def show_run(run: Run, earlier: list[Run]) -> None:
     """The run's panel; it refreshes itself as long as the run is active, and the page once when it ends."""
     active = run.status().active
     feed = _feed(run, earlier) if active else None
-    refresh = REFRESH_SECONDS if feed else REFRESH_SECONDS_WITHOUT_FEED
-    st.fragment(_panel, run_every=refresh if active else None)(run, earlier, active, feed is not None)
+    st.fragment(_words, run_every=WORDS_SECONDS if active else None)(run, earlier, active, feed)
+    # outside the words' fragment: a chart with a feed moves by itself, and costs nothing when the words change
+    without_feed = active and feed is None
+    st.fragment(_charts, run_every=CHARTS_SECONDS if without_feed else None)(run, earlier, feed)
 
 
-def _panel(run: Run, earlier: list[Run], was_active: bool, was_fed: bool) -> None:
+def _words(run: Run, earlier: list[Run], was_active: bool, fed: str | None) -> None:
     with page.sentences():
         status = run.status()
-        feed = _feed(run, earlier) if status.active else None
-        if was_active and (not status.active or was_fed != (feed is not None)):
+        if was_active and (not status.active or _feed(run, earlier) != fed):
             st.rerun()
-        events = _reader(run).read()
         _buttons(run, status.state)
-        _progress(run, status.state, events)
+        _progress(run, status.state, _reader(run).read())
         if status.state in ("failed", "crashed"):
             st.error(status.reason, icon=":material/error:")
-        _charts(run, earlier, events, feed)
 
 
 def _feed(run: Run, earlier: list[Run]) -> str | None:
@@ -150,9 +149,11 @@ def _figures(run: Run, measured: Curves, behind: list[tuple[Run, Curves]]) -> di
     }
 
 
-def _charts(run: Run, earlier: list[Run], events: list[dict], feed: str | None) -> None:
-    state, measured = run.status().state, curves(events)
-    for key, figure in _figures(run, measured, _behind(earlier)).items():
-        live_chart(figure, key=key, height=CHART_HEIGHT, feed=feed, state=state)
-    if not measured.x and state not in ACTIVE:
-        st.caption("This run has measured nothing.")
+def _charts(run: Run, earlier: list[Run], feed: str | None) -> None:
+    with page.sentences():
+        state, measured = run.status().state, curves(_reader(run).read())
+        for key, figure in _figures(run, measured, _behind(earlier)).items():
+            if live_chart(figure, key=key, height=CHART_HEIGHT, feed=feed, state=state):
+                st.rerun()
+        if not measured.x and state not in ACTIVE:
+            st.caption("This run has measured nothing.")
