@@ -92,7 +92,7 @@ def curve_spec(curves: Sequence[Curve], title: str, epochs: float, percent: bool
             }
         )
     # of an accuracy the last percents matter: the first tenth of the climb may lie below the picture
-    percents = {"tickformat": ".0%", "range": [max(0.0, math.floor(lowest * 10 - 0.2) / 10), 1.005]}
+    percents = {"tickformat": ".0%", "range": [max(0.0, math.floor(lowest * 10) / 10 - 0.02), 1.005]}
     losses = {"range": [0, math.ceil(highest * 2.1) / 2]} if highest else {"rangemode": "tozero"}
     layout = {
         "title": {"text": title, "x": 0, "font": {"size": 15}},

@@ -22,7 +22,7 @@ from mnist_core.errors import LabError
 from mnist_core.files import write_atomic
 from ui.live_chart import STATIC_DIR, count_points
 
-INTERVAL_SECONDS = 0.235
+INTERVAL_SECONDS = 0.2
 PATIENCE_SECONDS = 10.0
 """A feed that no page has asked for in this time ends; a page asks once a second."""
 STALE_SECONDS = 60.0

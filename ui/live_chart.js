@@ -4,7 +4,7 @@
 
 const charts = new WeakMap(); // parentElement → chart: survives between calls, goes when the element goes
 const feeds = new Map(); // URL → feed: one for all charts that show figures from it
-const FEED_MS = 235; // from one fetch to the next: four figures a second and a bit
+const FEED_MS = 225; // from one fetch to the next: four figures a second and a bit
 const WHOLE_MS = 1000; // at least this often Plotly itself draws, so that what hovering shows is no older
 
 const TOUCH = matchMedia("(pointer: coarse)").matches;
@@ -22,7 +22,7 @@ const CONFIG = {
 const AT_ONCE = { mode: "immediate", frame: { duration: 0, redraw: false }, transition: { duration: 0 } };
 
 const NARROW = 520; // pixels; a legend beside the curves would leave them less than half of a phone
-const LEGEND_BELOW = { orientation: "h", x: 0, yref: "container", y: 0, yanchor: "bottom" };
+const LEGEND_BELOW = { orientation: "h", x: 0, yref: "container", y: 0, yanchor: "bottom", xanchor: "left" };
 
 export default function ({ parentElement, data, setTriggerValue }) {
   const box = parentElement.querySelector(".live-chart");
@@ -140,8 +140,9 @@ async function draw(Plotly, chart) {
     await Plotly.animate(box, { data: lines, traces: moved }, AT_ONCE);
     chart.whole = performance.now();
   } else {
-    const layout = { ...spec.layout, template: template(theme, width), width, height: data.height };
+    const layout = { ...spec.layout, template: template(theme), width, height: data.height };
     layout.uirevision ??= data.key;
+    if (width < NARROW) layout.legend = { ...layout.legend, ...LEGEND_BELOW };
     delete layout.transition;
     const traces = spec.data.map((trace) => ({ ...trace }));
     nameTraces(traces);
@@ -208,7 +209,7 @@ function splitColors(list) {
 }
 
 // A template only fills in what the figure leaves open, so a figure can still insist on a colour of its own.
-function template(theme, width) {
+function template(theme) {
   const axis = {
     gridcolor: theme.grid,
     linecolor: theme.border,
@@ -228,7 +229,7 @@ function template(theme, width) {
       modebar: { bgcolor: "rgba(0,0,0,0)", color: theme.muted, activecolor: theme.text },
       margin: { l: 52, r: 16, t: 36, b: 40 },
       title: { x: 0, xanchor: "left" },
-      legend: { bgcolor: "rgba(0,0,0,0)", ...(width < NARROW && LEGEND_BELOW) },
+      legend: { bgcolor: "rgba(0,0,0,0)" },
       // A finger on a chart scrolls the page; it zooms only where there is a mouse.
       dragmode: TOUCH ? false : "zoom",
       xaxis: axis,

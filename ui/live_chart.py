@@ -97,7 +97,7 @@ def live_chart(
     }
     # The height given to Streamlit reserves the room before any script has run, so nothing below jumps.
     result = _component(key=key, data=data, height=height, on_changed_change=lambda: None)
-    return bool(result.changed)
+    return bool(result.get("changed"))
 
 
 def figure_json(figure: go.Figure | dict[str, Any]) -> str:
