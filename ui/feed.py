@@ -60,13 +60,16 @@ class Feed:
         write_atomic(self._path, content.encode(), durable=False)
 
     def _keep_writing(self) -> None:
-        with contextlib.suppress(OSError, LabError):
+        try:
             while time.monotonic() - self._asked < PATIENCE_SECONDS:
                 begun = time.monotonic()
                 self._write()
                 time.sleep(max(0.05, begun + INTERVAL_SECONDS - time.monotonic()))
-        with contextlib.suppress(OSError):
-            self._path.unlink(missing_ok=True)
+        except (OSError, LabError):
+            pass  # the page notices that the feed has ended, and says itself what is wrong
+        finally:
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
 
 
 def _remove_stale(folder: Path) -> None:
@@ -85,7 +88,7 @@ def _feeds() -> dict[str, Feed]:
 def feed_url(key: str, snapshot: Snapshot, folder: Path = STATIC_DIR / "live") -> str | None:
     """The URL path, below the app's root, at which the figures of `key` are kept fresh; one feed for all who watch.
 
-    None where it cannot be written, as in an installation without write access: then the page has to rerun instead.
+    None where it cannot be read or written, as without write access to the lab: then the page has to rerun instead.
     """
     feeds = _feeds()
     for ended in [other for other, feed in feeds.items() if not feed.alive]:
@@ -93,7 +96,7 @@ def feed_url(key: str, snapshot: Snapshot, folder: Path = STATIC_DIR / "live") -
     if key not in feeds:
         try:
             feeds[key] = Feed(snapshot, folder)
-        except OSError:
+        except (OSError, LabError):
             return None
     feeds[key].asked()
     return feeds[key].url

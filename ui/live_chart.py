@@ -1,9 +1,14 @@
-"""A chart that changes in place: any Plotly figure, ten times a second, without flicker and with its zoom kept.
+"""A chart that changes in place: any Plotly figure, several times a second, without flicker and with its zoom kept.
 
 `st.plotly_chart` throws its picture away on every change of data, so whoever zoomed into a curve loses the place a
 moment later. Here one DOM node lives as long as the page shows the chart, and `Plotly.react` moves it to the newest
 figure (`live_chart.js`). The figure is the same `go.Figure` that a still chart takes, and it need not know the theme:
 whatever template it carries is replaced by one made from the page's colours; what the figure sets itself wins.
+
+Of what a watched training costs on two cores, most was the browser's: five reruns of a fragment a second, and two
+figures drawn whole each time (0.70 of a core). Now a chart fetches its figures itself (`ui/feed.py`); where only
+curves have moved, `Plotly.animate` draws these alone once a second, and in between plain lines are stretched on
+Plotly's own axes (0.15 to 0.2 of a core).
 """
 
 import os

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import streamlit as st
 
 from mnist_core.errors import LabError
@@ -47,11 +49,15 @@ def _words(run: Run, earlier: list[Run], was_active: bool, fed: str | None) -> N
 
 
 def _feed(run: Run, earlier: list[Run]) -> str | None:
-    behind = _behind(earlier)
+    """Where the browser finds the run's figures while it is active; None where only a rerun can bring them."""
     reader = EventReader(run)  # its own: the feed is a thread
 
+    @cache
+    def behind() -> list[tuple[Run, Curves]]:
+        return _behind(earlier)
+
     def snapshot() -> tuple[str, dict[str, dict]]:
-        return run.status().state, _figures(run, curves(reader.read()), behind)
+        return run.status().state, _figures(run, curves(reader.read()), behind())
 
     return feed_url("|".join(str(shown.folder) for shown in (run, *earlier)), snapshot)
 
