@@ -148,7 +148,8 @@ def main() -> None:
             ratios = [h / w for h, w in zip(headless, watched, strict=True)]
             print(
                 f"training with the page open, {len(ratios)} pairs: {statistics.median(ratios):.1%} of the headless "
-                f"rate (median; {min(ratios):.1%} to {max(ratios):.1%}); headless {statistics.median(headless):.2f} s; "
+                f"rate (median of {', '.join(f'{ratio:.1%}' for ratio in ratios)}); "
+                f"headless {statistics.median(headless):.2f} s; "
                 f"the chart drew {statistics.median(frames):.1f} times a second"
             )
     print(f"({os.cpu_count()} cores, Chromium on the same machine)")

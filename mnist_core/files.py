@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import Any
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Writes `content` so that a reader, at any moment, finds the old file or the new one. Raises OSError."""
+def write_atomic(path: Path, content: bytes, durable: bool = True) -> None:
+    """Writes `content` so that a reader, at any moment, finds the old file or the new one. Raises OSError.
+
+    What need not outlive a loss of power does without the wait for the disk: `durable=False`.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

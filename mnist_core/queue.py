@@ -65,6 +65,11 @@ class Queue:
             (self.folder / mark).unlink(missing_ok=True)
         return True
 
+    def before(self, run: Run) -> int:
+        """How many wait before `run`."""
+        marks = self._marks()
+        return next((place for place, mark in enumerate(marks) if _run_id(mark) == run.id), 0)
+
     def next_for_worker(self) -> Run | None:
         """The first run, if it waits for a worker rather than for a process of its own."""
         for mark in self._marks():

@@ -83,7 +83,7 @@ def test_mounts_in_a_page_and_takes_any_figure(monkeypatch):
     monkeypatch.setattr(module, "prepare_plotly_js", lambda: "app/static/plotly.js")
     sent = []
     component = module._component
-    monkeypatch.setattr(module, "_component", lambda **mount: (sent.append(mount), component(**mount)))
+    monkeypatch.setattr(module, "_component", lambda **mount: sent.append(mount) or component(**mount))
 
     def page():
         import plotly.graph_objects as go

@@ -27,6 +27,7 @@ def test_runs_wait_in_the_order_in_which_they_came(queue):
     assert not queue.is_first(runs[1])
     ahead = waiting_run(queue, first=True)
     assert queue.waiting() == [ahead, *runs]
+    assert [queue.before(run) for run in queue.waiting()] == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_queue_is_nothing_but_its_folder(queue):

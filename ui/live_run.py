@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import streamlit as st
 
 from mnist_core.data import dataset_title
 from mnist_core.errors import LabError
-from mnist_core.figures import Curve, curve_figure
+from mnist_core.figures import Curve, curve_spec
+from mnist_core.queue import Queue
 from mnist_core.runs import ACTIVE, Curves, EventReader, Run, curves
 from ui import house, page
+from ui.feed import feed_url
 from ui.live_chart import live_chart
 
-REFRESH_SECONDS = 0.2
+WORDS_SECONDS = 1.0
+CHARTS_SECONDS = 0.24  # where there is no feed (ui/feed.py) by which they move themselves
 CHART_HEIGHT = 280  # both charts fit on a laptop's screen
 WORDS = {
     "queued": ("Waiting for its turn", "blue", ":material/schedule:"),
@@ -27,20 +32,36 @@ WORDS = {
 def show_run(run: Run, earlier: list[Run]) -> None:
     """The run's panel; it refreshes itself as long as the run is active, and the page once when it ends."""
     active = run.status().active
-    st.fragment(_panel, run_every=REFRESH_SECONDS if active else None)(run, earlier, active)
+    feed = _feed(run, earlier) if active else None
+    st.fragment(_words, run_every=WORDS_SECONDS if active else None)(run, earlier, active, feed)
+    # outside the words' fragment: a chart with a feed moves by itself, and costs nothing when the words change
+    without_feed = active and feed is None
+    st.fragment(_charts, run_every=CHARTS_SECONDS if without_feed else None)(run, earlier, feed)
 
 
-def _panel(run: Run, earlier: list[Run], was_active: bool) -> None:
+def _words(run: Run, earlier: list[Run], was_active: bool, fed: str | None) -> None:
     with page.sentences():
         status = run.status()
-        if was_active and not status.active:
+        if was_active and (not status.active or _feed(run, earlier) != fed):
             st.rerun()
-        events = reader(run).read()
         _buttons(run, status.state)
-        _progress(run, status.state, events)
+        _progress(run, status.state, reader(run).read())
         if status.state in ("failed", "crashed"):
             st.error(status.reason, icon=":material/error:")
-        _charts(run, earlier, curves(events))
+
+
+def _feed(run: Run, earlier: list[Run]) -> str | None:
+    """Where the browser finds the run's figures while it is active; None where only a rerun can bring them."""
+    own_reader = EventReader(run)  # the feed is a thread
+
+    @cache
+    def behind() -> list[tuple[Run, Curves]]:
+        return _behind(earlier)
+
+    def snapshot() -> tuple[str, dict[str, dict]]:
+        return run.status().state, _figures(run, curves(own_reader.read()), behind())
+
+    return feed_url("|".join(str(shown.folder) for shown in (run, *earlier)), snapshot)
 
 
 def reader(run: Run) -> EventReader:
@@ -79,7 +100,7 @@ def _progress(run: Run, state: str, events: list[dict]) -> None:
     start = next((event for event in reversed(events) if event["event"] == "start"), None)
     step = next((event for event in reversed(events) if event["event"] == "step"), None)
     if state == "queued" or (state == "running" and (start is None or step is None)):
-        st.progress(0.0, "Getting ready …" if state == "running" else "Another training is running; this one is next.")
+        st.progress(0.0, "Getting ready …" if state == "running" else _place(run))
         return
     if start is None or step is None:
         return
@@ -98,6 +119,13 @@ def _progress(run: Run, state: str, events: list[dict]) -> None:
     st.progress(min(share, 1.0), " · ".join(parts))
 
 
+def _place(run: Run) -> str:
+    before = Queue(run.folder.parent).before(run)
+    if not before:
+        return "It begins as soon as there is a place."
+    return f"{before} other{'s' if before > 1 else ''} before it."
+
+
 def duration(seconds: float) -> str:
     """Seconds as a person says them: `8 s`, `4:05 min`, `2:10 h`."""
     seconds = round(seconds)
@@ -108,17 +136,24 @@ def duration(seconds: float) -> str:
     return f"{seconds // 3600}:{seconds % 3600 // 60:02d} h"
 
 
-def _charts(run: Run, earlier: list[Run], measured: Curves) -> None:
-    shown = [(run, "", 0, measured)]
-    epochs = run.config().epochs
-    for place, other in enumerate(earlier, start=1):
+def _behind(earlier: list[Run]) -> list[tuple[Run, Curves]]:
+    """Earlier runs with their curves; a damaged one is no reason to hide the others."""
+    found = []
+    for run in earlier:
         try:
-            epochs = max(epochs, other.config().epochs)
-            shown.append((other, f" · {house.run_label(other)}", place, curves(reader(other).read())))
+            run.config()
+            found.append((run, curves(reader(run).read())))
         except LabError:
-            continue  # a damaged earlier run is no reason to hide this one
+            continue
+    return found
+
+
+def _figures(run: Run, measured: Curves, behind: list[tuple[Run, Curves]]) -> dict[str, dict]:
+    """The figures `loss` and `accuracy`, the run's own curves before those of earlier runs."""
+    epochs = max(shown.config().epochs for shown in (run, *(other for other, _ in behind)))
     loss, accuracy = [], []
-    for _, suffix, place, c in shown:
+    for place, (other, c) in enumerate([(run, measured), *behind]):
+        suffix = f" · {house.run_label(other)}" if place else ""
         loss += [
             Curve(f"train{suffix}", c.x, c.loss, "train", place),
             Curve(f"validation{suffix}", c.val_x, c.val_loss, "validation", place),
@@ -127,7 +162,17 @@ def _charts(run: Run, earlier: list[Run], measured: Curves) -> None:
             Curve(f"train{suffix}", c.x, c.accuracy, "train", place),
             Curve(f"validation{suffix}", c.val_x, c.val_accuracy, "validation", place),
         ]
-    live_chart(curve_figure(loss, "Loss", epochs), key="loss", height=CHART_HEIGHT)
-    live_chart(curve_figure(accuracy, "Accuracy", epochs, percent=True), key="accuracy", height=CHART_HEIGHT)
-    if not measured.x and not run.status().active:
-        st.caption("This run has measured nothing.")
+    return {
+        "loss": curve_spec(loss, "Loss", epochs),
+        "accuracy": curve_spec(accuracy, "Accuracy", epochs, percent=True),
+    }
+
+
+def _charts(run: Run, earlier: list[Run], feed: str | None) -> None:
+    with page.sentences():
+        state, measured = run.status().state, curves(reader(run).read())
+        for key, figure in _figures(run, measured, _behind(earlier)).items():
+            if live_chart(figure, key=key, height=CHART_HEIGHT, feed=feed, state=state):
+                st.rerun()
+        if not measured.x and state not in ACTIVE:
+            st.caption("This run has measured nothing.")

@@ -1,0 +1,102 @@
+"""Figures for whoever watches, several times a second and past Streamlit: a small file that the browser fetches.
+
+A rerun of a fragment costs the browser more than the drawing: Streamlit compares the whole page anew. So while a
+training runs, a thread writes the newest figures into `static/live/`, from where Streamlit serves plotly.js as well,
+and `live_chart.js` fetches them. The file's name cannot be guessed and holds nothing but what the charts show.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import plotly.io as pio
+import streamlit as st
+
+from mnist_core.errors import LabError
+from mnist_core.files import write_atomic
+from ui.live_chart import STATIC_DIR, count_points
+
+INTERVAL_SECONDS = 0.2
+PATIENCE_SECONDS = 10.0
+"""A feed that no page has asked for in this time ends; a page asks once a second."""
+STALE_SECONDS = 60.0
+
+Snapshot = Callable[[], tuple[str, dict[str, dict[str, Any]]]]
+"""→ (the state of what is watched, {the chart's key: its figure as `{"data": …, "layout": …}`})."""
+
+
+class Feed:
+    """A thread that writes `snapshot()` to a file until nobody asks any more. Raises OSError where it cannot."""
+
+    def __init__(self, snapshot: Snapshot, folder: Path) -> None:
+        self._snapshot = snapshot
+        self._path = folder / f"{secrets.token_hex(16)}.json"
+        self._asked = time.monotonic()
+        self.url = f"app/static/{folder.name}/{self._path.name}"
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_stale(folder)
+        self._write()
+        self._thread = threading.Thread(target=self._keep_writing, name="feed", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def asked(self) -> None:
+        """Somebody watches: goes on for another while."""
+        self._asked = time.monotonic()
+
+    def _write(self) -> None:
+        state, figures = self._snapshot()
+        shown = {key: {"points": count_points(figure), "figure": figure} for key, figure in figures.items()}
+        content = pio.json.to_json_plotly({"time": time.time(), "state": state, "figures": shown})
+        write_atomic(self._path, content.encode(), durable=False)
+
+    def _keep_writing(self) -> None:
+        try:
+            while time.monotonic() - self._asked < PATIENCE_SECONDS:
+                begun = time.monotonic()
+                self._write()
+                time.sleep(max(0.05, begun + INTERVAL_SECONDS - time.monotonic()))
+        except (OSError, LabError):
+            pass  # the page notices that the feed has ended, and says itself what is wrong
+        finally:
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
+
+
+def _remove_stale(folder: Path) -> None:
+    """What a server that was killed has left: a living feed is written anew all the time."""
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > STALE_SECONDS:
+                path.unlink()
+
+
+@st.cache_resource(show_spinner=False)
+def _feeds() -> dict[str, Feed]:
+    return {}
+
+
+def feed_url(key: str, snapshot: Snapshot, folder: Path = STATIC_DIR / "live") -> str | None:
+    """The URL path, below the app's root, at which the figures of `key` are kept fresh; one feed for all who watch.
+
+    None where it cannot be read or written, as without write access to the lab: then the page has to rerun instead.
+    """
+    feeds = _feeds()
+    for ended in [other for other, feed in feeds.items() if not feed.alive]:
+        del feeds[ended]
+    if key not in feeds:
+        try:
+            feeds[key] = Feed(snapshot, folder)
+        except (OSError, LabError):
+            return None
+    feeds[key].asked()
+    return feeds[key].url
