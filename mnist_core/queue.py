@@ -55,14 +55,19 @@ class Queue:
     def __contains__(self, run: Run) -> bool:
         return any(_run_id(mark) == run.id for mark in self._marks())
 
-    def is_first(self, run: Run) -> bool:
-        """Whether nobody waits before `run`. Marks of processes that died waiting are dropped on the way."""
+    def may_begin(self, run: Run) -> bool:
+        """Whether `run`, of a process of its own, has no other such run before it.
+
+        It does not wait for the runs that wait for workers: there may be no worker. Marks of processes that died
+        waiting are dropped on the way.
+        """
         for mark in self._marks():
             if _run_id(mark) == run.id:
                 return True
-            if not mark.endswith(OWN) or Run(self.runs_dir / _run_id(mark)).is_executed():
-                return False
-            (self.folder / mark).unlink(missing_ok=True)
+            if mark.endswith(OWN):
+                if Run(self.runs_dir / _run_id(mark)).is_executed():
+                    return False
+                (self.folder / mark).unlink(missing_ok=True)
         return True
 
     def before(self, run: Run) -> int:

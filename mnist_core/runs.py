@@ -179,7 +179,7 @@ class EventReader:
                 event = json.loads(line)
             except ValueError:
                 continue
-            if not isinstance(event, dict) or "event" not in event:
+            if not isinstance(event, dict) or "event" not in event or not isinstance(event.get("step", 0), int | float):
                 continue
             if event["event"] == "resume":
                 step = event.get("step", 0)

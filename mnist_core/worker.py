@@ -210,7 +210,7 @@ class _Turn:
         if not self._slot.held:
             self._queue.add(self.run, own_process=True, first=first)
         while self.command() != "stop":
-            if self._slot.held or (self._queue.is_first(self.run) and self._slot.acquire()):
+            if self._slot.held or (self._queue.may_begin(self.run) and self._slot.acquire()):
                 self._queue.remove(self.run)
                 return True
             time.sleep(POLL_SECONDS)

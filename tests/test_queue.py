@@ -23,8 +23,6 @@ def test_runs_wait_in_the_order_in_which_they_came(queue):
     runs = [waiting_run(queue) for _ in range(5)]
     assert queue.waiting() == runs
     assert queue.next_for_worker() == runs[0]
-    assert queue.is_first(runs[0])
-    assert not queue.is_first(runs[1])
     ahead = waiting_run(queue, first=True)
     assert queue.waiting() == [ahead, *runs]
     assert [queue.before(run) for run in queue.waiting()] == [0, 1, 2, 3, 4, 5]
@@ -70,8 +68,10 @@ def test_workers_wait_while_a_process_of_its_own_is_first_and_pass_when_it_died(
     own, next_one = waiting_run(queue, own_process=True), waiting_run(queue)
     with own.lock:
         assert queue.next_for_worker() is None
-        assert queue.is_first(own)
-        assert not queue.is_first(next_one)
+        assert queue.may_begin(own)
+        second = waiting_run(queue, own_process=True)
+        assert not queue.may_begin(second)
+        queue.remove(second)
     assert queue.next_for_worker() == next_one
     assert own not in queue
 
@@ -102,3 +102,9 @@ def test_a_senseless_number_of_parallel_runs_is_refused(monkeypatch, text):
     monkeypatch.setenv("MNIST_LAB_PARALLEL", text)
     with pytest.raises(ConfigError, match="MNIST_LAB_PARALLEL"):
         parallel_runs()
+
+
+def test_a_process_of_its_own_does_not_wait_for_workers_that_may_never_come(queue):
+    waiting_run(queue)
+    own = waiting_run(queue, own_process=True)
+    assert queue.may_begin(own)
