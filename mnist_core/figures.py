@@ -140,9 +140,9 @@ def probability_bars(probabilities: Sequence[float], classes: Sequence[str], cho
 
 
 def _ticks(labels: Sequence[str], most: int) -> dict[str, object]:
-    """An axis's marks for class names: long ones cut, and no more than about `most` of them."""
+    """An axis's marks for class names: long ones cut in the middle, and no more than about `most` of them."""
     shown = labels[:: -(-len(labels) // most)]
-    short = [name if len(name) <= 12 else f"{name[:11]}…" for name in shown]
+    short = [name if len(name) <= 12 else f"{name[:6]}…{name[-5:]}" for name in shown]  # both ends tell
     return {"tickvals": shown, "ticktext": short, "automargin": True}
 
 
