@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
+from mnist_core.comparison import has_numbers
 from mnist_core.config import TrainConfig, parse_config
-from mnist_core.errors import ConfigError, LabError, RunError
+from mnist_core.errors import ConfigError, RunError
 from mnist_core.files import read_json, write_json
 from mnist_core.queue import Queue
 from mnist_core.runs import EventReader, Run, create_run, open_run, runs_folder
@@ -102,13 +104,15 @@ def plan(base: TrainConfig, factors: Sequence[Factor], seeds: Sequence[int]) -> 
     """Every training of the study: all settings with the first seed, then with the next. Raises ConfigError."""
     if not factors or any(len(factor.values) < 2 for factor in factors):
         raise ConfigError("An ablation compares at least two values of at least one setting.")
-    if len({factor.field for factor in factors}) < len(factors):
-        raise ConfigError("An ablation's settings should differ from each other.")
+    if len({factor.field for factor in factors} - {"seed"}) < len(factors):
+        raise ConfigError("An ablation's settings should differ from each other; seeds are given apart.")
     if not seeds or len(set(seeds)) < len(seeds):
         raise ConfigError("An ablation needs at least one seed, and each of them once.")
     settings = _settings(factors)
     if len(settings) * len(seeds) > MOST_RUNS:
         raise ConfigError(f"That would be {len(settings) * len(seeds)} runs; {MOST_RUNS} at most.")
+    if any(settings.count(setting) > 1 for setting in settings):
+        raise ConfigError("An ablation tries each value of a setting once.")
     return [base.replace(**setting, seed=seed) for seed in seeds for setting in settings]
 
 
@@ -149,15 +153,11 @@ def open_study(study_id: str, runs_dir: Path | str | None = None) -> Study:
         raise RunError(f"There is no ablation '{study_id[:100]}'.")
     try:
         content = read_json(root / STUDIES_FOLDER / f"{study_id}.json")
-        content["factors"] = [Factor(**factor) for factor in content["factors"]]
-        parse_config(content["base"])
-        study = Study(study_id, runs_dir=root, **content)
-        shape = [len(row) for row in study.runs]
-        if shape != [len(study.seeds)] * len(study.settings) or not all(
-            isinstance(i, str) for r in study.runs for i in r
-        ):
+        study = TypeAdapter(Study).validate_python({**content, "id": study_id, "runs_dir": root})
+        plan(parse_config(study.base), study.factors, study.seeds[:1])
+        if [len(row) for row in study.runs] != [len(study.seeds)] * len(study.settings):
             raise ValueError
-    except (OSError, ValueError, KeyError, TypeError, LabError):
+    except (OSError, ValueError, TypeError):
         raise RunError(f"The ablation {study_id} is not there, or its file is damaged.") from None
     return study
 
@@ -199,8 +199,8 @@ class SettingResult:
 class Comparison:
     """A setting against the first one on one metric, paired over `seeds` seeds.
 
-    `difference` is the mean of (setting - first), `low` to `high` its 95 % interval; `p` is of the paired t-test,
-    `p_corrected` after Holm's correction for the number of comparisons in the study.
+    `difference` is the mean of (setting - first), `low` to `high` its 95 % interval; `p` is of the paired t-test
+    (NaN where it cannot be made), `p_corrected` after Holm's correction for the number of comparisons in the study.
     """
 
     setting: dict[str, Any]
@@ -221,12 +221,17 @@ class Comparison:
     def sentence(self) -> str:
         """The answer in plain words, with the test used."""
         what = f"{setting_label(self.setting)} against {setting_label(self.baseline)}"
-        if self.seeds < 2 or np.isnan(self.p):
+        if self.seeds < 2:
             return f"{what}: too few seeds to tell a difference from noise; two at least, better five."
         percent = self.metric.endswith("accuracy")
         amount, low, high = (
             (f"{100 * v:+.2f} points" if percent else f"{v:+.4f}") for v in (self.difference, self.low, self.high)
         )
+        if np.isnan(self.p):
+            return (
+                f"{what}: {METRICS[self.metric]} {amount} with each of {self.seeds} seeds. Without any spread between "
+                "them no test can be made."
+            )
         verdict = "more than seed noise" if self.beyond_noise else "not more than seed noise"
         return (
             f"{what}: {METRICS[self.metric]} {amount} (95 % interval {low} to {high}; paired t-test over {self.seeds} "
@@ -257,11 +262,13 @@ def _result(study: Study, index: int) -> SettingResult:
         if run is None or run.status().state != "completed":
             continue
         events = EventReader(run).read()
-        epochs = [event for event in events if event["event"] == "epoch"]
-        ends = [event for event in events if event["event"] == "end"]
+        epochs = [
+            e for e in events if e["event"] == "epoch" and has_numbers(e, "train_loss", "val_loss", "val_accuracy")
+        ]
+        ends = [e for e in events if e["event"] == "end" and has_numbers(e, "test_accuracy")]
         if not epochs or not ends:
             continue
-        last = {**epochs[-1], **{"test_accuracy": ends[-1].get("test_accuracy", float("nan"))}}
+        last = {**epochs[-1], "test_accuracy": ends[-1]["test_accuracy"]}
         seeds.append(seed)
         curves.append([event["val_loss"] for event in epochs])
         for metric, column in values.items():
@@ -281,7 +288,7 @@ def _compare(results: list[SettingResult], metric: str) -> list[Comparison]:
         theirs = [first.values[metric][first.seeds.index(seed)] for seed in shared]
         difference = float(np.mean(np.subtract(ours, theirs))) if shared else float("nan")
         low = high = p = float("nan")
-        if len(shared) > 1 and np.ptp(np.subtract(ours, theirs)) > 0:
+        if len(shared) > 1 and np.ptp(np.subtract(ours, theirs)) > 1e-12:  # more than rounding
             test = ttest_rel(ours, theirs)
             interval = test.confidence_interval(0.95)
             low, high, p = float(interval.low), float(interval.high), float(test.pvalue)
