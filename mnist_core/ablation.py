@@ -15,8 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from mnist_core.config import TrainConfig, parse_config
-from mnist_core.errors import ConfigError, LabError, RunError
+from mnist_core.errors import ConfigError, RunError
 from mnist_core.files import read_json, write_json
 from mnist_core.queue import Queue
 from mnist_core.runs import Run, create_run, open_run, runs_folder
@@ -94,13 +96,15 @@ def plan(base: TrainConfig, factors: Sequence[Factor], seeds: Sequence[int]) -> 
     """Every training of the study: all settings with the first seed, then with the next. Raises ConfigError."""
     if not factors or any(len(factor.values) < 2 for factor in factors):
         raise ConfigError("An ablation compares at least two values of at least one setting.")
-    if len({factor.field for factor in factors}) < len(factors):
-        raise ConfigError("An ablation's settings should differ from each other.")
+    if len({factor.field for factor in factors} - {"seed"}) < len(factors):
+        raise ConfigError("An ablation's settings should differ from each other; seeds are given apart.")
     if not seeds or len(set(seeds)) < len(seeds):
         raise ConfigError("An ablation needs at least one seed, and each of them once.")
     settings = _settings(factors)
     if len(settings) * len(seeds) > MOST_RUNS:
         raise ConfigError(f"That would be {len(settings) * len(seeds)} runs; {MOST_RUNS} at most.")
+    if any(settings.count(setting) > 1 for setting in settings):
+        raise ConfigError("An ablation tries each value of a setting once.")
     return [base.replace(**setting, seed=seed) for seed in seeds for setting in settings]
 
 
@@ -141,15 +145,11 @@ def open_study(study_id: str, runs_dir: Path | str | None = None) -> Study:
         raise RunError(f"There is no ablation '{study_id[:100]}'.")
     try:
         content = read_json(root / STUDIES_FOLDER / f"{study_id}.json")
-        content["factors"] = [Factor(**factor) for factor in content["factors"]]
-        parse_config(content["base"])
-        study = Study(study_id, runs_dir=root, **content)
-        shape = [len(row) for row in study.runs]
-        if shape != [len(study.seeds)] * len(study.settings) or not all(
-            isinstance(i, str) for r in study.runs for i in r
-        ):
+        study = TypeAdapter(Study).validate_python({**content, "id": study_id, "runs_dir": root})
+        plan(parse_config(study.base), study.factors, study.seeds[:1])
+        if [len(row) for row in study.runs] != [len(study.seeds)] * len(study.settings):
             raise ValueError
-    except (OSError, ValueError, KeyError, TypeError, LabError):
+    except (OSError, ValueError, TypeError):
         raise RunError(f"The ablation {study_id} is not there, or its file is damaged.") from None
     return study
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mnist_core.ablation import Study, setting_label
+from mnist_core.comparison import has_numbers
 from mnist_core.runs import EventReader
 
 METRICS = {
@@ -43,8 +44,8 @@ class SettingResult:
 class Comparison:
     """A setting against a baseline on one metric, paired over `seeds` seeds.
 
-    `difference` is the mean of (setting - baseline), `low` to `high` its 95 % interval; `p` is of the paired t-test,
-    `p_corrected` after Holm's correction for the number of comparisons in the study.
+    `difference` is the mean of (setting - baseline), `low` to `high` its 95 % interval; `p` is of the paired t-test
+    (NaN where it cannot be made), `p_corrected` after Holm's correction for the number of comparisons in the study.
     """
 
     setting: dict[str, Any]
@@ -67,12 +68,15 @@ class Comparison:
         what = f"{setting_label(self.setting)} against {setting_label(self.baseline)}"
         if self.seeds < 2:
             return f"{what}: too few seeds to tell a difference from noise; two at least, better five."
-        if np.isnan(self.p):
-            return f"{what}: {self.difference:+.4f} with every seed alike, so there is no noise to test it by."
         percent = self.metric.endswith("accuracy")
         amount, low, high = (
             (f"{100 * v:+.2f} points" if percent else f"{v:+.4f}") for v in (self.difference, self.low, self.high)
         )
+        if np.isnan(self.p):
+            return (
+                f"{what}: {METRICS[self.metric]} {amount} with each of {self.seeds} seeds. Without any spread between "
+                "them no test can be made."
+            )
         verdict = "more than seed noise" if self.beyond_noise else "not more than seed noise"
         return (
             f"{what}: {METRICS[self.metric]} {amount} (95 % interval {low} to {high}; paired t-test over {self.seeds} "
@@ -116,11 +120,13 @@ def _result(study: Study, index: int) -> SettingResult:
         if run is None or run.status().state != "completed":
             continue
         events = EventReader(run).read()
-        epochs = [event for event in events if event["event"] == "epoch"]
-        ends = [event for event in events if event["event"] == "end"]
+        epochs = [
+            e for e in events if e["event"] == "epoch" and has_numbers(e, "train_loss", "val_loss", "val_accuracy")
+        ]
+        ends = [e for e in events if e["event"] == "end" and has_numbers(e, "test_accuracy")]
         if not epochs or not ends:
             continue
-        last = {**epochs[-1], **{"test_accuracy": ends[-1].get("test_accuracy", float("nan"))}}
+        last = {**epochs[-1], "test_accuracy": ends[-1]["test_accuracy"]}
         seeds.append(seed)
         curves.append([event["val_loss"] for event in epochs])
         for metric, column in values.items():
@@ -149,7 +155,7 @@ def _paired(
     shared = [seed for seed in ours if seed in theirs]
     differences = [ours[seed] - theirs[seed] for seed in shared]
     nothing = float("nan")
-    if len(shared) < 2 or np.ptp(differences) == 0:
+    if len(shared) < 2 or np.ptp(differences) < 1e-12:  # no more than rounding
         return len(shared), float(np.mean(differences)) if shared else nothing, nothing, nothing, nothing
     test = ttest_rel([ours[seed] for seed in shared], [theirs[seed] for seed in shared])
     low, high = test.confidence_interval(0.95)

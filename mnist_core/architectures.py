@@ -168,7 +168,7 @@ def two_conv_fc3(config: TrainConfig, shape: Shape) -> nn.Module:
     )
 
 
-@register("small-resnet", "1.3M parameters: seven 3×3 convolutions with two shortcuts, for small colour pictures.", 16)
+@register("small-resnet", "1.1M parameters: ten 3×3 convolutions with three shortcuts, for small colour pictures.", 16)
 def small_resnet(config: TrainConfig, shape: Shape) -> nn.Module:
     """A slim ResNet-9, after D. Page's "How to train your ResNet" (2018): few layers, wide where the image is small."""
 

@@ -15,13 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mnist_core.errors import ConfigError, DrawingError, LabError
+from mnist_core.errors import ConfigError, DrawingError, LabError, RunFailedError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-
-
-class WorkFailedError(Exception):
-    """The request was right, the work began, and it failed."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -35,12 +31,12 @@ def main(arguments: list[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
         options.run(options)
         return 0
+    except RunFailedError as error:
+        print(f"failed: {error}", file=sys.stderr)
+        return 1
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except WorkFailedError as error:
-        print(f"failed: {error}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 1
@@ -131,7 +127,7 @@ def _train(options: argparse.Namespace) -> None:
     status = run.status()
     checkpoint = run.checkpoint()
     if status.state != "completed" or checkpoint is None:
-        raise WorkFailedError(f"The run {run.id} is {status.state}. {status.reason}".strip())
+        raise RunFailedError(f"The run {run.id} is {status.state}. {status.reason}".strip())
     from mnist_core.checkpoints import read_card
 
     card = read_card(checkpoint)
@@ -308,6 +304,8 @@ def _reproduce(options: argparse.Namespace) -> None:
 
     if not 1 <= options.seeds <= 100:
         raise ConfigError(f"--seeds should be from 1 to 100, not {options.seeds}.")
+    if options.keep and not Path(options.keep).absolute().parent.is_dir():  # known now rather than after hours
+        raise ConfigError(f"--keep {options.keep} is in no folder that is there: make it first.")
     claims = chosen_claims(options.recipes.split(",") if options.recipes else None)
     runs_dir = Path(options.runs_dir) if options.runs_dir else runs_folder()
     data_dir = Path(options.data_dir) if options.data_dir else data_folder()

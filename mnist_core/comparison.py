@@ -71,10 +71,10 @@ def seconds_at(events: Iterable[Event], steps: Sequence[float]) -> np.ndarray:
     places, times = [0.0], [0.0]
     spent = 0.0
     for event in events:
-        if event["event"] == "epoch" and _has_numbers(event, "step", "seconds"):
+        if event["event"] == "epoch" and has_numbers(event, "step", "seconds"):
             spent += event["seconds"]
             place, time = event["step"], spent
-        elif event["event"] == "end" and _has_numbers(event, "step", "train_seconds"):
+        elif event["event"] == "end" and has_numbers(event, "step", "train_seconds"):
             place, time = event["step"], event["train_seconds"]
         else:
             continue
@@ -147,7 +147,7 @@ def to_json(records: Sequence[Record]) -> str:
 
 def _series(events: list[Event], kinds: tuple[str, ...], loss: str, accuracy: str) -> Series:
     per_epoch = _last(events, "start", "steps_per_epoch") or 1
-    rows = [event for event in events if event["event"] in kinds and _has_numbers(event, "step", loss, accuracy)]
+    rows = [event for event in events if event["event"] in kinds and has_numbers(event, "step", loss, accuracy)]
     steps = [event["step"] for event in rows]
     return Series(
         steps,
@@ -159,10 +159,10 @@ def _series(events: list[Event], kinds: tuple[str, ...], loss: str, accuracy: st
 
 
 def _last(events: Iterable[Event], kind: str, name: str) -> float | None:
-    return next((e[name] for e in reversed(list(events)) if e["event"] == kind and _has_numbers(e, name)), None)
+    return next((e[name] for e in reversed(list(events)) if e["event"] == kind and has_numbers(e, name)), None)
 
 
-def _has_numbers(event: Event, *names: str) -> bool:
-    """Whether the event is whole: a file on disk may hold anything."""
+def has_numbers(event: Event, *names: str) -> bool:
+    """Whether the event has a finite number under each of `names`: a file on disk may hold anything."""
     values = [event.get(name) for name in names]
     return all(isinstance(value, int | float) and math.isfinite(value) for value in values)

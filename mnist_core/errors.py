@@ -26,3 +26,7 @@ class DrawingError(LabError):
 
 class RunError(LabError):
     """A run cannot be started, found, or told what to do."""
+
+
+class RunFailedError(RunError):
+    """A run began and did not reach its end: the request was right, the work was not done."""

@@ -190,7 +190,7 @@ _ALL = (
             (
                 "dense-l2-dropout",
                 "Dense network with L2 and dropout",
-                "Both regularisers at once.",
+                "Both regularisers at once: what do they do together?",
                 {"l2_first": 1e-4, "dropout": 0.3},
             ),
         )
@@ -214,7 +214,11 @@ _ALL = (
             "validation_fraction": 0.05,
         },
         # mirrored digits are no digits
-        {name: {"flip": False} for name in ("mnist", "digits", "drawings")},
+        {
+            "mnist": {"flip": False},
+            "digits": {"flip": False, "validation_fraction": 0.15},
+            "drawings": {"flip": False},
+        },
     ),
 )
 

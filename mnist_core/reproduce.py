@@ -14,11 +14,12 @@ from statistics import mean, stdev
 from typing import Any
 
 import torch.nn.functional as F
+from pydantic import TypeAdapter
 
 from mnist_core.checkpoints import load_checkpoint
 from mnist_core.config import TrainConfig
 from mnist_core.data import arrange, dataset_title, load_dataset
-from mnist_core.errors import ConfigError, DataError, LabError, RunError
+from mnist_core.errors import ConfigError, DataError, LabError, RunError, RunFailedError
 from mnist_core.evaluation import infer, summarize
 from mnist_core.files import read_json, write_json
 from mnist_core.pool import WorkerPool
@@ -118,7 +119,7 @@ def reproduce(
     """(rows, a sentence for each claim that could not be tried). `cifar10` is the dataset that stands for CIFAR-10.
 
     `progress` is called with (epochs finished, epochs in all). Interrupted, it stops its runs in a way that lets the
-    next call go on with them. Raises RunError when a run cannot be created or fails.
+    next call go on with them. Raises RunError when a run cannot be created, RunFailedError when one does not end well.
     """
     wanted, skipped = [], []
     for claim in claims:
@@ -179,6 +180,8 @@ def _finish(runs: list[Run], runs_dir: Path, data_dir: Path, progress: Callable[
                 run.command("run")
                 run.set_status("queued")
                 pool.start(run)
+        if pending:
+            pool.warm()  # for those that wait already: nobody else may be there to take them
         while any(run.status().active for run in pending):
             progress(sum(sum(e["event"] == "epoch" for e in reader.read()) for reader in readers), total)
             time.sleep(POLL_SECONDS)
@@ -192,7 +195,7 @@ def _finish(runs: list[Run], runs_dir: Path, data_dir: Path, progress: Callable[
     for run in pending:
         status = run.status()
         if status.state != "completed":
-            raise RunError(f"Run {run.id} is {status.state}. {status.reason}".strip())
+            raise RunFailedError(f"The run {run.id} is {status.state}. {status.reason}".strip())
     progress(total, total)
 
 
@@ -230,8 +233,8 @@ def save_rows(rows: Sequence[Row], path: Path = KEPT) -> None:
 def load_rows(path: Path = KEPT) -> list[Row]:
     """The table that was kept; empty where there is none or it is damaged."""
     try:
-        return [Row(**row) for row in read_json(path)]
-    except (OSError, ValueError, TypeError):
+        return TypeAdapter(list[Row]).validate_python(read_json(path))
+    except (OSError, ValueError):
         return []
 
 

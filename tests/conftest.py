@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import pytest
 
+from mnist_core.cli import main
 from mnist_core.data import Dataset, data_folder, load_dataset, mnist_is_there
 
 REQUIRED = os.environ.get("MNIST_LAB_REQUIRE", "").split(",")
@@ -55,6 +56,35 @@ def chromium_path() -> str:
     if not lab.CHROMIUM:
         _missing("browser", "There is no Chromium: install it or set MNIST_LAB_CHROMIUM")
     return lab.CHROMIUM
+
+
+@pytest.fixture
+def ask(capsys):
+    """Runs a subcommand of the command line in this process → (exit status, stdout, stderr)."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        status = main(list(arguments))
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return call
+
+
+@pytest.fixture
+def refused(ask):
+    """The one line with which a request is refused."""
+
+    def call(*arguments: str) -> str:
+        status, out, err = ask(*arguments)
+        assert status == 2, err
+        assert out == ""
+        lines = err.splitlines()
+        assert len(lines) == 1, err
+        assert lines[0].startswith("error: ")
+        return lines[0]
+
+    return call
 
 
 @pytest.fixture(scope="session")

@@ -77,6 +77,47 @@ def test_shear_slants_by_its_angle(monkeypatch, picture, drawn):
     np.testing.assert_allclose(augment(picture, TrainConfig(shear=20))[0, 0], expected, atol=1e-4)
 
 
+def test_a_flip_mirrors_about_half_of_the_images_left_to_right_whole(picture):
+    torch.manual_seed(0)
+    colours = torch.cat([picture, picture * 0.5, picture.transpose(2, 3)], dim=1)
+    flipped = augment(colours.expand(400, -1, -1, -1), TrainConfig(flip=True))
+    mirrored = torch.from_numpy(colours[0].numpy()[:, :, ::-1].copy())
+    count = sum(torch.equal(image, mirrored) for image in flipped)
+    assert sum(torch.equal(image, colours[0]) for image in flipped) == 400 - count
+    assert abs(count - 200) < 50  # five standard deviations
+
+
+@pytest.mark.parametrize(("side", "height", "width"), [(1, 28, 28), (7, 28, 28), (8, 32, 20), (32, 9, 9)])
+def test_erasing_blanks_one_square_and_nothing_else(side, height, width):
+    torch.manual_seed(0)
+    batch = torch.rand(500, 3, height, width) + 0.1
+    erased = augment(batch, TrainConfig(erasing=side))
+    inside = erased == 0
+    assert torch.equal(erased[~inside], batch[~inside])
+    assert torch.equal(inside, inside[:, :1].expand_as(inside))  # all channels alike
+    whole, centres = 0, set()
+    for image in inside[:, 0]:
+        rows, columns = (image.any(dim=dim).nonzero().flatten().tolist() for dim in (1, 0))
+        top, bottom, left, right = rows[0], rows[-1], columns[0], columns[-1]
+        assert image.sum() == (bottom - top + 1) * (right - left + 1)  # a rectangle without holes
+        for first, last, length in ((top, bottom, height), (left, right, width)):
+            cut = first == 0 or last == length - 1
+            assert last - first + 1 == side or (cut and (side + 1) // 2 <= last - first + 1 < side) or side > length
+        whole += image.sum().item() == min(side, height) * min(side, width)
+        centres.add((top, left))
+    assert whole > 0
+    assert len(centres) > 50 or side > height
+
+
+def test_mirrored_and_blanked_images_leave_what_was_given_alone(picture):
+    batch = picture.repeat(20, 1, 1, 1)
+    before = batch.clone()
+    changed = augment(batch, TrainConfig(flip=True, erasing=8))
+    assert torch.equal(batch, before)
+    assert not torch.equal(changed, before)
+    assert (changed.shape, changed.dtype) == (before.shape, torch.float32)
+
+
 def test_a_centred_disc_looks_the_same_from_every_angle():
     y, x = np.mgrid[:28, :28] - 13.5
     disc = torch.tensor(1 / (1 + np.exp(2 * (np.hypot(x, y) - 8))), dtype=torch.float32).expand(64, 1, 28, 28)

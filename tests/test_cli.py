@@ -15,7 +15,8 @@ from PIL import Image
 from mnist_core.checkpoints import load_checkpoint
 from mnist_core.cli import main
 from mnist_core.config import TrainConfig
-from mnist_core.data import load_dataset, split
+from mnist_core.data import arrange, load_dataset, split
+from mnist_core.recipes import RECIPES
 from mnist_core.runs import create_run, open_run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,35 +53,6 @@ def trained(tmp_path_factory) -> tuple[dict, subprocess.CompletedProcess]:
     done = shell("train", *arguments, "--set", "keep=best", "--runs-dir", str(runs), "--json")
     assert done.returncode == 0, done.stderr
     return strict(done.stdout.splitlines()[-1]), done
-
-
-@pytest.fixture
-def ask(capsys):
-    """Runs a subcommand here → (exit status, stdout, stderr)."""
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        status = main(list(arguments))
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return call
-
-
-@pytest.fixture
-def refused(ask):
-    """The one line with which a request is refused."""
-
-    def call(*arguments: str) -> str:
-        status, out, err = ask(*arguments)
-        assert status == 2, err
-        assert out == ""
-        lines = err.splitlines()
-        assert len(lines) == 1, err
-        assert lines[0].startswith("error: ")
-        return lines[0]
-
-    return call
 
 
 # ---- train ----------------------------------------------------------------------------------------------------------
@@ -248,6 +220,29 @@ def test_evaluate_knows_the_parts_that_the_training_had(ask, trained, part, coun
         assert found["accuracy"] == pytest.approx(result["val_accuracy"], abs=1e-9)
 
 
+def test_a_model_of_a_pooled_split_is_judged_on_its_own_test_part(ask):
+    status, out, err = ask("train", *FAST, "--set", "split=pooled", "--set", "validation_fraction=0.2", "--json")
+    assert status == 0, err
+    trained = strict(out.splitlines()[-1])
+    checkpoint = load_checkpoint(trained["checkpoint"])
+    digits = load_dataset("digits")
+    pooled = arrange(digits, checkpoint.card.config)
+    parts = {}
+    for part, count in (("test", 180), ("validation", 360), ("train", 1257)):  # of 1,797
+        status, out, _ = ask("evaluate", trained["checkpoint"], "--split", part, "--json")
+        parts[part] = strict(out)
+        assert (status, parts[part]["n"]) == (0, count)
+    assert parts["test"]["accuracy"] == pytest.approx(trained["test_accuracy"], abs=1e-9)
+    assert parts["validation"]["accuracy"] == pytest.approx(trained["val_accuracy"], abs=1e-9)
+    confusion = np.array(parts["test"]["confusion"])
+    assert confusion.sum(axis=1).tolist() == pooled.test_labels.bincount().tolist()
+    with torch.no_grad():
+        answers = checkpoint.model(pooled.test_images.float() / 255).argmax(dim=1)
+    assert confusion.sum(axis=0).tolist() == answers.bincount(minlength=10).tolist()
+    all_labels = torch.cat([digits.train_labels, digits.test_labels])
+    assert sum(np.array(p["confusion"]).sum(axis=1) for p in parts.values()).tolist() == all_labels.bincount().tolist()
+
+
 def test_evaluate_without_json_tells_a_person(ask, trained):
     result, _ = trained
     status, out, _ = ask("evaluate", result["checkpoint"])
@@ -337,7 +332,7 @@ def test_one_bad_picture_among_many_does_not_hide_the_others(ask, trained, pictu
 def test_recipes_are_listed(ask):
     status, out, _ = ask("recipes")
     assert status == 0
-    assert [line.split()[0] for line in out.splitlines()] == ["quick", "accurate", "two-conv", "mlp-baseline"]
+    assert [line.split()[0] for line in out.splitlines()] == list(RECIPES)
     status, out, _ = ask("recipes", "--json")
     assert strict(out)["accurate"]["settings"]["epochs"] == 30
 

@@ -15,6 +15,7 @@ RANGES = {
     "learning_rate": (1e-6, 10),
     "momentum": (0, 0.999),
     "weight_decay": (0, 1),
+    "l2_first": (0, 1),
     "step_epochs": (1, 200),
     "step_factor": (0, 1),
     "label_smoothing": (0, 0.5),
@@ -23,11 +24,13 @@ RANGES = {
     "translation": (0, 8),
     "scaling": (0, 0.5),
     "shear": (0, 45),
+    "erasing": (0, 32),
+    "test_fraction": (0, 0.5),
     "validation_fraction": (0, 0.5),
     "validations_per_epoch": (1, 20),
     "seed": (0, 2**31 - 1),
 }
-EXCLUSIVE_LOW = {"step_factor", "validation_fraction"}
+EXCLUSIVE_LOW = {"step_factor", "test_fraction", "validation_fraction"}
 
 
 def test_the_table_above_names_every_number():

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from mnist_core import data as module
-from mnist_core.config import Shape
+from mnist_core.config import Shape, TrainConfig
 from mnist_core.data import (
     Dataset,
+    arrange,
     batches,
     data_folder,
     default_dataset,
@@ -17,6 +18,7 @@ from mnist_core.data import (
     read_idx,
     split,
     to_unit,
+    train_and_validation,
 )
 from mnist_core.errors import DataError
 from mnist_core.statistics import pixel_statistics
@@ -233,6 +235,71 @@ def test_a_split_depends_on_its_seed_alone():
 def test_too_few_images_to_split_is_a_sentence(labels):
     with pytest.raises(DataError, match="cannot be split"):
         split(torch.tensor(labels, dtype=torch.int64), 0.2, seed=0)
+
+
+POOLED = TrainConfig(dataset="digits", split="pooled", test_fraction=0.1, validation_fraction=0.1, seed=3)
+
+
+@pytest.fixture(scope="module")
+def numbered() -> Dataset:
+    """850 training and 150 test images of unequal classes, each with its own number in its first two pixels."""
+    images = torch.zeros(1000, 1, 4, 4, dtype=torch.uint8)
+    images[:, 0, 0, 0], images[:, 0, 0, 1] = torch.arange(1000) // 256, torch.arange(1000) % 256
+    return Dataset("numbers", tuple("abcde"), images[:850], LABELS[:850], images[850:], LABELS[850:])
+
+
+def numbers(images: torch.Tensor) -> list[int]:
+    return (images[:, 0, 0, 0].int() * 256 + images[:, 0, 0, 1]).tolist()
+
+
+def test_an_official_split_is_the_dataset_itself(tiny_data):
+    config = POOLED.replace(split="official", validation_fraction=0.25)
+    assert arrange(tiny_data, config) is tiny_data
+    for mine, expected in zip(
+        train_and_validation(tiny_data, config), split(tiny_data.train_labels, 0.25, 3), strict=True
+    ):
+        assert torch.equal(mine, expected)
+
+
+@pytest.mark.parametrize(
+    ("test_fraction", "validation_fraction", "sizes"),
+    [(0.1, 0.1, (800, 100, 100)), (0.2, 0.1, (700, 100, 200)), (0.1, 0.3, (600, 300, 100)), (0.5, 0.5, (50, 450, 500))],
+)
+def test_a_pooled_split_has_its_shares_of_all_images_each_once(numbered, test_fraction, validation_fraction, sizes):
+    config = POOLED.replace(test_fraction=test_fraction, validation_fraction=validation_fraction)
+    data = arrange(numbered, config)
+    train, validation = train_and_validation(data, config)
+    parts = [
+        (data.train_images[train], data.train_labels[train]),
+        (data.train_images[validation], data.train_labels[validation]),
+        (data.test_images, data.test_labels),
+    ]
+    found = [number for images, _ in parts for number in numbers(images)]
+    assert sorted(found) == list(range(1000))
+    for (images, labels), size in zip(parts, sizes, strict=True):
+        assert len(images) == pytest.approx(size, abs=1)
+        assert torch.equal(labels, LABELS[numbers(images)])  # each image with its own label
+        assert np.abs(np.bincount(labels, minlength=5) - np.bincount(LABELS) * size / 1000).max() <= 2
+    assert not set(numbers(data.test_images)) <= set(range(850, 1000))  # not the official part
+    assert (data.name, data.classes) == (numbered.name, numbered.classes)
+
+
+def test_a_pooled_split_depends_on_its_seed_alone(numbered):
+    same_images = Dataset(*(getattr(numbered, name) for name in Dataset.__dataclass_fields__))
+    first, again = arrange(numbered, POOLED), arrange(same_images, POOLED)
+    other = arrange(numbered, POOLED.replace(seed=4))
+    assert first is not again
+    assert (first.fingerprint, first.train_fingerprint) == (again.fingerprint, again.train_fingerprint)
+    assert first.fingerprint != other.fingerprint
+    for mine, theirs in zip(train_and_validation(first, POOLED), train_and_validation(again, POOLED), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_too_few_images_to_pool_is_a_sentence(numbered):
+    images, labels = numbered.train_images[:3], torch.tensor([0, 0, 1])
+    few = Dataset("few", tuple("ab"), images, labels, images, torch.zeros(3, dtype=torch.int64))
+    with pytest.raises(DataError, match="cannot be split"):
+        arrange(few, POOLED)
 
 
 @pytest.mark.parametrize(

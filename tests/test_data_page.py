@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from mnist_core import data as module
 from mnist_core.data import Dataset, load_dataset, split
 from tests.test_pages import visit, words
+from ui import datasets
 
 PAGE = "pages/data.py"
 
@@ -31,7 +32,7 @@ def offer(monkeypatch):
         random = Dataset(f"random-{classes}-{shape}", names, pixels, labels, pixels[:classes], labels[:classes])
         monkeypatch.setitem(module._LOADERS, random.name, lambda _: random)
         monkeypatch.setitem(module.TITLES, random.name, "random pixels")
-        monkeypatch.setattr(module, "DATASETS", ("digits", random.name))
+        monkeypatch.setattr(datasets, "DATASETS", ("digits", random.name))
         return random
 
     return offered
@@ -164,7 +165,7 @@ def test_any_number_of_classes_and_any_shape_can_be_looked_at(offer, classes, sh
 
 
 def test_too_few_images_to_split_are_said_in_a_sentence_and_the_rest_is_shown(offer):
-    app = open_dataset(offer(60, 30, (1, 8, 8)))
+    app = open_dataset(offer(30, 30, (1, 8, 8)))
     assert any("cannot be split" in error.value for error in app.error)
     assert "Pixels before and after normalisation" in words(app)
     assert any(element.proto.imgs[0].caption == "original" for element in app.get("image"))

@@ -1,5 +1,6 @@
 """Over the whole registry; parameter counts are computed here by hand."""
 
+import itertools
 import re
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mnist_core.architectures import ACTIVATIONS, MODELS, MaxMeanPool
+from mnist_core.architectures import ACTIVATIONS, MODELS, MaxMeanPool, Residual
 from mnist_core.config import Shape, TrainConfig, field_choices
 from mnist_core.errors import ConfigError
 from mnist_core.models import Classifier, build_model, count_parameters, layer_table
@@ -78,10 +79,126 @@ def test_the_layer_table_is_in_order_of_execution_and_leaves_the_mode():
             True,
             9 * (24 + 32 * 24 + 48 * 32 + 48 * 48 + 80 * 48) + 2 * (24 + 32 + 48 + 48 + 80) + 160 * 10 + 10,
         ),
+        (
+            "compact",
+            True,
+            9 * (16 + 32 * 16 + 32 * 16 + 38 * 16 + 10 * 38)
+            + (16 * 32 + 16 * 32)
+            + 2 * (16 + 32 + 16 + 32 + 16 + 38)
+            + 10,
+        ),
+        ("three-conv", False, 9 * (32 + 64 * 32 + 128 * 64) + 224 + 128 * 3 * 3 * 256 + 256 + 256 * 10 + 10),
+        (
+            "two-conv-fc3",
+            False,
+            9 * (32 + 64 * 32) + 96 + 64 * 7 * 7 * 128 + 128 + 128 * 64 + 64 + 64 * 10 + 10,
+        ),
+        ("dense", False, 784 * 512 + 512 + 512 * 256 + 256 + 256 * 128 + 128 + 128 * 10 + 10),
+        (
+            "small-resnet",
+            True,
+            9 * (24 + 48 * 24 + 2 * 48**2 + 96 * 48 + 2 * 96**2 + 192 * 96 + 2 * 192**2)
+            + 2 * (24 + 3 * 48 + 3 * 96 + 3 * 192)
+            + 384 * 10
+            + 10,
+        ),
     ],
 )
 def test_parameter_counts_are_those_computed_by_hand(name, batch_norm, expected):
     assert count_parameters(build(name, batch_norm=batch_norm)) == expected
+
+
+def test_compact_is_no_larger_than_its_source():
+    assert count_parameters(build("compact")) <= 19_865
+
+
+# a kernel of k at a stride so far of s widens by (k - 1) · s
+FIELDS = {
+    "compact": {
+        "Conv2d": [3, 5, 7, 11, 15, 23, 31],
+        "MaxPool2d": [7, 15],
+        "AdaptiveAvgPool2d": [None],
+        "Flatten": [None],
+    },
+    "three-conv": {"Conv2d": [3, 8, 18], "MaxPool2d": [4, 10, 22], "Flatten": [None], "Linear": [None, None]},
+    # the branch around a shortcut's two convolutions is the wider one
+    "small-resnet": {
+        "Conv2d": [3, 5, 9, 13, 17, 25, 33, 41, 57, 73],
+        "MaxMeanPool": [None],
+        "Linear": [None],
+    },
+    "mlp": {"Flatten": [None], "Linear": [None, None, None]},
+}
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_receptive_fields_are_those_computed_by_hand(name):
+    rows = layer_table(build(name), Shape())
+    for kind, expected in FIELDS[name].items():
+        found = [row.receptive_field for row in rows if row.kind == kind]
+        assert found == expected
+    # what has no kernel sees what the layer before it saw
+    for before, row in itertools.pairwise(rows):
+        if row.kind in ("ReLU", "BatchNorm2d"):
+            assert row.receptive_field == before.receptive_field
+
+
+@pytest.mark.parametrize("name", ["compact", "three-conv", "small-resnet", "lab-cnn"])
+def test_a_receptive_field_is_how_far_a_changed_pixel_is_felt(name):
+    shape = Shape(1, 96, 96, 10)
+    model = build(name, shape, activation="tanh").eval()
+    for row in layer_table(model, shape):
+        if row.kind != "Conv2d":
+            continue
+        images = torch.rand(1, 1, 96, 96, requires_grad=True)
+        noted: dict[nn.Module, torch.Tensor] = {}
+        layer = model.net.get_submodule(row.name)
+        with layer.register_forward_hook(lambda module, _, output, into=noted: into.update({module: output})):
+            model(images)
+        middle = row.output_shape[1] // 2
+        noted[layer][0, :, middle, middle].sum().backward()
+        felt = images.grad[0, 0].abs().sum(dim=0).nonzero()
+        # a maximum lets only its winner through: some pixels at the rim may not be felt
+        reach = (felt.max() - felt.min() + 1).item()
+        assert 0.6 * row.receptive_field <= reach <= row.receptive_field
+
+
+def test_a_shortcut_adds_what_came_in():
+    x = torch.randn(2, 3, 5, 5)
+    conv = nn.Conv2d(3, 3, 3, padding=1)
+    torch.testing.assert_close(Residual(conv)(x), x + conv(x))
+
+
+@every_model
+def test_a_log_softmax_head_gives_log_probabilities_and_the_same_answers(name):
+    torch.manual_seed(0)
+    plain = build(name).eval()
+    headed = build(name, head="log-softmax").eval()
+    headed.load_state_dict(plain.state_dict())  # the head has no weights of its own
+    images = torch.rand(6, 1, 28, 28)
+    with torch.no_grad():
+        logits, log = plain(images).double(), headed(images).double()
+    torch.testing.assert_close(log.exp().sum(dim=1), torch.ones(6, dtype=torch.float64), atol=1e-6, rtol=0)
+    expected = logits.exp() / logits.exp().sum(dim=1, keepdim=True)
+    torch.testing.assert_close(log.exp(), expected, atol=1e-6, rtol=1e-5)
+    assert torch.equal(log.argmax(dim=1), logits.argmax(dim=1))
+
+
+@every_model
+def test_l2_of_the_first_dense_layer_needs_one(name):
+    dense = [module for module in build(name).modules() if isinstance(module, nn.Linear)]
+    if not dense:
+        with pytest.raises(ConfigError, match=f"{name} has no dense layer .* set it to 0"):
+            build(name, l2_first=0.1)
+    else:
+        model = build(name, l2_first=0.1)
+        first = next(row for row in layer_table(model, Shape()) if row.kind == "Linear")
+        assert model.first_dense is model.net.get_submodule(first.name)
+
+
+def test_only_the_fully_convolutional_network_has_no_dense_layer():
+    without = [name for name in MODELS if not any(isinstance(m, nn.Linear) for m in build(name).modules())]
+    assert without == ["compact"]
 
 
 @every_model
@@ -173,6 +290,6 @@ def test_a_size_is_refused_in_a_sentence_or_it_works(name):
 
 
 def test_convolutions_refuse_images_smaller_than_their_kernels_reach():
-    for name in set(MODELS) - {"mlp"}:
+    for name in set(MODELS) - {"mlp", "dense"}:
         with pytest.raises(ConfigError, match="at least"):
-            build(name, Shape(1, 28, 4, 10))
+            build(name, Shape(1, 28, 3, 10))

@@ -16,8 +16,9 @@ from mnist_core.checkpoints import load_resume, save_resume
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.data import Dataset, batches, split
 from mnist_core.errors import ConfigError, DataError
+from mnist_core.models import build_model
 from mnist_core.statistics import pixel_statistics
-from mnist_core.training import DivergedError, TrainState, learning_rate_at, seconds_per_image, train
+from mnist_core.training import DivergedError, TrainState, seconds_per_image, train, training_loss
 
 PLAIN = TrainConfig(
     model="mlp",
@@ -211,65 +212,58 @@ def test_normalisation_is_learnt_from_the_training_part_alone(tiny_data):
     assert TrainState(PLAIN, tiny_data).mean == [0.0]
 
 
-# ---- learning rate --------------------------------------------------------------------------------------------------
+# ---- the loss -------------------------------------------------------------------------------------------------------
 
 
-def torchs_rates(make, peak: float, steps: int) -> list[float]:
-    parameter = nn.Parameter(torch.zeros(1))
-    optimizer = torch.optim.SGD([parameter], lr=peak)
-    scheduler = make(optimizer)
-    rates = []
-    for _ in range(steps):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()
-    return rates
+@pytest.fixture
+def scored() -> tuple[torch.Tensor, torch.Tensor]:
+    """(40, 10) scores and (40,) labels of nothing in particular."""
+    generator = torch.Generator().manual_seed(0)
+    return 3 * torch.randn(40, 10, generator=generator), torch.randint(0, 10, (40,), generator=generator)
 
 
-def test_the_cosine_schedule_is_torchs():
-    config = TrainConfig(schedule="cosine", learning_rate=0.3, epochs=4)
-    theirs = torchs_rates(lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, T_max=99), 0.3, 100)
-    mine = [learning_rate_at(config, step, 25) for step in range(100)]
-    np.testing.assert_allclose(mine, theirs, atol=1e-9)
+def loss_of(scored: tuple[torch.Tensor, torch.Tensor], **settings: object) -> torch.Tensor:
+    config = PLAIN.replace(**settings)
+    return training_loss(config, build_model(config, Shape()), *scored)
 
 
-def test_the_step_schedule_is_torchs():
-    config = TrainConfig(schedule="step", learning_rate=0.3, epochs=9, step_epochs=2, step_factor=0.5)
-    theirs = torchs_rates(lambda o: torch.optim.lr_scheduler.StepLR(o, step_size=2, gamma=0.5), 0.3, 9)
-    mine = [learning_rate_at(config, step, 7) for step in range(63)]
-    np.testing.assert_allclose(mine, np.repeat(theirs, 7), rtol=1e-9)
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_one_probability_per_class_is_the_same_target_as_a_class_number(scored, smoothing):
+    indexed, one_hot = (loss_of(scored, labels=form, label_smoothing=smoothing) for form in ("index", "one-hot"))
+    assert one_hot.item() == pytest.approx(indexed.item(), rel=1e-6)
+    logits, labels = (part.numpy() for part in scored)
+    log = logits - np.log(np.exp(logits.astype(float)).sum(axis=1, keepdims=True))
+    own = -log[np.arange(40), labels].mean()
+    assert one_hot.item() == pytest.approx((1 - smoothing) * own - smoothing * log.mean(), rel=1e-5)
 
 
-def test_the_one_cycle_schedule_is_torchs_but_for_less_than_a_step():
-    config = TrainConfig(schedule="one-cycle", learning_rate=0.01, epochs=3)
-    theirs = torchs_rates(
-        lambda o: torch.optim.lr_scheduler.OneCycleLR(o, max_lr=0.01, total_steps=300, pct_start=0.25), 0.01, 300
-    )
-    mine = np.array([learning_rate_at(config, step, 100) for step in range(300)])
-    assert mine[0] == pytest.approx(theirs[0])
-    assert mine[0] == pytest.approx(0.01 / 25)
-    assert mine[-1] == pytest.approx(theirs[-1])
-    assert mine[-1] == pytest.approx(0.01 / 25 / 1e4)
-    assert mine.max() == pytest.approx(0.01, rel=1e-3)
-    # torch counts the quarter from one step earlier: each rate lies between its neighbours there
-    for step in range(1, 299):
-        near = theirs[step - 1 : step + 2]
-        assert min(near) - 1e-6 <= mine[step] <= max(near) + 1e-6, step
+def test_of_a_log_softmax_head_the_loss_is_the_negative_log_likelihood(scored):
+    logits, labels = scored
+    log = logits.log_softmax(dim=1)
+    assert loss_of((log, labels), head="log-softmax").item() == pytest.approx(F.nll_loss(log, labels).item(), rel=1e-6)
+    config = PLAIN.replace(head="log-softmax")
+    torch.manual_seed(0)
+    model = build_model(config, Shape())
+    images = torch.rand(40, 1, 28, 28)
+    training_loss(config, model, model(images), labels).backward()
+    mine = [parameter.grad.clone() for parameter in model.parameters()]
+    model.zero_grad()
+    F.nll_loss(model(images), labels).backward()
+    for gradient, parameter in zip(mine, model.parameters(), strict=True):
+        torch.testing.assert_close(gradient, parameter.grad)
 
 
-def test_one_step_in_all_has_a_learning_rate_too():
-    for schedule in ("constant", "one-cycle", "cosine", "step"):
-        rate = learning_rate_at(TrainConfig(schedule=schedule, learning_rate=0.1, epochs=1), 0, 1)
-        assert 0 < rate <= 0.1
-
-
-def test_each_step_is_taken_with_the_rate_that_its_event_tells(tiny_data):
-    config = PLAIN.replace(schedule="cosine", learning_rate=0.004)
-    state = TrainState(config, tiny_data)
-    for event in train(config, tiny_data, state):
-        if event["event"] == "step":
-            assert event["lr"] == learning_rate_at(config, event["step"] - 1, state.steps_per_epoch)
-            assert state.optimizer.param_groups[0]["lr"] == event["lr"]
+@pytest.mark.parametrize("name", ["mlp", "dense", "two-conv", "small-cnn"])
+def test_l2_of_the_first_dense_layer_adds_its_share_of_the_squared_weights(scored, name):
+    config = PLAIN.replace(model=name, l2_first=0.03)
+    model = build_model(config, Shape())
+    first = next(weight for weight in model.parameters() if weight.dim() == 2)
+    added = training_loss(config, model, *scored) - training_loss(config.replace(l2_first=0), model, *scored)
+    assert added.item() == pytest.approx(0.03 * (first.detach().double() ** 2).sum().item(), rel=1e-4)
+    added.backward()
+    torch.testing.assert_close(first.grad, 2 * 0.03 * first.detach())
+    others = [parameter for parameter in model.parameters() if parameter is not first]
+    assert all(parameter.grad is None or not parameter.grad.any() for parameter in others)
 
 
 # ---- the same again -------------------------------------------------------------------------------------------------

@@ -36,11 +36,13 @@ def preset_dataset(key: str, name: str) -> None:
     st.session_state[key] = kind
 
 
-def choose_dataset(label: str, default: str, key: str, known: Sequence[str] = DATASETS) -> str | None:
-    """A select box over `known` and a person's own, which are asked for by their path → a name for `house.dataset`.
+def choose_dataset(label: str, default: str, key: str, known: Sequence[str] | None = None) -> str | None:
+    """A select box over `known` (default: all) and a person's own → a name for `house.dataset`.
 
-    None, and why, while a person's own cannot be read. What is in `known` may not be there yet.
+    A person's own are asked for by their path; None, and why, while they cannot be read. What is in `known` may not be
+    there yet.
     """
+    known = known or DATASETS
     kind = st.selectbox(
         label,
         [*known, *OWN],
