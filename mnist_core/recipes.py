@@ -29,7 +29,7 @@ class Recipe:
         return TrainConfig(recipe=self.name, dataset=dataset, **settings)
 
 
-_TWO_CONV_COLOUR = {"epochs": 10, "keep": "best", "dropout": 0.3, "translation": 2.0}
+_TWO_CONV_COLOUR = {"epochs": 10, "keep": "best", "batch_norm": True, "dropout": 0.3}
 
 _ALL = (
     Recipe(
@@ -86,12 +86,12 @@ _ALL = (
         },
         {
             "digits": {"epochs": 20, "validation_fraction": 0.15},
-            "cifar10": {**_TWO_CONV_COLOUR, "flip": True},
-            "folder": _TWO_CONV_COLOUR,  # not mirrored: they may be letters
+            "cifar10": _TWO_CONV_COLOUR,
+            "folder": _TWO_CONV_COLOUR,
         },
         "The first earlier system: all images pooled and split 80/10/10. Free there: batch size 128, 5 epochs. On "
-        "colour pictures it overfits within a few epochs: there it gets dropout and shifted images, and the epoch that "
-        "is best on validation is kept.",
+        "colour pictures it overfits within a few epochs: there it gets batch norm and dropout, and the epoch that is "
+        "best on validation is kept.",
     ),
     Recipe(
         "compact-20k",
