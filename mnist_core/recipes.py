@@ -180,7 +180,12 @@ _ALL = (
                 "Three dense layers, nothing against overfitting: watch validation loss rise.",
                 {},
             ),
-            ("dense-l2", "Dense network with L2", "A penalty on the first layer's weights.", {"l2_first": 1e-4}),
+            (
+                "dense-l2",
+                "Dense network with L2",
+                "A penalty on the first layer's weights: the loss grows with their squares.",
+                {"l2_first": 1e-4},
+            ),
             (
                 "dense-dropout",
                 "Dense network with dropout",
