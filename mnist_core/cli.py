@@ -318,10 +318,13 @@ def _reproduce(options: argparse.Namespace) -> None:
         rows, skipped = reproduce(claims, range(options.seeds), runs_dir, data_dir, options.cifar10, show)
     for sentence in skipped:
         print(f"skipped: {sentence}", file=sys.stderr)
-    if options.keep:
-        save_rows(rows, Path(options.keep))
     result = [{**asdict(row), "verdict": row.verdict} for row in rows]
     _result(options, {"rows": result, "skipped": skipped}, table(rows))
+    if options.keep:
+        try:
+            save_rows(rows, Path(options.keep))
+        except OSError as error:
+            raise RunFailedError(f"The rows cannot be written to {options.keep} ({error.strerror}).") from None
 
 
 def _recipes(options: argparse.Namespace) -> None:

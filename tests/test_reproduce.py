@@ -157,6 +157,7 @@ def test_interrupted_by_hand_nothing_stays_in_the_queue_and_the_next_call_goes_o
     assert row.seeds == [0, 1]
 
 
+@pytest.mark.timeout(60)  # it would wait for ever
 def test_a_run_that_waits_since_an_earlier_day_is_executed(tmp_path, started):
     run = create_run(TINY.config(0, "digits"), tmp_path / "runs")
     Queue(tmp_path / "runs").add(run)  # by a process that is gone
@@ -349,6 +350,14 @@ def test_a_training_that_fails_is_status_1(ask, monkeypatch, started, tmp_path):
     assert (status, out) == (1, "")
     assert err.splitlines()[-1].startswith("failed: The run ")
     assert "Traceback" not in err
+
+
+def test_rows_that_cannot_be_kept_are_told_all_the_same(ask, monkeypatch, started, tmp_path):
+    monkeypatch.setattr(module, "CLAIMS", (TINY,))
+    status, out, err = ask("reproduce", "--seeds", "1", "--keep", str(tmp_path), "--json")
+    assert status == 1
+    assert len(strict(out)["rows"]) == 1
+    assert f"failed: The rows cannot be written to {tmp_path}" in err
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,9 @@ async function draw(Plotly, chart) {
   if (!width) return; // in a closed tab or expander: the ResizeObserver calls again when it opens
   const { spec, points } = newest(chart);
   const theme = readTheme(box);
-  const frame = JSON.stringify([theme, width, data.height, spec.layout, spec.data.map(({ x, y, ...rest }) => rest)]);
+  // a trace enters the legend with its first point, so whether it has any belongs to the frame
+  const looks = spec.data.map(({ x, y, ...rest }) => [rest, isEmpty(y)]);
+  const frame = JSON.stringify([theme, width, data.height, spec.layout, looks]);
   const kept = chart.drawn?.frame === frame;
   const moved = spec.data.flatMap((trace, i) => (kept && isSame(trace, chart.drawn.spec.data[i]) ? [] : [i]));
   if (kept && !moved.length) return;
@@ -168,6 +170,8 @@ function stretch(box, trace, index) {
 }
 
 const isSame = (one, other) => sameNumbers(one.x, other.x) && sameNumbers(one.y, other.y);
+
+const isEmpty = (numbers) => !(Array.isArray(numbers) ? numbers.length : numbers?.bdata);
 
 // Numbers travel as a list, or packed by Plotly as {dtype, bdata}.
 function sameNumbers(one, other) {

@@ -80,6 +80,10 @@ def test_quick_trains_on_real_mnist_to_the_end_and_is_found_again_after_a_reload
         timeout=LONG,
     )
 
+    # the validation curve comes later than the other, and into the legend too
+    names = page.locator(f"{LOSS} .legendtext")
+    expect(names).to_have_text(["train", "validation"], timeout=LONG)
+
     page.reload()
     settled(page)
     expect(page.get_by_text(re.compile("^quick, "))).to_be_visible()
