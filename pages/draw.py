@@ -42,10 +42,10 @@ def answer(predictor: Predictor, prediction: Prediction | None) -> None:
     classes = predictor.card.classes
     if prediction is None or prediction.digit is None:
         if predictor.card.shape.channels == 1:
-            st.markdown("## ✏️ Draw a digit" if tuple(classes) == DIGITS else "## ✏️ Draw")
+            st.markdown("## :material/draw: Draw a digit" if tuple(classes) == DIGITS else "## :material/draw: Draw")
             st.caption("With the mouse or a finger, as large as you like. The answer changes with every stroke.")
         else:
-            st.markdown("## 🖼️ Upload a photo")
+            st.markdown("## :material/photo_camera: Upload a photo")
         if tuple(classes) != DIGITS:
             more = f" and {len(classes) - MOST_NAMES} more" if len(classes) > MOST_NAMES else ""
             st.caption(f"It tells apart: {page.plain(', '.join(classes[:MOST_NAMES]))}{more}.")

@@ -101,7 +101,7 @@ with charts:
         )
     else:
         behind = [other for other in runs if other.id != run.id]
-        names = {other.id: house.run_label(other) for other in behind}
+        names = house.run_labels(behind)
         panel = st.container()
         compared = st.multiselect(
             "Earlier runs behind the curves",

@@ -7,8 +7,6 @@ import streamlit as st
 from mnist_core.recipes import get_recipe
 from mnist_core.reproduce import METRIC_BATCH, Row, load_rows
 
-VERDICTS = {"met": "✅ met", "missed": "❌ missed", "no figure": "– no figure"}
-
 
 def reproduction() -> None:
     """The table that was kept, and how to make it anew."""
@@ -24,6 +22,7 @@ def reproduction() -> None:
     st.dataframe(
         [_shown(row) for row in rows],
         hide_index=True,
+        height="content",
         column_config={
             "verdict": st.column_config.TextColumn(help="Whether the mean over the seeds reaches what was claimed"),
             "test accuracy": st.column_config.TextColumn(help="Mean ± standard deviation over the seeds"),
@@ -60,7 +59,7 @@ def _shown(row: Row) -> dict[str, str | int | float]:
         "learned from": row.dataset,
         "claimed": row.said,
         "test accuracy": f"{row.mean('test_accuracy'):.2%} ± {row.std('test_accuracy'):.2%} ({len(row.seeds)} seeds)",
-        "verdict": VERDICTS[row.verdict],
+        "verdict": row.verdict,
         "weighted F1": row.mean("weighted_f1"),
         "summed loss": row.mean("batch_mean_loss"),
         "parameters": row.parameters,
