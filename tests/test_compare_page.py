@@ -22,7 +22,6 @@ from tests.test_pages import visit, words
 @pytest.fixture(autouse=True)
 def _no_mnist(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("MNIST_LAB_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")  # or the page takes a core from torch for all later tests
 
 
 @pytest.fixture

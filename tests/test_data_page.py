@@ -18,7 +18,6 @@ PAGE = "pages/data.py"
 @pytest.fixture(autouse=True)
 def _no_mnist(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("MNIST_LAB_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")
 
 
 @pytest.fixture

@@ -24,7 +24,6 @@ NAMES = ("*cat* [x](y)", "a very long name of a class, that no axis has room for
 @pytest.fixture(autouse=True)
 def _no_mnist(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("MNIST_LAB_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")
 
 
 def picture(number: int, colour: bool) -> bytes:

@@ -22,8 +22,6 @@ PAGES = ("app.py", *(f"pages/{name}.py" for name in ("train", "draw", "results",
 @pytest.fixture(autouse=True)
 def _no_mnist(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("MNIST_LAB_DATA", str(tmp_path / "data"))
-    # a page takes a core from torch for the whole process, and other tests compare weights bit for bit
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")
 
 
 def visit(page: str, **state: object) -> AppTest:

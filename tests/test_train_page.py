@@ -19,7 +19,6 @@ PAGE = "pages/train.py"
 @pytest.fixture(autouse=True)
 def _no_mnist_and_no_workers(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("MNIST_LAB_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")
 
     class Nobody:
         def warm(self) -> None: ...

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import streamlit as st
 
 from mnist_core.errors import LabError
-from mnist_core.worker import leave_a_core_to_the_page
+from mnist_core.worker import share_the_cores
 
 MENU = (
     ("app.py", "Home", ":material/home:"),
@@ -59,7 +59,7 @@ def ink() -> str:
 @st.cache_resource(show_spinner=False)
 def _settle() -> None:
     """Once a server: takes what is imported out of the garbage collector's sight (see .streamlit/config.toml)."""
-    leave_a_core_to_the_page()  # the estimate before a run should be that of the worker
+    share_the_cores()  # the estimate before a run should be that of the worker
     gc.collect()
     gc.freeze()
     atexit.register(gc.unfreeze)  # or the libraries complain of leaks when the server ends
