@@ -34,12 +34,10 @@ python -m mnist_core evaluate {run_id}
 def command(config: TrainConfig) -> str:
     """The shell command that trains with exactly `config`, naming only what differs from its recipe's settings."""
     recipe = RECIPES.get(config.recipe, RECIPES["quick"])
-    start, wanted = recipe.config(config.dataset).model_dump(), config.model_dump()
     words = ["python", "-m", "mnist_core", "train", "--recipe", recipe.name, "--dataset", config.dataset]
-    for name, value in wanted.items():
-        if value != start[name]:
-            text = str(value).lower() if isinstance(value, bool) else str(value)
-            words += ["--set", f"{name}={text}"]
+    for name, value in config.differences(recipe.config(config.dataset)).items():
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        words += ["--set", f"{name}={text}"]
     return shlex.join(words)
 
 

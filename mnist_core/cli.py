@@ -17,8 +17,6 @@ from typing import Any, NoReturn
 
 from mnist_core.errors import ConfigError, DrawingError, LabError, RunFailedError
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
@@ -250,12 +248,14 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _pictures(names: list[str]) -> Iterator[Path]:
+    from mnist_core.drawing import SUFFIXES
+
     for name in names:
         path = Path(name)
         if os.path.isdir(path):
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES)
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
             if not inside:
-                raise DrawingError(f"There is no picture ({', '.join(PICTURES)}) in the folder {path}.")
+                raise DrawingError(f"There is no picture ({', '.join(SUFFIXES)}) in the folder {path}.")
             yield from inside
         else:
             yield path

@@ -106,6 +106,11 @@ class TrainConfig(BaseModel):
         """A copy with `changes`, validated. Raises ConfigError."""
         return parse_config({**self.model_dump(), **changes})
 
+    def differences(self, other: TrainConfig) -> dict[str, Any]:
+        """Field → own value, for the fields in which `other` has another, in the order of the fields."""
+        theirs = other.model_dump()
+        return {name: value for name, value in self.model_dump().items() if value != theirs[name]}
+
 
 def parse_config(values: dict[str, Any]) -> TrainConfig:
     """Plain values (from JSON, a form or a command line) → TrainConfig. Raises ConfigError with a readable sentence."""

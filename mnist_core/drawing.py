@@ -16,6 +16,7 @@ from mnist_core.errors import DrawingError
 
 MAX_BYTES = 5 * 1024**2
 MAX_SIDE = 4096  # px
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")  # Pillow's others can start programs (EPS) or are rare
 
 WORK_SIDE = 400  # px: a photo is shrunk to at most this; a digit of a tenth of its side still has 40 px

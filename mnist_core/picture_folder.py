@@ -13,13 +13,12 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from mnist_core.archives import Archive, Member, open_archive
-from mnist_core.drawing import FORMATS
+from mnist_core.drawing import FORMATS, SUFFIXES
 from mnist_core.errors import DataError
 from mnist_core.fitting import fitted, size_within, without_alpha
 from mnist_core.holdout import held_out, natural
 from mnist_core.parallel import in_threads
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 MAX_PIXELS = 64_000_000  # of one picture: a large camera's
 LARGEST_KEPT = 64  # px a side: images of one size up to this keep it
 GREY_SIDE, COLOUR_SIDE = 28, 32  # px: what others are brought to, MNIST's and CIFAR's own sizes

@@ -84,6 +84,11 @@ class Row:
     measured: dict[str, list[float]]
     machine: str
 
+    @property
+    def changes(self) -> str:
+        """What is set differently from the recipe, to stand behind its name: `, epochs 5`, or nothing."""
+        return "".join(f", {name} {value}" for name, value in self.settings.items())
+
     def mean(self, metric: str) -> float:
         return mean(self.measured[metric])
 
@@ -245,9 +250,8 @@ def table(rows: Sequence[Row]) -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        settings = "".join(f", {name} {value}" for name, value in row.settings.items())
         lines.append(
-            f"| `{row.recipe}`{settings} | {row.dataset} | {row.said} "
+            f"| `{row.recipe}`{row.changes} | {row.dataset} | {row.said} "
             f"| {row.mean('test_accuracy'):.2%} ± {row.std('test_accuracy'):.2%} ({len(row.seeds)} seeds) "
             f"| {row.mean('weighted_f1'):.4f} | {row.mean('batch_mean_loss'):.5f} "
             f"| {row.parameters:,} | {row.mean('train_seconds'):.0f} | {row.verdict} |"

@@ -4,14 +4,13 @@ import streamlit as st
 
 from mnist_core.config import TrainConfig
 from mnist_core.data import data_folder, default_dataset, is_there
-from mnist_core.recipes import RECIPES
 from mnist_core.runs import Run, create_run, list_runs
 from mnist_core.sources import SOURCES
 from ui import house, page
 from ui.address import begin_with, beginning, read_address, write_address
 from ui.datasets import choose_dataset
 from ui.download_offer import offer_download
-from ui.knobs import changed, knobs
+from ui.knobs import changed, choose_recipe, knobs
 from ui.layers import show_layers
 from ui.live_run import duration, show_run
 from ui.waiting import show_waiting
@@ -44,16 +43,8 @@ with page.sentences():
 top = st.columns([2, 2, 1], vertical_alignment="bottom")
 with top[0]:
     dataset = choose_dataset("Dataset", present, f"dataset-{present}")
-recipe = RECIPES[
-    top[1].selectbox(
-        "Recipe",
-        list(RECIPES),
-        format_func=lambda name: RECIPES[name].title,
-        help="Settings that work well together. Turn any of them below.",
-        key="recipe",
-        persist_state="session",
-    )
-]
+with top[1]:
+    recipe = choose_recipe("recipe", "Settings that work well together. Turn any of them below.")
 go = top[2].empty()
 words = st.empty()
 charts, settings = st.columns([2, 1], gap="large")

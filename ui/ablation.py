@@ -16,10 +16,10 @@ from mnist_core.data import data_folder, dataset_title, default_dataset, is_ther
 from mnist_core.errors import ConfigError
 from mnist_core.overlays import Band, band_figure
 from mnist_core.queue import parallel_runs
-from mnist_core.recipes import RECIPES
 from mnist_core.runs import list_runs
 from ui import house, page
 from ui.datasets import choose_dataset
+from ui.knobs import choose_recipe
 from ui.legend import legend
 from ui.live_chart import live_chart
 from ui.live_run import duration
@@ -73,9 +73,7 @@ def ablation() -> None:
 
 
 def _study_label(study: Study) -> str:
-    day, time, *_ = study.id.split("-")
-    dataset = study.base["dataset"]
-    return f"{study.title}, {dataset}, {day[6:]}.{day[4:6]}. {time[:2]}:{time[2:4]}:{time[4:]}"
+    return f"{study.title}, {study.base['dataset']}, {house.moment(*study.id.split('-')[:2])}"
 
 
 def _active(study: Study) -> bool:
@@ -136,16 +134,8 @@ def _base() -> TrainConfig | None:
     columns = st.columns([2, 2, 1])
     with columns[0]:
         dataset = choose_dataset("Dataset", present, f"ablation-dataset-{present}")
-    recipe = RECIPES[
-        columns[1].selectbox(
-            "Recipe",
-            list(RECIPES),
-            format_func=lambda name: RECIPES[name].title,
-            help="All other settings",
-            key="ablation-recipe",
-            persist_state="session",
-        )
-    ]
+    with columns[1]:
+        recipe = choose_recipe("ablation-recipe", "All other settings")
     if dataset is None:
         return None
     base = recipe.config(dataset)

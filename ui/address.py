@@ -46,8 +46,7 @@ def beginning(recipe: TrainConfig) -> TrainConfig:
 
 def write_address(config: TrainConfig, recipe: TrainConfig) -> None:
     """Names recipe, dataset and what `config` sets differently, as `--recipe`, `--dataset` and `--set` would."""
-    wanted, start = config.model_dump(mode="json"), recipe.model_dump(mode="json")
-    changed = {name: str(value) for name, value in wanted.items() if value != start[name]}
+    changed = {name: str(value) for name, value in config.differences(recipe).items()}
     said = {"recipe": config.recipe, "dataset": config.dataset, **changed}
     if st.query_params.to_dict() != said:
         st.query_params.from_dict(said)

@@ -93,8 +93,13 @@ def run_label(run: Run) -> str:
     date, time_of_day, *rest = run.id.split("-")
     recipe = "-".join(rest[:-1]) or run.id
     if len(date) == 8 and len(time_of_day) == 6:
-        return f"{recipe}, {date[6:]}.{date[4:6]}. {time_of_day[:2]}:{time_of_day[2:4]}:{time_of_day[4:]}"
+        return f"{recipe}, {moment(date, time_of_day)}"
     return run.id
+
+
+def moment(date: str, time_of_day: str) -> str:
+    """`20261120`, `193000` of an id → `20.11. 19:30:00`."""
+    return f"{date[6:]}.{date[4:6]}. {time_of_day[:2]}:{time_of_day[2:4]}:{time_of_day[4:]}"
 
 
 def run_labels(runs: list[Run]) -> dict[str, str]:

@@ -8,11 +8,25 @@ import streamlit as st
 
 from mnist_core.architectures import MODELS
 from mnist_core.config import TrainConfig, field_choices, field_help, field_range
+from mnist_core.recipes import RECIPES, Recipe
 
 LEARNING_RATES = [1e-5, 3e-5, 1e-4, 2e-4, 3e-4, 5e-4, 1e-3, 2e-3, 3e-3, 6e-3, 1e-2, 2e-2, 3e-2, 5e-2, 0.1, 0.3, 1.0]
 WEIGHT_DECAYS = [0.0, 1e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1]
 BATCH_SIZES = [16, 32, 64, 100, 128, 256, 512, 1024]
 EMA_DECAYS = [0.0, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999]
+
+
+def choose_recipe(key: str, explanation: str) -> Recipe:
+    """A select box over all recipes."""
+    name = st.selectbox(
+        "Recipe",
+        list(RECIPES),
+        format_func=lambda name: RECIPES[name].title,
+        help=explanation,
+        key=key,
+        persist_state="session",
+    )
+    return RECIPES[name]
 
 
 def knobs(start: TrainConfig) -> TrainConfig:
@@ -74,9 +88,8 @@ def split_knobs(start: TrainConfig) -> TrainConfig:
 
 def changed(config: TrainConfig, other: TrainConfig) -> str:
     """What `config` sets differently from `other`, in a line; empty when nothing."""
-    mine, theirs = config.model_dump(), other.model_dump()
-    names = [name for name in mine if mine[name] != theirs[name] and name not in ("recipe", "dataset")]
-    return ", ".join(f"{name.replace('_', ' ')} {_shown(mine[name])}" for name in names)
+    settings = {k: v for k, v in config.differences(other).items() if k not in ("recipe", "dataset")}
+    return ", ".join(f"{name.replace('_', ' ')} {_shown(value)}" for name, value in settings.items())
 
 
 def _shown(value: Any) -> str:

@@ -53,9 +53,8 @@ def reproduction() -> None:
 
 
 def _shown(row: Row) -> dict[str, str | int | float]:
-    settings = "".join(f", {field} {value}" for field, value in row.settings.items())
     return {
-        "recipe": row.recipe + settings,
+        "recipe": row.recipe + row.changes,
         "learned from": row.dataset,
         "claimed": row.said,
         "test accuracy": f"{row.mean('test_accuracy'):.2%} ± {row.std('test_accuracy'):.2%} ({len(row.seeds)} seeds)",

@@ -14,15 +14,15 @@ SHOWN = 10
 
 def show_waiting() -> None:
     """The queue, refreshed as long as somebody waits; nothing while nobody does."""
-    if waiting := len(Queue(runs_folder()).waiting()):
-        st.fragment(_waiting, run_every=REFRESH_SECONDS)(waiting)
+    if Queue(runs_folder()).waiting():
+        st.fragment(_waiting, run_every=REFRESH_SECONDS)()
 
 
-def _waiting(at_first: int) -> None:
+def _waiting() -> None:
     with page.sentences():
         queue = Queue(runs_folder())
         runs = queue.waiting()
-        if not runs and at_first:
+        if not runs:
             st.rerun()
         st.markdown(f"**Waiting: {len(runs)}**")
         for place, run in enumerate(runs[:SHOWN], start=1):
