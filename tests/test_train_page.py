@@ -107,6 +107,10 @@ def test_a_folder_in_the_address_that_is_not_there_is_a_sentence():
     assert not app.exception
     assert any("nothing at '/no/such/folder'" in error.value for error in app.error)
     assert next(button for button in app.button if button.label == "Run").disabled
+    # the address is read once: what a person chooses next is not overruled by it
+    box(app, "Dataset").select("digits").run()
+    assert not app.error
+    assert box(app, "Dataset").value == "digits"
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

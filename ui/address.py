@@ -21,7 +21,7 @@ def read_address(dataset_key: str) -> None:
     asked = st.query_params.to_dict()
     if not asked or asked == st.session_state.get(_SEEN):
         return
-    st.session_state[_SEEN] = asked
+    st.session_state[_SEEN] = dict(asked)
     recipe = get_recipe(asked.pop("recipe", next(iter(RECIPES))))
     dataset = asked.pop("dataset", None)
     settings = parse_assignments([f"{name}={value}" for name, value in asked.items()])
