@@ -1,7 +1,7 @@
 """Claims: click to first point ≤ 1.5 s (median); stroke's end to changed prediction ≤ 350 ms (95th percentile);
 curves drawn at ≥ 4 Hz; training with the page open at ≥ 95 % of the headless rate. On 2 cores, Chromium included.
 
-    python -m benchmarks.page_speed [--clicks 10] [--strokes 60] [--pairs 5]
+    python -m benchmarks.page_speed [--clicks 10] [--strokes 60] [--pairs 5] [--turns 5]
 
 Starts a lab of its own with real MNIST (MNIST_LAB_DATA) and drives a real Chromium. Times are taken inside the
 browser, from the event to the first animation frame in which the chart has changed.
@@ -18,13 +18,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
+from benchmarks.long_run import batches_per_second, start_training
 from mnist_core.data import data_folder
 from mnist_core.runs import list_runs
 from tests.e2e.lab import ROOT, Lab, chromium, draw, lab, settled
+from ui.feed import PATIENCE_SECONDS
 
 # resolves to the milliseconds from the next `event` to the first frame in which `ready` holds
 WATCH = """([event, ready]) => {
@@ -50,14 +53,20 @@ def wait_for_end(running: Lab) -> None:
         time.sleep(0.1)
 
 
+def open_page(browser: Browser, running: Lab, name: str, rest: float = 1.5) -> Page:
+    """The page `name` on a wide screen, left alone for `rest` seconds when it has settled."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(f"{running.url}/{name}")
+    settled(page)
+    page.wait_for_timeout(1000 * rest)
+    return page
+
+
 def clicks(browser: Browser, running: Lab, count: int) -> list[float]:
     """Milliseconds from the click on Run to the first point of the new curve, one per click."""
     taken = []
     for _ in range(count):
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.goto(f"{running.url}/train")
-        settled(page)
-        page.wait_for_timeout(1500)
+        page = open_page(browser, running, "train")
         # the shown run's own curve is called `train`; it begins anew with the new run
         page.evaluate(f"window.before = ({LOSS}?._fullData || []).find(t => t.name === 'train')?.x?.length || 0")
         ready = (
@@ -71,24 +80,23 @@ def clicks(browser: Browser, running: Lab, count: int) -> list[float]:
     return taken
 
 
-def strokes(browser: Browser, running: Lab, count: int) -> list[float]:
-    """Milliseconds from the end of a stroke to the changed bars, one per stroke."""
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
-    page.goto(f"{running.url}/draw")
-    settled(page)
-    page.wait_for_timeout(1500)
-    chance, taken = random.Random(0), []
-    for number in range(count):
+def strokes(
+    page: Page, numbers: Iterable[int], chance: random.Random, pause: tuple[float, float] = (0.3, 0.3)
+) -> list[float]:
+    """Milliseconds from the end of a stroke to the changed bars, one per stroke; cleared before every fifth.
+
+    `numbers` counts the page's strokes from 0; `pause`: the shortest and longest time after a stroke, in seconds.
+    """
+    taken = []
+    for number in numbers:
         if number and number % 4 == 0:
             page.get_by_role("button", name="Clear").last.click()
             page.wait_for_timeout(1000)
         page.evaluate(f"window.before = {BARS}.dataset.draws")
         page.evaluate(WATCH, ["mouseup", f"{BARS}.dataset.draws !== window.before"])
-        points = [(chance.randint(40, 240), chance.randint(40, 240)) for _ in range(3)]
-        draw(page, [points])
+        draw(page, [[(chance.randint(40, 240), chance.randint(40, 240)) for _ in range(3)]])
         taken.append(page.evaluate("Promise.race([window.measured, new Promise(r => setTimeout(r, 5000))])") or 5000.0)
-        page.wait_for_timeout(300)
-    page.close()
+        page.wait_for_timeout(1000 * chance.uniform(*pause))
     return taken
 
 
@@ -106,10 +114,7 @@ def rates(browser: Browser, running: Lab, pairs: int) -> tuple[list[float], list
         command += ["--runs-dir", str(running.runs_dir)]
         finished = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
         headless.append(json.loads(finished.stdout.splitlines()[-1])["train_seconds"])
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.goto(f"{running.url}/train")
-        settled(page)
-        page.wait_for_timeout(1500)
+        page = open_page(browser, running, "train")
         page.get_by_role("button", name="Run", exact=True).click()
         page.wait_for_timeout(1500)
         frames.append(draws_per_second(page, 2.0))
@@ -120,11 +125,29 @@ def rates(browser: Browser, running: Lab, pairs: int) -> tuple[list[float], list
     return headless, watched, frames
 
 
+def watched_now_and_then(browser: Browser, running: Lab, pairs: int, seconds: float) -> list[float]:
+    """The rate of one long run with its page open ÷ that with no page open, in turn. Without the moments in which a
+    page opens or closes, and without those after, in which the server still feeds it."""
+    open_page(browser, running, "train").close()  # the first visitor starts the worker
+    run = start_training(running)
+    ratios = []
+    for _ in range(pairs):
+        page = open_page(browser, running, "train", rest=4.0)
+        watched = batches_per_second(run, seconds)
+        page.close()
+        time.sleep(PATIENCE_SECONDS + 2)
+        ratios.append(watched / batches_per_second(run, seconds))
+    run.command("stop")
+    wait_for_end(running)
+    return ratios
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clicks", type=int, default=10)
     parser.add_argument("--strokes", type=int, default=60)
     parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--turns", type=int, default=5, help="of 12 s with the page open and 12 s without, in one run")
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -132,7 +155,9 @@ def main() -> None:
         chromium() as browser,
     ):
         if options.strokes:
-            taken = strokes(browser, running, options.strokes)
+            page = open_page(browser, running, "draw")
+            taken = strokes(page, range(options.strokes), random.Random(0))
+            page.close()
             print(
                 f"stroke to prediction, {len(taken)} strokes: median {statistics.median(taken):.0f} ms, "
                 f"95th percentile {percentile(taken, 0.95):.0f} ms, longest {max(taken):.0f} ms"
@@ -151,6 +176,13 @@ def main() -> None:
                 f"rate (median of {', '.join(f'{ratio:.1%}' for ratio in ratios)}); "
                 f"headless {statistics.median(headless):.2f} s; "
                 f"the chart drew {statistics.median(frames):.1f} times a second"
+            )
+        if options.turns:
+            ratios = watched_now_and_then(browser, running, options.turns, 12.0)
+            listed = ", ".join(f"{ratio:.1%}" for ratio in ratios)
+            print(
+                f"one long training, page open and closed in turn, {len(ratios)} turns: "
+                f"{statistics.median(ratios):.1%} of the rate without (median of {listed})"
             )
     print(f"({os.cpu_count()} cores, Chromium on the same machine)")
 
