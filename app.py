@@ -4,9 +4,10 @@ import streamlit as st
 
 from mnist_core.data import data_folder, mnist_is_there
 from mnist_core.runs import list_runs, runs_folder
-from mnist_core.training import default_device
-from ui import house, page
+from mnist_core.state import default_device
+from ui import acts, house, page
 from ui.download_offer import offer_download
+from ui.models import show_models
 
 page.begin("Home", "🔢")
 st.markdown(
@@ -21,28 +22,36 @@ ways = (
     ("pages/compare.py", "Compare", ":material/compare_arrows:", "Runs side by side, and what a setting changes."),
     ("pages/data.py", "Data", ":material/dataset:", "The images themselves: classes, pixels, split, augmentation."),
 )
+ways = [way for way in ways if way[1] in page.reachable()]
 for column, (target, label, icon, text) in zip(st.columns(len(ways)), ways, strict=True):
     with column.container(border=True):
         st.page_link(target, label=f"**{label}**", icon=icon)
         st.caption(text)
 
-with page.sentences():
-    offer_download("mnist", "home")
+if acts.changeable():
+    with page.sentences():
+        offer_download("mnist", "home")
 
 st.subheader("The state of the house")
 runs = list_runs()
 active = [run for run in runs if run.status().active]
 models = house.models()
+
 facts = (
     ("Models to draw at", str(len(models)), "Shipped with the lab or trained here."),
     ("Runs", str(len(runs)), f"Trainings on this machine, in {runs_folder().resolve()}"),
     ("Training now", str(len(active)), "Runs that are running, paused or waiting for their turn."),
-    ("MNIST", "here" if mnist_is_there(data_folder()) else "not yet", f"Data folder: {data_folder().resolve()}"),
+    (
+        "MNIST",
+        "here" if mnist_is_there(data_folder()) else "not yet",
+        f"Data folder: {data_folder().resolve()}",
+    ),
     ("Computes on", {"cuda": "GPU", "cpu": "CPU"}[default_device()], "A GPU is used when torch finds one."),
 )
 with st.container(horizontal=True):
     for label, value, explanation in facts:
-        st.metric(label, value, help=explanation, border=True, width=165)
+        # whoever may only look need not know the machine's folders
+        st.metric(label, value, help=explanation if acts.changeable() else None, border=True, width=165)
 
 if models:
-    house.show_models(models)
+    show_models(models)

@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from mnist_core.admission import admit
 from mnist_core.config import TrainConfig, parse_config
 from mnist_core.errors import ConfigError, RunError
 from mnist_core.files import read_json, write_json
@@ -70,13 +71,6 @@ class Study:
         active = sum(run.status().active for run in self.all_runs())
         return len(self.runs) * len(self.seeds) - active, len(self.runs) * len(self.seeds)
 
-    def cancel(self) -> None:
-        """Takes the waiting runs out of the queue and stops the one that trains. Raises RunError."""
-        queue = Queue(self.runs_dir)
-        for run in self.all_runs():
-            if not queue.cancel(run) and run.status().active:
-                run.command("stop")
-
 
 def _settings(factors: Sequence[Factor]) -> list[dict[str, Any]]:
     names = [factor.field for factor in factors]
@@ -109,13 +103,18 @@ def plan(base: TrainConfig, factors: Sequence[Factor], seeds: Sequence[int]) -> 
 
 
 def create_study(
-    base: TrainConfig, factors: Sequence[Factor], seeds: Sequence[int], runs_dir: Path | str | None = None
+    base: TrainConfig,
+    factors: Sequence[Factor],
+    seeds: Sequence[int],
+    runs_dir: Path | str | None = None,
+    owner: str = "",
 ) -> Study:
     """Creates and queues the runs: whoever has workers executes them. Raises ConfigError or RunError."""
     root = Path(runs_dir if runs_dir is not None else runs_folder())
     configs = plan(base, factors, seeds)
     # seed by seed, so that a study that is cut short still compares all settings
-    runs = [create_run(config, root) for config in configs]
+    admit(configs, root)
+    runs = [create_run(config, root, owner) for config in configs]
     settings = len(configs) // len(seeds)
     study = Study(
         f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}",

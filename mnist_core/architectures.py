@@ -59,12 +59,24 @@ def _conv_block(config: TrainConfig, inputs: int, outputs: int, **kwargs: int) -
     return layers
 
 
-def _pooled_cnn(config: TrainConfig, shape: Shape, widths: tuple[int, int, int]) -> nn.Module:
-    first, second, third = widths
+@register("small-cnn", "25k parameters: a 5×5 stride-2 and two 3×3 convolutions, max+mean pooling.", 15)
+def small_cnn(config: TrainConfig, shape: Shape) -> nn.Module:
+    return _strided_cnn(config, shape, padding=2, pool_at_once=False)
+
+
+@register("quick-cnn", "25k parameters: small-cnn without padding, and pooled sooner. Fastest to 99 %.", 19)
+def quick_cnn(config: TrainConfig, shape: Shape) -> nn.Module:
+    """A quarter less work: a digit's margin is empty, and what is pooled first leaves batch norm a quarter to read."""
+    return _strided_cnn(config, shape, padding=0, pool_at_once=True)
+
+
+def _strided_cnn(config: TrainConfig, shape: Shape, padding: int, pool_at_once: bool) -> nn.Module:
+    first, second, third = (16, 32, 64)
+    convolution, *rest = _conv_block(config, first, second, kernel_size=3)
+    pool = nn.MaxPool2d(2)
     return nn.Sequential(
-        *_conv_block(config, shape.channels, first, kernel_size=5, stride=2, padding=2),
-        *_conv_block(config, first, second, kernel_size=3),
-        nn.MaxPool2d(2),
+        *_conv_block(config, shape.channels, first, kernel_size=5, stride=2, padding=padding),
+        *([convolution, pool, *rest] if pool_at_once else [convolution, *rest, pool]),
         *_conv_block(config, second, third, kernel_size=3),
         MaxMeanPool(),
         nn.Dropout(config.dropout),
@@ -72,25 +84,53 @@ def _pooled_cnn(config: TrainConfig, shape: Shape, widths: tuple[int, int, int])
     )
 
 
-@register(
-    "small-cnn", "25k parameters: a 5×5 stride-2 and two 3×3 convolutions, max+mean pooling. Fastest to 99 %.", 15
-)
-def small_cnn(config: TrainConfig, shape: Shape) -> nn.Module:
-    return _pooled_cnn(config, shape, (16, 32, 64))
-
-
 @register("lab-cnn", "78k parameters: five 3×3 convolutions, max+mean pooling. Small and accurate.", 17)
 def lab_cnn(config: TrainConfig, shape: Shape) -> nn.Module:
+    return _five_conv(config, shape, (24, 32, 48, 48, 80))
+
+
+@register("wide-cnn", "309k parameters: lab-cnn with twice the channels.", 17)
+def wide_cnn(config: TrainConfig, shape: Shape) -> nn.Module:
+    return _five_conv(config, shape, (48, 64, 96, 96, 160))
+
+
+def _five_conv(config: TrainConfig, shape: Shape, widths: tuple[int, int, int, int, int]) -> nn.Module:
+    first, second, third, fourth, fifth = widths
     return nn.Sequential(
-        *_conv_block(config, shape.channels, 24, kernel_size=3),
-        *_conv_block(config, 24, 32, kernel_size=3, stride=2, padding=1),
-        *_conv_block(config, 32, 48, kernel_size=3),
-        *_conv_block(config, 48, 48, kernel_size=3, padding=1),
+        *_conv_block(config, shape.channels, first, kernel_size=3),
+        *_conv_block(config, first, second, kernel_size=3, stride=2, padding=1),
+        *_conv_block(config, second, third, kernel_size=3),
+        *_conv_block(config, third, fourth, kernel_size=3, padding=1),
         nn.MaxPool2d(2),
-        *_conv_block(config, 48, 80, kernel_size=3),
+        *_conv_block(config, fourth, fifth, kernel_size=3),
         MaxMeanPool(),
         nn.Dropout(config.dropout),
-        nn.Linear(160, shape.classes),
+        nn.Linear(2 * fifth, shape.classes),
+    )
+
+
+@register(
+    "separable-cnn",
+    "18.2k parameters: a 3×3 and four depthwise separable convolutions, max+mean pooling. The tiny one.",
+    9,
+)
+def separable_cnn(config: TrainConfig, shape: Shape) -> nn.Module:
+    """Space and channels apart (MobileNets, arXiv:1704.04861): a ninth of the weights, so more channels for as many."""
+
+    def separable(inputs: int, outputs: int, stride: int = 1) -> list[nn.Module]:
+        depthwise = nn.Conv2d(inputs, inputs, 3, stride, padding=1, groups=inputs, bias=not config.batch_norm)
+        norm = [nn.BatchNorm2d(inputs)] if config.batch_norm else []
+        return [depthwise, *norm, *_conv_block(config, inputs, outputs, kernel_size=1)]
+
+    return nn.Sequential(
+        *_conv_block(config, shape.channels, 20, kernel_size=3, padding=1),
+        *separable(20, 44, stride=2),
+        *separable(44, 60),
+        *separable(60, 68, stride=2),
+        *separable(68, 88),
+        MaxMeanPool(),
+        nn.Dropout(config.dropout),
+        nn.Linear(176, shape.classes),
     )
 
 
@@ -168,25 +208,31 @@ def two_conv_fc3(config: TrainConfig, shape: Shape) -> nn.Module:
     )
 
 
+@register(
+    "residual-cnn", "117k parameters: seven 3×3 convolutions with two shortcuts, max+mean pooling. For many epochs.", 8
+)
+def residual_cnn(config: TrainConfig, shape: Shape) -> nn.Module:
+    """`small-resnet` as digits need it: a stage less, and narrower. One output sees 33 pixels, all of a digit."""
+    return _resnet(config, shape, (16, 32, 64))
+
+
 @register("small-resnet", "1.1M parameters: ten 3×3 convolutions with three shortcuts, for small colour pictures.", 16)
 def small_resnet(config: TrainConfig, shape: Shape) -> nn.Module:
     """A slim ResNet-9, after D. Page's "How to train your ResNet" (2018): few layers, wide where the image is small."""
+    return _resnet(config, shape, (24, 48, 96, 192))
+
+
+def _resnet(config: TrainConfig, shape: Shape, widths: Sequence[int]) -> nn.Module:
+    """A convolution; then per stage one that halves the image, and a shortcut over two more."""
 
     def conv(inputs: int, outputs: int, **kwargs: int) -> list[nn.Module]:
         return _conv_block(config, inputs, outputs, kernel_size=3, padding=1, **kwargs)
 
-    return nn.Sequential(
-        *conv(shape.channels, 24),
-        *conv(24, 48, stride=2),
-        Residual(*conv(48, 48), *conv(48, 48)),
-        *conv(48, 96, stride=2),
-        Residual(*conv(96, 96), *conv(96, 96)),
-        *conv(96, 192, stride=2),
-        Residual(*conv(192, 192), *conv(192, 192)),
-        MaxMeanPool(),
-        nn.Dropout(config.dropout),
-        nn.Linear(384, shape.classes),
-    )
+    layers, channels = conv(shape.channels, widths[0]), widths[0]
+    for width in widths[1:]:
+        layers += [*conv(channels, width, stride=2), Residual(*conv(width, width), *conv(width, width))]
+        channels = width
+    return nn.Sequential(*layers, MaxMeanPool(), nn.Dropout(config.dropout), nn.Linear(2 * channels, shape.classes))
 
 
 class Residual(nn.Sequential):

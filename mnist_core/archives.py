@@ -119,7 +119,7 @@ def _zip_members(path: Path, file: zipfile.ZipFile) -> Iterator[Member]:
             raise DataError(f"{path} holds the name '{_shown(name)}', which leads out of it: it is refused.")
         if stat.S_ISLNK(info.external_attr >> 16):
             raise DataError(f"{path} holds the link '{_shown(name)}': pack the files themselves.")
-        if name.endswith("/") or _ignored(parts):
+        if name.endswith("/") or not parts or _ignored(parts):
             continue
         if info.flag_bits & 1:
             raise DataError(f"{path} is encrypted: unpack it with its password, and give the folder.")

@@ -10,17 +10,19 @@ from torch import Tensor
 
 from mnist_core.config import TrainConfig
 
+BEND_KNOTS = 4  # a side, 9 px apart: a digit spans about three, so that a stroke bends and does not shake
+
 
 def augment(images: Tensor, config: TrainConfig) -> Tensor:
     """(N, C, H, W) float32 in [0, 1] → the same, each image changed at random as `config` says.
 
     Turned, slanted, scaled and shifted uniformly within ± rotation and shear (degrees), 1 ± scaling and ± translation
-    (pixels); mirrored with probability 1/2; a square blanked. What comes in at the edges is black. Random numbers come
-    from torch's global state.
+    (pixels); bent by a smooth field of `elastic` pixels (Simard et al., 2003); mirrored with probability 1/2; a square
+    blanked. What comes in at the edges is black. Random numbers come from torch's global state.
     """
     if config.flip:
         images = torch.where(torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5, images.flip(3), images)
-    if config.rotation or config.translation or config.scaling or config.shear:
+    if config.rotation or config.translation or config.scaling or config.shear or config.elastic:
         images = _moved(images, config)
     if config.erasing:
         images = _erased(images, config.erasing)
@@ -60,8 +62,18 @@ def _moved(images: Tensor, config: TrainConfig) -> Tensor:
         dim=1,
     )
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    if config.elastic:
+        grid = grid + _bends(images, config.elastic)
     moved = F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
     return moved.contiguous(memory_format=torch.channels_last)
+
+
+def _bends(images: Tensor, pixels: float) -> Tensor:
+    """(N, C, H, W) → (N, H, W, 2): smooth random displacements in half-sides, with a deviation of `pixels` at knots."""
+    n, _, height, width = images.shape
+    knots = torch.randn(n, 2, BEND_KNOTS, BEND_KNOTS, device=images.device)
+    field = F.interpolate(knots, size=(height, width), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
+    return field * (2 * pixels / torch.tensor([width, height], device=images.device))
 
 
 def variants(image: Tensor, config: TrainConfig, count: int, seed: int) -> Tensor:

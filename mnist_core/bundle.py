@@ -10,12 +10,13 @@ from mnist_core.checkpoints import CARD, WEIGHTS
 from mnist_core.comparison import to_csv
 from mnist_core.config import TrainConfig
 from mnist_core.errors import RunError
+from mnist_core.follow import EventReader
 from mnist_core.recipes import RECIPES
-from mnist_core.runs import EventReader, Run
+from mnist_core.runs import Run
 
 README = """Run {run_id} of MNIST Lab
 
-config.json        the settings of the training
+config.json        the settings that the training began with; card.json has those of its end, and the changes
 model.safetensors  the trained weights (read them with the safetensors package)
 card.json          what the weights are: architecture, classes, normalisation, metrics, SHA-256
 metrics.csv        what was measured, a row per event: losses in nats, accuracies from 0 to 1, times in seconds

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import io
 import math
 import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import safetensors.torch
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mnist_core.about import About, Measured
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.errors import CheckpointError, LabError
-from mnist_core.files import read_json, write_atomic, write_json
+from mnist_core.files import json_bytes, read_json, write_json, write_pair
 from mnist_core.models import Classifier, build_model
 
 CARD, WEIGHTS = "card.json", "model.safetensors"
@@ -26,28 +27,46 @@ _MAX_CARD_BYTES = 1_000_000
 _MAX_WEIGHT_BYTES = 500_000_000
 
 
+class SettingChange(BaseModel):
+    """A setting that was changed while the training ran, after batch `step`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, serialize_by_alias=True)
+
+    step: int = Field(ge=0)
+    field: str = Field(max_length=60)
+    before: bool | int | float = Field(alias="from")
+    to: bool | int | float
+
+
 class Card(BaseModel):
     """What a checkpoint's weights are, where they come from and how good they are. Accuracies in [0, 1]."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     format: int = Field(1, ge=1, le=1)
     name: str = Field(max_length=200)
     summary: str = Field("", max_length=2000)
     architecture: str = Field(max_length=60)
-    parameters: int = Field(ge=0)
+    parameters: int = Field(ge=0, le=10**12)
     classes: list[str] = Field(min_length=2, max_length=1000)
     input_shape: tuple[int, int, int]  # channels, height, width
     mean: list[float]  # per channel, of pixels in [0, 1]
     std: list[float]
     dataset: str = Field(max_length=300)
-    config: TrainConfig
-    epoch: int = Field(ge=0)
-    step: int = Field(ge=0)
+    config: TrainConfig  # as it was at the end
+    changes: list[SettingChange] = Field(default_factory=list)  # made while the training ran, in order
+    epoch: int = Field(ge=0, le=10**6)
+    step: int = Field(ge=0, le=10**12)
     train_seconds: float = Field(ge=0)
     metrics: dict[str, float] = Field(default_factory=dict)
-    # below this probability of its best class, a drawing is called "not sure it is a digit" (see predict.py)
+    # the logits are divided by it: fitted on validation images, so that "90 % sure" is right 9 times in 10
+    temperature: float = Field(1.0, gt=0, le=100)
+    # where the model is less sure, a drawing is called "not sure it is a digit" (see predict.py): by the probability of
+    # its best class, as in older cards, or by the certainty of calibration.py
+    refuse_by: Literal["confidence", "certainty"] = "confidence"
     refuse_below: float = Field(0.0, ge=0, le=1)
+    about: About = Field(default_factory=About)
+    measured: Measured | None = None
     versions: dict[str, str] = Field(default_factory=dict)
     weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
@@ -85,7 +104,7 @@ def versions() -> dict[str, str]:
 def save_checkpoint(folder: Path, model: Classifier, **card: Any) -> Card:
     """Writes weights, then card, each atomically. `card` holds the Card's fields but for those of the weights.
 
-    A crash in between leaves a folder that `load_checkpoint` refuses. Raises OSError when the disk does.
+    A crash in between leaves a folder without a card; a full disk leaves what was there. Raises OSError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
@@ -98,8 +117,7 @@ def save_checkpoint(folder: Path, model: Classifier, **card: Any) -> Card:
         versions=versions(),
         **card,
     )
-    write_atomic(folder / WEIGHTS, weights)
-    write_json(folder / CARD, full.model_dump(mode="json"))
+    write_pair((folder / WEIGHTS, weights), (folder / CARD, json_bytes(full.model_dump(mode="json"))))
     return full
 
 
@@ -132,14 +150,7 @@ def read_card(folder: Path) -> Card:
 def load_checkpoint(folder: Path | str) -> Checkpoint:
     """Weights and card, checked against each other. Raises CheckpointError, saying which of them is wrong."""
     folder = Path(folder)
-    card = read_card(folder)
-    path = folder / WEIGHTS
-    try:
-        if path.stat().st_size > _MAX_WEIGHT_BYTES:
-            raise CheckpointError(f"{path} is too large to be a model of this lab.")
-        weights = path.read_bytes()
-    except OSError:
-        raise CheckpointError(f"The checkpoint {folder} has no readable {WEIGHTS}.") from None
+    card, weights = read_card(folder), _weights(folder)
     if hashlib.sha256(weights).hexdigest() != card.weights_sha256:
         raise CheckpointError(
             f"The weights in {folder} are not those that its card describes (SHA-256 differs): "
@@ -161,6 +172,9 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
         with torch.random.fork_rng():  # building a model must not disturb a training in the same process
             model = build_model(config, card.shape, card.mean, card.std)
         model.load_state_dict(tensors)
+        if not all(tensor.isfinite().all() for tensor in model.state_dict().values()):
+            raise CheckpointError("weights among them are no numbers.")
+        model.temperature = card.temperature
     except LabError as error:
         raise CheckpointError(f"The card in {folder} cannot be met: {error}") from None
     except (RuntimeError, KeyError, ValueError, safetensors.SafetensorError):
@@ -170,8 +184,35 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
     return Checkpoint(model.eval(), card, folder)
 
 
+def _weights(folder: Path) -> bytes:
+    path = folder / WEIGHTS
+    try:
+        if path.stat().st_size > _MAX_WEIGHT_BYTES:
+            raise CheckpointError(f"{path} is too large to be a model of this lab.")
+        return path.read_bytes()
+    except OSError:
+        raise CheckpointError(f"The checkpoint {folder} has no readable {WEIGHTS}.") from None
+
+
 def _shapes(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Size]:
     return {name: tensor.shape for name, tensor in tensors.items()}
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether the card can be read and the weights are those it describes; read again only when a file has changed."""
+    try:
+        found = [os.stat(folder / name) for name in (CARD, WEIGHTS)]
+    except OSError:
+        return False
+    return _is_whole(folder, *((file.st_mtime_ns, file.st_size, file.st_ino) for file in found))
+
+
+@functools.lru_cache(maxsize=1000)
+def _is_whole(folder: Path, *_stamps: tuple[int, int, int]) -> bool:
+    try:
+        return hashlib.sha256(_weights(folder)).hexdigest() == read_card(folder).weights_sha256
+    except CheckpointError:
+        return False
 
 
 def find_checkpoint(name_or_path: str) -> Path:
@@ -191,23 +232,3 @@ def shipped_names() -> list[str]:
     if not SHIPPED.is_dir():
         return []
     return sorted(folder.name for folder in SHIPPED.iterdir() if (folder / CARD).is_file())
-
-
-def save_resume(path: Path, state: dict[str, Any]) -> None:
-    """Training state (tensors and plain values) → `path`, atomically. Raises OSError."""
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    write_atomic(path, buffer.getvalue())
-
-
-def load_resume(path: Path) -> dict[str, Any]:
-    """Reads what `save_resume` wrote, without unpickling code. Raises CheckpointError."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise CheckpointError(f"There is nothing to resume from: {path} is missing.") from None
-    except Exception as error:  # torch raises many kinds for a damaged file, all of which mean the same here
-        raise CheckpointError(f"{path} is damaged and cannot be resumed from ({type(error).__name__}).") from None
-    if not isinstance(state, dict):
-        raise CheckpointError(f"{path} is damaged and cannot be resumed from.")
-    return state

@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--seed")
     train.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="any setting; repeatable")
     train.add_argument("--runs-dir", help="where the run is kept (default: $MNIST_LAB_RUNS, or ./runs)")
+    train.add_argument("--owner", default="", metavar="NAME", help="whose run it is, for the pages' lists")
     train.add_argument("--resume", metavar="RUN", help="continue a run that was stopped or killed")
 
     evaluate = command("evaluate", _evaluate, "measure a checkpoint on a dataset")
@@ -77,6 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("checkpoint", help="a shipped checkpoint's name, or the path of a checkpoint folder")
     export.add_argument("folder", help="where to; its name becomes the model's")
     export.add_argument("--summary", default="", help="what a person should know of it, for the card")
+    export.add_argument(
+        "--about", metavar="FILE", help="JSON for the card: data, seeds, command, machine, figures, limits"
+    )
 
     reproduce = command("reproduce", _reproduce, "train the earlier systems' recipes; compare with their claims")
     reproduce.add_argument("--recipes", help="names apart by commas (default: all)")
@@ -85,6 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     reproduce.add_argument("--cifar10", default="cifar10", help="what stands for CIFAR-10, for example folder:PATH")
     reproduce.add_argument("--keep", metavar="FILE", help="put the rows into this JSON file")
 
+    bench = command("bench", _bench, "the time to 99 % on MNIST against the usual training, on this machine")
+    bench.add_argument("--seeds", type=int, default=5, help="trainings of `quick` (default: 5)")
+
     download = command("download", _download, "fetch a dataset into the data folder")
     download.add_argument("dataset", nargs="?", default="mnist", help="mnist (the default) or cifar10")
     command("recipes", _recipes, "list the recipes")
@@ -92,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _train(options: argparse.Namespace) -> None:
+    from mnist_core.admission import admit
     from mnist_core.config import parse_assignments
     from mnist_core.data import data_folder, default_dataset, load_dataset
     from mnist_core.recipes import get_recipe
@@ -118,7 +126,8 @@ def _train(options: argparse.Namespace) -> None:
         config = config.replace(**{**named, **parse_assignments(options.set)})
         load_dataset(config.dataset, data_dir)  # a missing dataset is a wrong request, not a failed run
         _check_model(config, data_dir)
-        run = create_run(config, options.runs_dir)
+        admit([config], options.runs_dir)
+        run = create_run(config, options.runs_dir, options.owner)
 
     with _train_progress(config.epochs) as show:
         execute(run, data_dir, show)
@@ -148,11 +157,15 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _check_model(config: Any, data_dir: Path) -> None:
-    """Raises ConfigError now rather than a failed run later."""
+    """Raises ConfigError or CheckpointError now rather than a failed run later."""
     from mnist_core.data import load_dataset
     from mnist_core.models import build_model
+    from mnist_core.state import load_pretrained
 
-    build_model(config, load_dataset(config.dataset, data_dir).shape)
+    shape = load_dataset(config.dataset, data_dir).shape
+    build_model(config, shape)
+    if config.init_from:
+        load_pretrained(config, shape)
 
 
 @contextlib.contextmanager
@@ -172,9 +185,11 @@ def _train_progress(epochs: int) -> Iterator[Any]:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    from mnist_core.calibration import reliability
     from mnist_core.checkpoints import find_checkpoint, load_checkpoint
     from mnist_core.data import arrange, load_dataset, train_and_validation
     from mnist_core.evaluation import evaluate
+    from mnist_core.predict import Predictor
 
     checkpoint = load_checkpoint(find_checkpoint(options.checkpoint))
     card = checkpoint.card
@@ -189,6 +204,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         images, labels = data.train_images[rows], data.train_labels[rows]
     with _bar("evaluating") as progress:
         result = evaluate(checkpoint.model, images, labels, progress)
+    doubts = Predictor(checkpoint).doubts(images.numpy(), result.probabilities)
     summary = {
         "dataset": data.name,
         "split": options.split,
@@ -201,12 +217,15 @@ def _evaluate(options: argparse.Namespace) -> None:
             for c in result.per_class
         ],
         "confusion": result.confusion.tolist(),
+        "ece": reliability(result.confidence, result.predicted == result.labels).error,
+        "refused": sum(doubt is not None for doubt in doubts) / len(labels),
     }
     _result(
         options,
         summary,
         f"{card.name} on {data.name} ({options.split}, {len(labels):,} images): "
-        f"accuracy {result.accuracy:.2%}, loss {result.loss:.4f}, weighted F1 {result.weighted_f1:.4f}",
+        f"accuracy {result.accuracy:.2%}, loss {result.loss:.4f}, weighted F1 {result.weighted_f1:.4f}, "
+        f"calibration error {summary['ece']:.4f}, refused {summary['refused']:.2%}",
     )
 
 
@@ -262,16 +281,18 @@ def _pictures(names: list[str]) -> Iterator[Path]:
 
 
 def _export(options: argparse.Namespace) -> None:
+    from mnist_core.about import read_about
     from mnist_core.checkpoints import find_checkpoint, load_checkpoint, save_checkpoint, update_card
 
     checkpoint = load_checkpoint(find_checkpoint(options.checkpoint))
     folder = Path(options.folder)
+    about = read_about(Path(options.about)) if options.about else checkpoint.card.about
     if folder.exists():
         raise ConfigError(f"{folder} is there already: choose another folder or remove it.")
     measured = {"weights_sha256", "parameters", "mean", "std", "versions"}  # of the weights, taken anew or kept
-    kept = checkpoint.card.model_dump(exclude={*measured, "name", "summary"})
+    kept = checkpoint.card.model_dump(exclude={*measured, "name", "summary", "about"})
     try:
-        card = save_checkpoint(folder, checkpoint.model, **kept, name=folder.name, summary=options.summary)
+        card = save_checkpoint(folder, checkpoint.model, **kept, name=folder.name, summary=options.summary, about=about)
         update_card(folder, versions=checkpoint.card.versions)
     except OSError as error:
         raise ConfigError(f"{folder} cannot be written ({error.strerror}).") from None
@@ -325,6 +346,19 @@ def _reproduce(options: argparse.Namespace) -> None:
             save_rows(rows, Path(options.keep))
         except OSError as error:
             raise RunFailedError(f"The rows cannot be written to {options.keep} ({error.strerror}).") from None
+
+
+def _bench(options: argparse.Namespace) -> None:
+    from dataclasses import asdict
+
+    from mnist_core.bench import bench, report
+    from mnist_core.data import data_folder
+
+    if not 1 <= options.seeds <= 100:
+        raise ConfigError(f"--seeds should be from 1 to 100, not {options.seeds}.")
+    data_dir = Path(options.data_dir) if options.data_dir else data_folder()
+    result = bench(range(options.seeds), data_dir, lambda sentence: print(sentence, file=sys.stderr, flush=True))
+    _result(options, {**asdict(result), "ratio": result.ratio}, report(result))
 
 
 def _recipes(options: argparse.Namespace) -> None:

@@ -7,14 +7,16 @@ import io
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from mnist_core.checkpoints import read_card
 from mnist_core.config import TrainConfig
-from mnist_core.runs import EventReader, Run
+from mnist_core.control import change_label
+from mnist_core.follow import EventReader, changes
+from mnist_core.runs import Run
 from mnist_core.training import Event
 
 AXES = ("step", "epoch", "seconds")
@@ -32,6 +34,16 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Changed:
+    """Settings changed while a run trained: where, as in Series, and which."""
+
+    step: float
+    epoch: float
+    seconds: float
+    label: str
+
+
+@dataclass(frozen=True)
 class Record:
     """What one run was and measured. `figures` holds its numbers for a table, None where there is none (yet)."""
 
@@ -41,6 +53,8 @@ class Record:
     train: Series
     validation: Series
     figures: dict[str, float | None]
+    changes: list[Changed] = field(default_factory=list)
+    owner: str = ""
 
 
 def record(run: Run, events: list[Event] | None = None) -> Record:
@@ -58,7 +72,16 @@ def record(run: Run, events: list[Event] | None = None) -> Record:
         "parameters": _last(events, "start", "parameters"),
         "train_seconds": max(train.seconds + validation.seconds, default=None),
     }
-    return Record(run.id, run.status().state, config, train, validation, figures)
+    return Record(run.id, run.status().state, config, train, validation, figures, _changed(events), run.owner)
+
+
+def _changed(events: list[Event]) -> list[Changed]:
+    made = changes(events)
+    per_epoch = _last(events, "start", "steps_per_epoch") or 1
+    return [
+        Changed(step, step / per_epoch, float(seconds), change_label(together))
+        for (step, together), seconds in zip(made.items(), seconds_at(events, list(made)), strict=True)
+    ]
 
 
 def seconds_at(events: Iterable[Event], steps: Sequence[float]) -> np.ndarray:
@@ -114,7 +137,13 @@ def table(records: Sequence[Record]) -> list[dict[str, Any]]:
     """A row per run: its name and state, the settings that differ, and its figures."""
     fields = differing(records)
     return [
-        {"run": r.run_id, "state": r.state, **{name: getattr(r.config, name) for name in fields}, **r.figures}
+        {
+            "run": r.run_id,
+            "owner": r.owner,
+            "state": r.state,
+            **{name: getattr(r.config, name) for name in fields},
+            **r.figures,
+        }
         for r in records
     ]
 

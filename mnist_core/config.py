@@ -16,6 +16,7 @@ Activation = Literal["relu", "leaky-relu", "gelu", "silu", "tanh", "elu"]
 Split = Literal["official", "pooled"]
 Labels = Literal["index", "one-hot"]
 Head = Literal["logits", "log-softmax"]
+Precision = Literal["float32", "bfloat16", "auto"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Shape:
 class TrainConfig(BaseModel):
     """One training, completely described. Immutable; a change makes a new one with `replace`.
 
-    Equal configs give equal weights on the same machine's CPU, bit for bit, with the same number of threads.
+    Equal configs give equal weights on the same machine's CPU, bit for bit, with the same number of threads: that of
+    `threads`, or of the process (OMP_NUM_THREADS, else all cores).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,8 +81,23 @@ class TrainConfig(BaseModel):
     scaling: float = Field(0.0, ge=0, le=0.5, description="Augmentation: enlarge or shrink by up to this fraction")
     shear: float = Field(0.0, ge=0, le=45, description="Augmentation: slant by up to ± this many degrees")
     flip: bool = Field(False, description="Augmentation: mirror every other image left to right. Not for digits")
+    elastic: float = Field(
+        0.0, ge=0, le=6, description="Augmentation: bend the image, points moved by about this many pixels at random"
+    )
     erasing: int = Field(
         0, ge=0, le=32, description="Augmentation: blank a square of this many pixels a side, somewhere in each image"
+    )
+
+    init_from: str = Field(
+        "",
+        max_length=300,
+        description="Weights to begin with in place of random ones: a shipped model's name, or a checkpoint's folder",
+    )
+    extra: str = Field(
+        "", max_length=300, description="Further images to learn from, `drawings:PATH`; never to watch or to judge by"
+    )
+    extra_copies: int = Field(
+        6, ge=1, le=100, description="How often each drawing of `extra` is drawn, each time with another pen and hand"
     )
 
     normalization: Literal["unit", "standard"] = Field(
@@ -96,9 +113,25 @@ class TrainConfig(BaseModel):
         le=0.5,
         description="Share held out to watch and to choose by: of the training images, or of all when pooled",
     )
+    precision: Precision = Field(
+        "float32",
+        description="Of the network's arithmetic while training: bfloat16 is faster where the processor has it",
+    )
+    threads: int = Field(
+        0,
+        ge=0,
+        le=256,
+        description="CPU threads that compute; 0 is all there are. Fewer leave room for others, and round otherwise",
+    )
     validations_per_epoch: int = Field(1, ge=1, le=20, description="How often validation is measured in an epoch")
     keep: Literal["last", "best"] = Field(
         "last", description="Which epoch's weights to keep: the last, or the best on validation"
+    )
+    patience: int = Field(
+        0,
+        ge=0,
+        le=200,
+        description="Early stopping: end after this many epochs in which validation got no better; 0 is off",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Same seed, same result")
 
@@ -151,7 +184,7 @@ def parse_assignments(assignments: list[str]) -> dict[str, Any]:
         name = name.strip().replace("-", "_")
         if not separator or name not in TrainConfig.model_fields:
             fields = ", ".join(TrainConfig.model_fields)
-            raise ConfigError(f"'{assignment}' is not FIELD=VALUE. The fields are: {fields}.")
+            raise ConfigError(f"'{assignment[:100]}' is not FIELD=VALUE. The fields are: {fields}.")
         values[name] = text.strip()
     return values
 

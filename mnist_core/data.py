@@ -40,7 +40,10 @@ _MNIST_FILES = {
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images (N, C, H, W) uint8 in [0, 255] and labels (N,) int64 in [0, classes), train and test apart."""
+    """Images (N, C, H, W) uint8 in [0, 255] and labels (N,) int64 in [0, classes), train and test apart.
+
+    The last `extra` training images are to learn from alone: none of them is held out to watch a training by.
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -48,6 +51,7 @@ class Dataset:
     train_labels: Tensor
     test_images: Tensor
     test_labels: Tensor
+    extra: int = 0
 
     @property
     def title(self) -> str:
@@ -115,11 +119,11 @@ def load_dataset(name: str, data_dir: Path | str | None = None, progress: Progre
     data_dir = Path(data_dir if data_dir is not None else data_folder()).resolve()
     kind, _, path = name.partition(":")
     if kind in _OWN:
-        own = _own_path(kind, path)
+        own = own_path(kind, path)
         return _kept((name, own), stamp(own), lambda: _divided(name, *_OWN[kind](own, progress)))
     if name not in _LOADERS:
         own_names = ", ".join(f"{kind}:PATH" for kind in _OWN)
-        raise DataError(f"There is no dataset '{name}'; there are: {', '.join(_LOADERS)}, {own_names}.")
+        raise DataError(f"There is no dataset '{name[:100]}'; there are: {', '.join(_LOADERS)}, {own_names}.")
     return _kept((name, data_dir), None, lambda: _LOADERS[name](data_dir))
 
 
@@ -137,17 +141,17 @@ def _kept(key: Hashable, state: Hashable, load: Callable[[], Dataset]) -> Datase
     return found[1]
 
 
-def _own_path(kind: str, text: str) -> Path:
+def own_path(kind: str, text: str) -> Path:
     """What a person named. Raises DataError when there is nothing."""
     if not text.strip():
         raise DataError(f"'{kind}:' needs a path behind the colon.")
     try:
         path = Path(text).expanduser().resolve()
-        there = path.exists()
+        there = path.is_file() or path.is_dir()  # to open a pipe or a device might wait for ever
     except (OSError, ValueError, RuntimeError):  # no such home, a link in a circle, a name no file can have
         there = False
     if not there:
-        raise DataError(f"There is nothing at '{text}': check the path.")
+        raise DataError(f"There is nothing at '{text[:200]}': check the path.")
     return path
 
 
@@ -246,7 +250,9 @@ def train_and_validation(data: Dataset, config: TrainConfig) -> tuple[Tensor, Te
     fraction = config.validation_fraction
     if config.split == "pooled":  # a share of all images, of which the test part is gone already
         fraction = min(fraction / (1 - config.test_fraction), 0.9)
-    return split(data.train_labels, fraction, config.seed)
+    own = len(data.train_labels) - data.extra
+    train, validation = split(data.train_labels[:own], fraction, config.seed)
+    return torch.cat([train, torch.arange(own, own + data.extra)]), validation
 
 
 def split(labels: Tensor, validation_fraction: float, seed: int) -> tuple[Tensor, Tensor]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,131 +10,40 @@ import plotly.graph_objects as go
 
 # Okabe and Ito's colours, told apart with any colour vision; readable on white and on black
 TRAIN, VALIDATION, HIGHLIGHT, QUIET = "#0072B2", "#D55E00", "#009E73", "#8A94A6"
-EARLIER = ("#8A94A6", "#CC79A7", "#B8860B")
 MOST_BARS = 20  # classes that bars have room for
 MOST_NUMBERS = 20  # classes up to which the cells of a confusion matrix have room for their numbers
-_MARGIN = {"l": 56, "r": 12, "t": 36, "b": 44}
+MARGIN = {"l": 56, "r": 12, "t": 36, "b": 44}
 # above the picture; "paper" must be said, or on a phone the live chart's template puts it out of sight
-_LEGEND = {"orientation": "h", "yref": "paper", "y": 1.0, "yanchor": "bottom", "x": 1, "xanchor": "right"}
+LEGEND = {"orientation": "h", "yref": "paper", "y": 1.0, "yanchor": "bottom", "x": 1, "xanchor": "right"}
 
 
-@dataclass(frozen=True)
-class Curve:
-    """One line of a chart. `kind` is train or validation; `earlier` counts back from the run shown (0)."""
-
-    name: str
-    x: Sequence[float]
-    y: Sequence[float]
-    kind: str = "train"
-    earlier: int = 0
-
-
-def downsample(x: Sequence[float], y: Sequence[float], most: int = 400) -> tuple[np.ndarray, np.ndarray]:
-    """At most about `most` points: the mean of neighbours where there are more. Keeps the first and the last place."""
-    xs, ys = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    if len(xs) <= most:
-        return xs, ys
-    edges = np.linspace(0, len(xs), most + 1).astype(int)
-    counts = np.diff(edges)
-    means = np.add.reduceat(ys, edges[:-1]) / counts
-    # the right end of each group, so that the curve reaches as far as the data do
-    places = xs[edges[1:] - 1]
-    places[0] = xs[0]
-    return places, means
-
-
-def smooth(y: Sequence[float], window: int = 25) -> np.ndarray:
-    """(N,) → (N,): the mean over the last `window` values (over fewer at the start)."""
-    ys = np.asarray(y, dtype=float)
-    total = np.concatenate([[0.0], np.cumsum(ys)])
-    ends = np.arange(1, len(ys) + 1)
-    starts = np.maximum(ends - window, 0)
-    return (total[ends] - total[starts]) / np.maximum(ends - starts, 1)
-
-
-def curve_figure(curves: Sequence[Curve], title: str, epochs: float, percent: bool = False) -> go.Figure:
-    """Training curves over epochs, see `curve_spec`."""
-    return go.Figure(curve_spec(curves, title, epochs, percent))
-
-
-def curve_spec(curves: Sequence[Curve], title: str, epochs: float, percent: bool = False) -> dict[str, Any]:
-    """Training curves over epochs as Plotly's `{"data": …, "layout": …}`: what is drawn four times a second does
-    without the milliseconds that `go.Figure` takes to check it.
-
-    The x-axis spans the whole training from the start, and the y-axis grows in steps, so that little jumps and the
-    layout stays the same from one moment to the next. Training lines are smoothed over 25 batches; `percent` shows
-    shares in [0, 1] as percentages.
-    """
-    traces, lowest, highest = [], 0.9, 0.0
-    for curve in sorted(curves, key=lambda c: -c.earlier):
-        validation = curve.kind == "validation"
-        y = np.asarray(curve.y, dtype=float) if validation else smooth(curve.y)
-        x, y = downsample(curve.x, y)
-        colour = VALIDATION if validation else TRAIN
-        if curve.earlier:
-            colour = EARLIER[(curve.earlier - 1) % len(EARLIER)]
-        if len(y):
-            lowest = min(lowest, float(np.quantile(y, 0.1)))
-            highest = max(highest, float(np.nanmax(y, initial=0.0)))
-        traces.append(
-            {
-                "type": "scatter",
-                "x": np.round(x, 4),
-                "y": np.round(y, 5),
-                "name": curve.name,
-                "mode": "lines+markers" if validation else "lines",
-                "line": {
-                    "color": colour,
-                    "width": 1.5 if curve.earlier else 2.5,
-                    "dash": "dot" if validation else "solid",
-                },
-                "marker": {"size": 5 if curve.earlier else 8, "symbol": "circle"},
-                "opacity": 0.75 if curve.earlier else 1.0,
-                "hovertemplate": "%{y:.2%}" if percent else "%{y:.4f}",
-            }
-        )
-    # of an accuracy the last percents matter: the first tenth of the climb may lie below the picture
-    percents = {"tickformat": ".0%", "range": [max(0.0, math.floor(lowest * 10) / 10 - 0.02), 1.005]}
-    losses = {"range": [0, math.ceil(highest * 2.1) / 2]} if highest else {"rangemode": "tozero"}
-    layout = {
-        "title": {"text": title, "x": 0, "font": {"size": 15}},
-        "margin": _MARGIN,
-        "hovermode": "x unified",
-        "showlegend": True,
-        "legend": _LEGEND,
-        "xaxis": {"title": {"text": "epoch"}, "range": [0, epochs], "rangemode": "tozero"},
-        "yaxis": percents if percent else losses,
-    }
-    return {"data": traces, "layout": layout}
-
-
-def probability_bars(probabilities: Sequence[float], classes: Sequence[str], chosen: int | None) -> go.Figure:
-    """(K,) probabilities → a bar per class, the chosen one in colour, each with its percentage.
+def probability_bars(probabilities: Sequence[float], classes: Sequence[str], chosen: int | None) -> dict[str, Any]:
+    """(K,) probabilities → a bar per class, the chosen one in colour, each with its percentage; as Plotly's
+    `{"data": …, "layout": …}`: to check it takes `go.Figure` a third of the time of an answer to a stroke.
 
     Of more than 20 classes the 20 most probable are shown, the most probable first.
     """
     values = np.asarray(probabilities, dtype=float)
     shown = np.arange(len(values)) if len(values) <= MOST_BARS else np.argsort(-values, kind="stable")[:MOST_BARS]
     values, labels = values[shown], [classes[index] for index in shown]
-    colours = [HIGHLIGHT if index == chosen else QUIET for index in shown]
-    figure = go.Figure(
-        go.Bar(
-            x=labels,
-            y=np.round(values, 4),
-            marker_color=colours,
-            text=[f"{value:.0%}" if value >= 0.005 else "" for value in values],
-            textposition="outside",
-            cliponaxis=False,
-            hovertemplate="%{x}: %{y:.2%}<extra></extra>",
-        )
-    )
-    figure.update_layout(
-        margin={"l": 44, "r": 8, "t": 24, "b": 40},
-        xaxis={"type": "category", "title": "class", "fixedrange": True, **_ticks(labels, MOST_BARS)},
-        yaxis={"range": [0, 1.08], "tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1], "fixedrange": True},
-        showlegend=False,
-    )
-    return figure
+    bars = {
+        "type": "bar",
+        "x": labels,
+        "y": np.round(values, 4),
+        "marker": {"color": [HIGHLIGHT if index == chosen else QUIET for index in shown]},
+        "text": [f"{value:.0%}" if value >= 0.005 else "" for value in values],
+        "textposition": "outside",
+        "cliponaxis": False,
+        "hovertemplate": "%{x}: %{y:.2%}<extra></extra>",
+    }
+    ticks = {"tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1]}
+    layout = {
+        "margin": {"l": 44, "r": 8, "t": 24, "b": 40},
+        "xaxis": {"type": "category", "title": {"text": "class"}, "fixedrange": True, **_ticks(labels, MOST_BARS)},
+        "yaxis": {"range": [0, 1.08], "fixedrange": True, **ticks},
+        "showlegend": False,
+    }
+    return {"data": [bars], "layout": layout}
 
 
 def _ticks(labels: Sequence[str], most: int) -> dict[str, object]:
@@ -226,9 +133,9 @@ def count_figure(counts: np.ndarray, parts: Sequence[str], classes: Sequence[str
     ]
     figure = go.Figure(bars)
     figure.update_layout(
-        margin=_MARGIN,
+        margin=MARGIN,
         barmode="group",
-        legend=_LEGEND,
+        legend=LEGEND,
         xaxis={"type": "category", "title": "class", "fixedrange": True},
         yaxis={"title": "images", "tickformat": ",d", "fixedrange": True},
     )
@@ -283,9 +190,9 @@ def level_figure(values: np.ndarray, histogram: np.ndarray, axis: str) -> go.Fig
     edge = 0.01 * (values.max() - values.min())
     lowest = np.floor(np.log10(histogram[histogram > 0].min()))
     figure.update_layout(
-        margin={**_MARGIN, "t": 8 if grey else 28},
+        margin={**MARGIN, "t": 8 if grey else 28},
         showlegend=not grey,
-        legend=_LEGEND,
+        legend=LEGEND,
         xaxis={"title": axis, "range": [values.min() - edge, values.max() + edge], "zeroline": False},
         yaxis={
             "type": "log",

@@ -28,7 +28,11 @@ class Classifier(nn.Module):
     """(N, C, H, W) float32 in [0, 1] → (N, classes) logits. The normalisation belongs to the model, not to its caller.
 
     `mean` and `std` hold one number per channel, for pixels in [0, 1]; they are kept in the card, not in the weights.
+    So is `temperature`, by which the logits are divided: 1 in training, fitted on validation (see calibration.py) in
+    what `load_checkpoint` gives. It lies here so that all who ask a loaded model get the same probabilities.
     """
+
+    temperature: float = 1.0
 
     def __init__(
         self, net: nn.Module, mean: Sequence[float], std: Sequence[float], head: nn.Module | None = None
@@ -46,7 +50,8 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         scores = self.net((images - self.mean) / self.std)
-        return self.head(scores) if self.head is not None else scores
+        logits = self.head(scores) if self.head is not None else scores
+        return logits / self.temperature if self.temperature != 1 else logits
 
 
 def build_model(
@@ -69,6 +74,20 @@ def build_model(
     if config.l2_first and not any(isinstance(module, nn.Linear) for module in net.modules()):
         raise ConfigError(f"{config.model} has no dense layer whose weights l2_first could restrain: set it to 0.")
     return Classifier(net, mean, std, nn.LogSoftmax(dim=1) if config.head == "log-softmax" else None)
+
+
+def set_dropout(model: nn.Module, share: float) -> int:
+    """Sets what share of features the dropout layers switch off; how many such layers there are."""
+    layers = [module for module in model.modules() if isinstance(module, nn.Dropout)]
+    for layer in layers:
+        layer.p = share
+    return len(layers)
+
+
+def has_dropout(config: TrainConfig) -> bool:
+    """Whether the network of `config` has a dropout layer, switched off or not. Raises ConfigError."""
+    with torch.device("meta"):  # the layers alone, no weights
+        return set_dropout(build_model(config, Shape(1, 32, 32)), config.dropout) > 0
 
 
 def count_parameters(model: nn.Module) -> int:

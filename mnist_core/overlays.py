@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from mnist_core.figures import downsample, smooth
+from mnist_core.curves import downsample, mark_layout, smooth
 
 # Okabe and Ito (2008): told apart with any colour vision, which tests/test_overlays.py measures
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9")
@@ -30,8 +30,22 @@ class Line:
     window: int = 1
 
 
+@dataclass(frozen=True)
+class Mark:
+    """Something that happened to the run at `place` (as in Line), at `x`."""
+
+    place: int
+    x: float
+    label: str
+
+
 def overlay_figure(
-    lines: Sequence[Line], title: str, x_title: str, percent: bool = False, log: bool = False
+    lines: Sequence[Line],
+    title: str,
+    x_title: str,
+    percent: bool = False,
+    log: bool = False,
+    marks: Sequence[Mark] = (),
 ) -> go.Figure:
     """Training lines solid, with what they were before smoothing faint behind; validation dotted, with markers.
 
@@ -47,7 +61,9 @@ def overlay_figure(
             faint.append({**raw, **quiet, "line": {**raw["line"], "width": 1}})
             y = smooth(y, line.window)
         strong.append(_trace(line, *downsample(line.x, y), percent))
-    return go.Figure(faint + strong, _layout(title, x_title, percent, log))
+    right = max((max(line.x, default=0.0) for line in lines), default=0.0)
+    marked = mark_layout([(mark.x, mark.label, _look(mark.place)[0]) for mark in marks], right, top=not percent)
+    return go.Figure(faint + strong, {**_layout(title, x_title, percent, log), **marked})
 
 
 @dataclass(frozen=True)

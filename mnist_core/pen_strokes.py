@@ -6,23 +6,38 @@ import gzip
 import math
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mnist_core.drawing import render_strokes, to_model_input
 from mnist_core.errors import DataError, DrawingError
+from mnist_core.hand import Strokes, another_hand
 from mnist_core.holdout import held_out, natural
 from mnist_core.parallel import in_threads
 
 MAX_BYTES = 64 * 2**20  # packed or unpacked
-BRUSH, HEIGHT = (
-    20,
-    0.7,
-)  # px of a canvas of 280, and the share of it that a digit takes: what the drawing page begins with
+# px of a canvas of 280, and the share of it that a digit takes
+BRUSH, HEIGHT = 20, 0.7  # what the drawing page begins with
+BRUSHES, HEIGHTS = (8, 36), (0.3, 0.95)  # what people choose there
+Drawing = tuple[Strokes, float, float]  # strokes, brush, height
+Progress = Callable[[float], None] | None
+
+
+class Cell(NamedTuple):
+    """One way to draw: the pen's diameter in px, and the share of the canvas that the digit's longest side takes."""
+
+    brush: int
+    height: float
+
+
+# every usual pen at every usual size; the thickest fills the holes of a small digit, which nobody can read then
+GRID = tuple(
+    Cell(brush, height) for brush in (12, 20, 28) for height in (0.35, 0.7, 0.9) if brush < 28 or height >= 0.7
+)
 
 Coordinate = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 Side = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
@@ -37,7 +52,7 @@ class _Digit(BaseModel):
     writer: Name | None = None
 
 
-class _Sheet(BaseModel):
+class Sheet(BaseModel):
     """The format: digits as pen trajectories inside a box; `y_axis` says where y counts from."""
 
     model_config = ConfigDict(strict=True)
@@ -46,10 +61,16 @@ class _Sheet(BaseModel):
     y_axis: Literal["up", "down"]
     digits: Annotated[list[_Digit], Field(min_length=1, max_length=100_000)]
 
+    def classes(self) -> tuple[str, ...]:
+        return tuple(sorted({str(digit.label) for digit in self.digits}, key=natural))
 
-def load_drawings(
-    path: Path, progress: Callable[[float], None] | None = None
-) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray]:
+    def labels(self) -> np.ndarray:
+        """(N,) int64 indices into `classes`."""
+        index = {name: number for number, name in enumerate(self.classes())}
+        return np.array([index[str(digit.label)] for digit in self.digits], dtype=np.int64)
+
+
+def load_drawings(path: Path, progress: Progress = None) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray]:
     """→ classes, images (N, 1, 28, 28) uint8, labels (N,) int64, and (N,) bool: which of them are test images.
 
     Where the digits have writers, the last fifth of the writers, in natural order, is the test part: how well a model
@@ -57,25 +78,79 @@ def load_drawings(
 
     Raises DataError when the file is damaged, not in this format, too large, or a digit has no stroke.
     """
-    sheet = _read_sheet(path)
-    names = [str(digit.label) for digit in sheet.digits]
-    classes = tuple(sorted(set(names), key=natural))
-    index = {name: number for number, name in enumerate(classes)}
-    labels = np.array([index[name] for name in names], dtype=np.int64)
+    sheet = read_sheet(path)
+    classes, labels = sheet.classes(), sheet.labels()
     test = held_out(classes, labels, _last_writers(path, sheet.digits))
-    pictures = in_threads(
-        lambda number: _rendered(sheet.digits[number], sheet, f"Digit {number} (counted from 0) in {path}"),
-        range(len(labels)),
-        min(4, os.cpu_count() or 1),
-        progress,
-    )
-    return classes, np.stack(pictures)[:, None], labels, test
+    images = _drawn(sheet, path, lambda n: (sheet.digits[n].strokes, BRUSH, HEIGHT), range(len(labels)), progress)
+    return classes, images, labels, test
 
 
-def _read_sheet(path: Path) -> _Sheet:
+def load_copies(
+    path: Path, copies: int, seed: int, progress: Progress = None
+) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    """→ classes, images (N × copies, 1, 28, 28) uint8, labels (N × copies,) int64: all digits, drawn again and again.
+
+    Each copy with another pen, at another size, by a slightly other hand (see `hand.py`). The same seed draws the same.
+    Raises DataError as `load_drawings` does.
+    """
+    sheet = read_sheet(path)
+
+    def copy(number: int) -> Drawing:
+        chance = np.random.default_rng((seed, number))
+        strokes = another_hand(sheet.digits[number // copies].strokes, chance)
+        return strokes, chance.uniform(*BRUSHES), chance.uniform(*HEIGHTS)
+
+    images = _drawn(sheet, path, copy, range(len(sheet.digits) * copies), progress, copies)
+    return sheet.classes(), images, sheet.labels().repeat(copies)
+
+
+def load_grid(
+    path: Path, writers: Collection[str] | None = None, progress: Progress = None
+) -> tuple[tuple[str, ...], dict[Cell, np.ndarray], np.ndarray]:
+    """→ classes, images (N, 1, 28, 28) uint8 for each Cell of GRID, labels (N,) int64; of `writers` alone, if given.
+
+    Raises DataError as `load_drawings` does, and when there is no digit by any of these writers.
+    """
+    sheet = read_sheet(path)
+    chosen = [n for n, digit in enumerate(sheet.digits) if writers is None or str(digit.writer) in writers]
+    if not chosen:
+        raise DataError(f"{path} holds no digit by any of the writers {', '.join(sorted(writers or ()))}.")
+    cells = {}
+    for done, cell in enumerate(GRID):
+        share = (lambda part, done=done: progress((done + part) / len(GRID))) if progress else None
+        cells[cell] = _drawn(sheet, path, lambda n, cell=cell: (sheet.digits[n].strokes, *cell), chosen, share)
+    return sheet.classes(), cells, sheet.labels()[chosen]
+
+
+def _drawn(
+    sheet: Sheet,
+    path: Path,
+    draw: Callable[[int], Drawing],
+    numbers: Sequence[int],
+    progress: Progress,
+    copies: int = 1,
+) -> np.ndarray:
+    """What a model would see of each drawing: (N, 1, 28, 28) uint8. Of each digit there are `copies` numbers."""
+
+    def seen(number: int) -> np.ndarray:
+        strokes, brush, height = draw(number)
+        try:
+            canvas = render_strokes(strokes, sheet.box, sheet.y_axis, brush=brush, height=height)
+        except DrawingError:
+            canvas = None
+        picture = None if canvas is None else to_model_input(canvas)
+        if picture is None:
+            name = f"Digit {number // copies} (counted from 0) in {path}"
+            raise DataError(f"{name} has no stroke that can be seen: take it out.")
+        return picture
+
+    return np.stack(in_threads(seen, numbers, min(4, os.cpu_count() or 1), progress))[:, None]
+
+
+def read_sheet(path: Path) -> Sheet:
     content = _read_bytes(path)
     try:
-        return _Sheet.model_validate_json(content)
+        return Sheet.model_validate_json(content)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in problem["loc"]) or "the file"
@@ -110,14 +185,3 @@ def _last_writers(path: Path, digits: list[_Digit]) -> np.ndarray | None:
         raise DataError(f"{path} names the writer of some digits and not of others: name all of them, or none.")
     last = set(sorted(writers, key=natural)[-math.ceil(len(writers) / 5) :])
     return np.array([digit.writer in last for digit in digits])
-
-
-def _rendered(digit: _Digit, sheet: _Sheet, name: str) -> np.ndarray:
-    try:
-        canvas = render_strokes(digit.strokes, sheet.box, sheet.y_axis, brush=BRUSH, height=HEIGHT)
-    except DrawingError:
-        canvas = None
-    seen = None if canvas is None else to_model_input(canvas)
-    if seen is None:
-        raise DataError(f"{name} has no stroke that can be seen: take it out.")
-    return seen

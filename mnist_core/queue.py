@@ -6,6 +6,7 @@ is there; to take it is to hold the run's lock and remove the file. `parallel_ru
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from mnist_core.errors import ConfigError, RunError
-from mnist_core.runs import QUEUE_FOLDER, Run, open_run
+from mnist_core.runs import QUEUE_FOLDER, Run, is_run_id, open_run
 
 OWN = ".own"  # ends the mark of a run that a process of its own waits with: workers leave it alone
 
@@ -107,14 +108,24 @@ class Queue:
             raise RunError(f"Run {run.id} cannot be written ({error.strerror}).") from None
         return True
 
+    def stop(self, run: Run) -> None:
+        """Ends the run's waiting, or tells the process that trains it to stop. Raises RunError."""
+        if not self.cancel(run) and run.status().active:
+            run.command("stop")
+
     def _mark(self, run: Run) -> str | None:
         return next((mark for mark in self._marks() if _run_id(mark) == run.id), None)
 
     def _marks(self) -> list[str]:
         try:
-            return sorted(name for name in os.listdir(self.folder) if name[:20].isdigit() and name[20:21] == "-")
+            names = sorted(entry.name for entry in os.scandir(self.folder) if entry.is_file(follow_symlinks=False))
         except OSError:
             return []
+        marks = [name for name in names if name[:20].isdigit() and name[20:21] == "-"]
+        for mark in (name for name in marks if not is_run_id(_run_id(name))):  # it leads out of the runs folder
+            with contextlib.suppress(OSError):
+                (self.folder / mark).unlink()
+        return [mark for mark in marks if is_run_id(_run_id(mark))]
 
 
 def _run_id(mark: str) -> str:

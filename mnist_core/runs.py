@@ -5,27 +5,28 @@ Nothing about a run lives only in memory, so any page or shell can find, follow 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import secrets
+import shutil
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from mnist_core.checkpoints import CARD
+from mnist_core.checkpoints import CARD, is_whole
 from mnist_core.config import TrainConfig, parse_config
-from mnist_core.errors import LabError, RunError
+from mnist_core.control import COMMANDS, STEPS, Control, check_change, give, read_control
+from mnist_core.errors import ConfigError, LabError, RunError
 from mnist_core.files import read_json, write_json
-from mnist_core.training import Event
+from mnist_core.models import has_dropout
+from mnist_core.owners import parse_owner, read_owner, write_owner
 
 ACTIVE = ("queued", "running", "paused")
+STEPPING = "Taking a step."  # the reason of a `running` that ends in a pause
 ENDED = ("stopped", "completed", "failed", "crashed")
-COMMANDS = ("run", "pause", "stop")
 QUEUE_FOLDER = ".queue"  # in the runs folder: a mark per waiting run (see queue.py)
 # between the status "queued" and the mark, and between a mark's removal and the status "running"
 QUEUED_GRACE_SECONDS = 10.0
@@ -65,8 +66,13 @@ class Run:
         return self.folder / "config.json"
 
     @property
-    def resume_path(self) -> Path:
-        return self.folder / "resume.pt"
+    def metrics_path(self) -> Path:
+        return self.folder / "metrics.jsonl"
+
+    @property
+    def owner(self) -> str:
+        """The name of whoever began it; empty where nobody gave one."""
+        return read_owner(self.folder)
 
     @property
     def lock(self) -> FileLock:
@@ -100,8 +106,9 @@ class Run:
     def _written_status(self) -> Status:
         try:
             value = read_json(self.folder / "status.json")
-            status = Status(value["state"], str(value.get("reason", "")), float(value.get("updated", 0)))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            reason = str(value.get("reason", ""))[:1000].encode(errors="replace").decode()
+            status = Status(value["state"], reason, float(value.get("updated", 0)))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
             return Status("crashed", "Its status file is missing or damaged.")
         return status if status.state in ACTIVE + ENDED else Status("crashed", "Its status file is damaged.")
 
@@ -123,28 +130,65 @@ class Run:
         """Tells the run's process to `run`, `pause` or `stop`; obeyed at the next batch. Raises RunError."""
         if command not in COMMANDS:
             raise RunError(f"A run can be told to {', '.join(COMMANDS)}, not '{command}'.")
+        self._give(command, command=command)
+
+    def step(self, kind: str = "batch") -> None:
+        """Asks for one `batch`, or for all up to the end of the `epoch`, and a pause after it. Raises RunError."""
+        if kind not in STEPS:
+            raise RunError(f"A step is one {' or one '.join(STEPS)}, not '{kind}'.")
+        self._give("step", step=kind)
+
+    def change(self, **wanted: Any) -> None:
+        """Asks for other values of settings from the next batch on. Raises ConfigError or RunError."""
+        if not self._written_status().active:
+            raise RunError(f"Run {self.id} has ended: its settings cannot be changed any more.")
+        check_change(self.config(), wanted)
+        if "dropout" in wanted and not has_dropout(self.config()):
+            raise ConfigError(f"The network {self.config().model} has no dropout layer: its dropout cannot be changed.")
+        self._give("change", change=wanted)
+
+    def _give(self, what: str, **order: Any) -> None:
         try:
-            write_json(self.folder / "control.json", {"command": command})
+            give(self.folder, **order)
         except OSError as error:
-            raise RunError(f"Run {self.id} cannot be told to {command}: {error.strerror}.") from None
+            raise RunError(f"Run {self.id} cannot be told to {what}: {error.strerror or error}.") from None
+
+    def control(self) -> Control:
+        """What the run was told."""
+        return read_control(self.folder)
 
     def commanded(self) -> str:
         """The latest command; `run` when there is none."""
-        try:
-            command = read_json(self.folder / "control.json")["command"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return "run"
-        return command if command in COMMANDS else "run"
+        return self.control().command
+
+    def checkpoints(self) -> list[Path]:
+        """The folders of the checkpoints that were written to their end, the first epoch's first."""
+        return [card.parent for card in sorted(self.folder.glob(f"checkpoints/epoch-*/{CARD}"))]
 
     def checkpoint(self) -> Path | None:
-        """The folder of the checkpoint the run ended on (or the newest one so far), or None."""
+        """The folder of the checkpoint the run ended on (or the newest one so far), or None.
+
+        Where that is damaged it is the one before, and `damage` says so.
+        """
+        wanted = self._wanted()
+        return next(filter(is_whole, wanted), next(iter(wanted), None))
+
+    def damage(self) -> str:
+        """A sentence where `checkpoint` is not the one it should be; else empty."""
+        wanted, found = self._wanted(), self.checkpoint()
+        if found is None or found == wanted[0]:
+            return ""
+        return f"The checkpoint {wanted[0].name} of this run is damaged. This is the one before: {found.name}."
+
+    def _wanted(self) -> list[Path]:
+        """The checkpoint that is the run's result, then those before it, then those behind it."""
         try:
             chosen = read_json(self.folder / "status.json").get("checkpoint")
         except (OSError, ValueError, AttributeError):
             chosen = None
-        done = sorted(self.folder.glob(f"checkpoints/epoch-*/{CARD}"))
-        named = [card for card in done if card.parent.name == chosen]
-        return (named or done or [None])[-1].parent if done else None
+        found = self.checkpoints()[::-1]
+        place = next((place for place, folder in enumerate(found) if folder.name == chosen), 0)
+        return found[place:] + found[:place]
 
     def finish(self, state: str, reason: str = "", checkpoint: Path | None = None) -> None:
         """Writes the final status and which checkpoint is the run's result. Raises OSError."""
@@ -153,88 +197,19 @@ class Run:
         write_json(self.folder / "status.json", value)
 
 
-@dataclass
-class EventReader:
-    """Follows a run's metrics.jsonl: each call of `read` parses only what was added since."""
-
-    run: Run
-    events: list[Event] = field(default_factory=list)
-    _offset: int = 0
-
-    def read(self) -> list[Event]:
-        """All events so far. A torn last line is left for the next call; a damaged one is skipped.
-
-        After a resume the events behind the point of resumption are dropped: they happened again.
-        """
-        try:
-            with (self.run.folder / "metrics.jsonl").open("rb") as file:
-                file.seek(self._offset)
-                added = file.read()
-        except OSError:
-            return self.events
-        complete = added[: added.rfind(b"\n") + 1]
-        self._offset += len(complete)
-        for line in complete.splitlines():
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            if not isinstance(event, dict) or "event" not in event or not isinstance(event.get("step", 0), int | float):
-                continue
-            if event["event"] == "resume":
-                step = event.get("step", 0)
-                self.events[:] = [e for e in self.events if e.get("step", 0) <= step and e["event"] != "end"]
-            self.events.append(event)
-        return self.events
-
-
-def column(events: Iterable[Event], kind: str, *names: str) -> list[list[Any]]:
-    """The values of `names` over all events of `kind` that have them all: one list per name."""
-    rows = [event for event in events if event["event"] == kind and event.keys() >= set(names)]
-    return [[event[name] for event in rows] for name in names]
-
-
-@dataclass(frozen=True)
-class Curves:
-    """A run's measurements over its course, x in epochs (fractional within one). Losses in nats, accuracies in [0, 1].
-
-    `loss` and `accuracy` are of each training batch; `val_loss` and `val_accuracy` of the held-out images at `val_x`.
-    """
-
-    x: list[float]
-    loss: list[float]
-    accuracy: list[float]
-    val_x: list[float]
-    val_loss: list[float]
-    val_accuracy: list[float]
-
-
-def curves(events: list[Event]) -> Curves:
-    """A run's events → its curves; empty where nothing was measured yet."""
-    per_epoch = max((event.get("steps_per_epoch", 1) for event in events if event["event"] == "start"), default=1)
-    steps, loss, accuracy = column(events, "step", "step", "loss", "accuracy")
-    checks = [{**event, "event": "check"} for event in events if event["event"] in ("validation", "epoch")]
-    val_steps, val_loss, val_accuracy = column(checks, "check", "step", "val_loss", "val_accuracy")
-    return Curves(
-        [step / per_epoch for step in steps],
-        loss,
-        accuracy,
-        [step / per_epoch for step in val_steps],
-        val_loss,
-        val_accuracy,
-    )
-
-
-def create_run(config: TrainConfig, runs_dir: Path | str | None = None) -> Run:
-    """A new directory with `config`, status `queued`. Raises RunError when it cannot be written."""
-    root = Path(runs_dir if runs_dir is not None else runs_folder())
+def create_run(config: TrainConfig, runs_dir: Path | str | None = None, owner: str = "") -> Run:
+    """A new directory with `config`, status `queued`. Raises RunError when it cannot be written, or ConfigError."""
+    root, owner = Path(runs_dir if runs_dir is not None else runs_folder()), parse_owner(owner)
     name = re.sub(r"[^A-Za-z0-9]+", "-", config.recipe).strip("-")[:40] or "run"
     run = Run(root / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{secrets.token_hex(2)}")
     try:
         (run.folder / "checkpoints").mkdir(parents=True)
+        if owner:
+            write_owner(run.folder, owner)
         write_json(run.config_path, config.model_dump(mode="json"))
         run.set_status("queued")
     except OSError as error:
+        shutil.rmtree(run.folder, ignore_errors=True)
         raise RunError(
             f"The run cannot be written to {root.resolve()} ({error.strerror}). "
             "Make the folder writable or set MNIST_LAB_RUNS to one that is."
@@ -245,9 +220,14 @@ def create_run(config: TrainConfig, runs_dir: Path | str | None = None) -> Run:
 def open_run(run_id: str, runs_dir: Path | str | None = None) -> Run:
     """The run called `run_id`. Raises RunError; a name that is no plain run name never becomes a path."""
     root = Path(runs_dir if runs_dir is not None else runs_folder())
-    if not _ID.fullmatch(run_id) or not (root / run_id / "config.json").is_file():
+    if not is_run_id(run_id) or not (root / run_id / "config.json").is_file():
         raise RunError(f"There is no run '{run_id[:100]}' in {root.resolve()}.")
     return Run(root / run_id)
+
+
+def is_run_id(text: str) -> bool:
+    """Whether `text` is a plain name, which never leads out of the runs folder."""
+    return _ID.fullmatch(text) is not None
 
 
 def list_runs(runs_dir: Path | str | None = None) -> list[Run]:
@@ -257,4 +237,4 @@ def list_runs(runs_dir: Path | str | None = None) -> list[Run]:
         names = sorted((entry.name for entry in os.scandir(root) if entry.is_dir()), reverse=True)
     except OSError:
         return []
-    return [Run(root / name) for name in names if _ID.fullmatch(name) and (root / name / "config.json").is_file()]
+    return [Run(root / name) for name in names if is_run_id(name) and (root / name / "config.json").is_file()]

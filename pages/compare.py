@@ -5,14 +5,14 @@ from typing import Any
 import streamlit as st
 
 from mnist_core.ablation import setting_label
-from mnist_core.comparison import AXES, Record, curve_rows, differing, record, table, to_csv, to_json
-from mnist_core.overlays import COLOURS, Line, overlay_figure
+from mnist_core.comparison import AXES, Record, curve_rows, differing, table, to_csv, to_json
+from mnist_core.overlays import COLOURS, Line, Mark, overlay_figure
 from mnist_core.runs import Run, list_runs
 from ui import house, page
 from ui.ablation import ablation
+from ui.asking import show_question
 from ui.legend import legend
 from ui.live_chart import live_chart
-from ui.live_run import reader
 from ui.reproduction import reproduction
 
 page.begin("Compare", "⚖️")
@@ -61,7 +61,7 @@ def readable(runs: list[Run]) -> list[Record]:
     records = []
     for run in runs:
         with page.sentences():
-            records.append(record(run, reader(run).read()))
+            records.append(house.compared(run))
     return records
 
 
@@ -107,7 +107,8 @@ def charts(records: list[Record], names: dict[str, str]) -> None:
             for kind, series in (("train", r.train), ("validation", r.validation))
             if kind in shown
         ]
-        figure = overlay_figure(lines, what.capitalize(), X_TITLES[axis], what == "accuracy", log)
+        marks = [Mark(place, getattr(c, axis), c.label) for place, r in enumerate(records) for c in r.changes]
+        figure = overlay_figure(lines, what.capitalize(), X_TITLES[axis], what == "accuracy", log, marks)
         with column:
             live_chart(figure, key=f"compare-{what}", height=360)
     for r in records:
@@ -122,8 +123,14 @@ def results(records: list[Record], names: dict[str, str]) -> None:
         st.caption(
             "Settings are shown where the runs differ."
             if fields
+            else "These runs began with the same settings, the seed included."
+            if any(r.changes for r in records)
             else "These runs have the same settings, the seed included: they should agree."
         )
+    if any(r.changes for r in records):
+        st.caption("Settings are those at the start; dotted vertical lines show where one was changed on the way.")
+    if not any(row["owner"] for row in rows):
+        rows = [{name: value for name, value in row.items() if name != "owner"} for row in rows]
     columns: dict[str, Any] = {name: name.replace("_", " ") for name in fields}
     columns |= {
         name: st.column_config.NumberColumn(label, help=text, format=form)
@@ -187,3 +194,4 @@ with ablation_tab, page.sentences():
 with reproduction_tab, page.sentences():
     if reproduction_tab.open:
         reproduction()
+show_question()

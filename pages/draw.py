@@ -10,9 +10,27 @@ from mnist_core.figures import enlarge, probability_bars
 from mnist_core.predict import Prediction, Predictor
 from ui import canvas, house, page
 from ui.live_chart import live_chart
+from ui.people import here
 
 page.begin("Draw", "✏️")
 MOST_NAMES = 12
+DOUBTS = {  # headline, why, what to try; {} is the digit that it resembles most
+    "several": (
+        "One digit at a time",
+        "There seem to be several side by side. As one digit, it would be a {}.",
+        "Press Clear and draw only one of them.",
+    ),
+    "filled": (
+        "Only its lines, please",
+        "This looks more like a filled shape than like strokes of a pen. As a digit, it would be a {}.",
+        "Press Clear and draw the lines alone, or with a thinner brush.",
+    ),
+    "unsure": (
+        "{}?",
+        "Perhaps a {}, but the model is less sure than it is of 99 in 100 real digits. It may be no digit at all.",
+        "If it is one, draw it larger, and with all its strokes. The bars show what the model hesitates between.",
+    ),
+}
 
 
 def ask(card: Card) -> np.ndarray | None:
@@ -52,20 +70,21 @@ def answer(predictor: Predictor, prediction: Prediction | None) -> None:
         live_chart(probability_bars(np.zeros(len(classes)), classes, None), key="probabilities", height=260)
         return
     digit = page.plain(classes[prediction.digit])
-    st.markdown(f"## {digit}" if prediction.is_digit else f"## {digit}?")
-    if prediction.is_digit:
+    if prediction.doubt is None:
+        st.markdown(f"## {digit}")
         st.caption(f"The model is {prediction.confidence:.1%} sure.")
     else:
-        st.caption(
-            f"Perhaps a {digit} ({prediction.confidence:.0%}), but the model is less sure than it is of 99 in 100 "
-            "real digits. It may be no digit at all."
-        )
+        headline, why, advice = DOUBTS[prediction.doubt]
+        st.markdown(f"## {headline.format(digit)}")
+        st.caption(why.format(f"{digit} ({prediction.confidence:.0%})"))
+        st.caption(f":material/lightbulb: {advice}")
     live_chart(probability_bars(prediction.probabilities, classes, prediction.digit), key="probabilities", height=260)
 
 
 @st.fragment
 def board(predictor: Predictor) -> None:
     """Canvas and answer; a stroke reruns only this."""
+    here()
     drawing, reading = st.columns([1, 1.4], gap="large")
     prediction = None
     with drawing, page.sentences():

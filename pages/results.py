@@ -7,6 +7,7 @@ from mnist_core.data import DATASETS, Dataset, arrange, data_folder, dataset_tit
 from mnist_core.evaluation import Evaluation
 from mnist_core.figures import confusion_figure
 from ui import house, page
+from ui.calibration import calibration
 from ui.datasets import choose_dataset
 from ui.download_offer import offer_download
 from ui.pictures import pictures
@@ -133,6 +134,7 @@ def results(model: house.Model, data: Dataset) -> None:
     confusions(data, result, f"confusion-{model.id}-{data.name}")
     samples(data, result)
     mistakes(data, result)
+    calibration(model, data, result)
     per_class(data, result)
 
 

@@ -1,29 +1,25 @@
-"""Train: pick a recipe, turn its knobs, run, pause, stop; curves that stream."""
+"""Train: pick a recipe, turn its knobs, run, pause, step, change, stop; curves that stream."""
 
 import streamlit as st
 
-from mnist_core.config import TrainConfig
 from mnist_core.data import data_folder, default_dataset, is_there
-from mnist_core.runs import Run, create_run, list_runs
+from mnist_core.runs import Run, list_runs
 from mnist_core.sources import SOURCES
-from ui import house, page
+from ui import acts, house, page
 from ui.address import begin_with, beginning, read_address, write_address
+from ui.asking import show_question
+from ui.controls import evaluate_stopped, start_run
 from ui.datasets import choose_dataset
 from ui.download_offer import offer_download
 from ui.knobs import changed, choose_recipe, knobs
 from ui.layers import show_layers
 from ui.live_run import duration, show_run
+from ui.looking import look
+from ui.owner import ask_owner
+from ui.shelf import shelf
 from ui.waiting import show_waiting
 
 page.begin("Train", "📈")
-
-
-def start(config: TrainConfig) -> None:
-    """Creates the run and hands it to a worker. Raises RunError."""
-    run = create_run(config)
-    house.workers().start(run)
-    st.session_state["run"] = run.id
-    st.rerun()
 
 
 def run_to_show(runs: list[Run]) -> Run | None:
@@ -33,19 +29,25 @@ def run_to_show(runs: list[Run]) -> Run | None:
     return next(iter(chosen + active[::-1] + runs), None)
 
 
+if not acts.changeable():
+    with page.sentences():
+        look()
+    st.stop()
 with page.sentences():
-    house.workers().warm()
+    acts.warm()
 offer = st.container()
 present = default_dataset(data_folder())
 with page.sentences():
     read_address(f"dataset-{present}")
 # above the columns, so that on a phone the curves follow the button and not ten knobs
-top = st.columns([2, 2, 1], vertical_alignment="bottom")
+top = st.columns([4, 4, 2, 2], vertical_alignment="bottom")
 with top[0]:
     dataset = choose_dataset("Dataset", present, f"dataset-{present}")
 with top[1]:
     recipe = choose_recipe("recipe", "Settings that work well together. Turn any of them below.")
-go = top[2].empty()
+with top[2], page.sentences():
+    ask_owner()
+go = top[3].empty()
 words = st.empty()
 charts, settings = st.columns([2, 1], gap="large")
 config, differences = None, ""
@@ -77,7 +79,7 @@ with page.sentences():
         disabled=config is None or missing,
         help="The dataset is not on this machine yet." if missing else None,
     ):
-        start(config)
+        start_run(config)
 about = [recipe.summary, f"Changed: {differences}." if differences else ""]
 if config is not None and not missing and not busy:
     words.caption(" ".join(about))
@@ -105,6 +107,10 @@ with charts:
         with panel:
             show_run(run, [other for other in behind if other.id in compared])
             with page.sentences():
+                evaluate_stopped(run)
                 house.outcome(run)
     with page.sentences():
         show_waiting()
+with page.sentences():
+    shelf()
+show_question()

@@ -104,3 +104,21 @@ def tiny_data() -> Dataset:
 @pytest.fixture(autouse=True)
 def _own_runs_folder(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("MNIST_LAB_RUNS", str(tmp_path / "runs"))
+
+
+@pytest.fixture
+def no_mnist_and_no_workers(tmp_path, monkeypatch) -> None:
+    """Pages on a machine without MNIST, on which a run that is started waits in the queue for ever."""
+    from mnist_core.queue import Queue
+    from mnist_core.runs import Run, runs_folder
+    from ui import house
+
+    monkeypatch.setenv("MNIST_LAB_DATA", str(tmp_path / "data"))
+
+    class Nobody:
+        def warm(self) -> None: ...
+
+        def start(self, run: Run) -> None:
+            Queue(runs_folder()).add(run)
+
+    monkeypatch.setattr(house, "workers", Nobody)

@@ -220,7 +220,8 @@ def test_cancelling_empties_the_queue_and_stops_the_one_that_trains():
     finish(done, 0.1)
     training.set_status("running")
     with training.lock:  # or nobody would believe that it runs
-        made.cancel()
+        for run in made.all_runs():
+            Queue(made.runs_dir).stop(run)
         assert training.commanded() == "stop"
         assert training.status().state == "running"  # until its process obeys
     assert [run.status().state for run in waiting] == ["stopped", "stopped"]

@@ -126,6 +126,21 @@ def test_a_centred_disc_looks_the_same_from_every_angle():
     assert (turned - disc).abs().mean() < 0.01
 
 
+def test_bending_moves_points_by_about_its_pixels():
+    """A dot's displacement over many images, against the field's deviation at its knots."""
+    images = torch.zeros(2000, 1, 28, 28)
+    images[:, 0, 13:15, 13:15] = 1.0
+    torch.manual_seed(0)
+    bent = augment(images, TrainConfig(elastic=1.0))[:, 0]
+    places = torch.arange(28.0)
+    rows = (bent.sum(2) * places).sum(1) / bent.sum((1, 2))
+    columns = (bent.sum(1) * places).sum(1) / bent.sum((1, 2))
+    for moved in (rows, columns):
+        assert abs(moved.mean().item() - 13.5) < 0.1
+        assert 0.5 < moved.std().item() < 1.2
+    assert abs(torch.corrcoef(torch.stack([rows, columns]))[0, 1].item()) < 0.1
+
+
 def test_each_image_of_a_batch_goes_its_own_way(picture):
     moved = augment(picture.expand(50, -1, -1, -1), STRONG).flatten(1)
     distances = torch.cdist(moved, moved) + torch.eye(50) * 1e9

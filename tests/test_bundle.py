@@ -120,6 +120,7 @@ def test_a_bundle_holds_the_run(finished, tmp_path):
 def test_what_is_missing_is_said(finished):
     with pytest.raises(RunError, match=r"no model to bundle"):
         bundle(create_run(TrainConfig(dataset="digits")))
-    (finished.checkpoint() / "model.safetensors").unlink()
+    for folder in finished.checkpoints():
+        (folder / "model.safetensors").unlink()
     with pytest.raises(RunError, match=r"model\.safetensors cannot be read"):
         bundle(finished)

@@ -12,16 +12,18 @@ import pytest
 import torch
 from PIL import Image
 
+from mnist_core.calibration import certainty
 from mnist_core.checkpoints import load_checkpoint
 from mnist_core.cli import main
 from mnist_core.config import TrainConfig
 from mnist_core.data import arrange, load_dataset, split
+from mnist_core.objections import objection
 from mnist_core.recipes import RECIPES
 from mnist_core.runs import create_run, open_run
 
 ROOT = Path(__file__).resolve().parent.parent
 TRAIN_KEYS = {"run_id", "run_dir", "checkpoint", "parameters", "val_accuracy", "test_accuracy", "train_seconds"}
-EVALUATE_KEYS = {"dataset", "split", "n", "accuracy", "loss", "weighted_f1", "per_class", "confusion"}
+EVALUATE_KEYS = ["dataset", "split", "n", "accuracy", "loss", "weighted_f1", "per_class", "confusion", "ece", "refused"]
 PREDICT_KEYS = {"path", "digit", "confidence", "probabilities", "is_digit"}
 FAST = ["--dataset", "digits", "--recipe", "mlp-baseline", "--epochs", "1", "--set", "batch_size=256"]
 
@@ -194,7 +196,7 @@ def test_evaluate_gives_the_contracts_json(ask, trained):
     assert status == 0
     (line,) = out.splitlines()
     found = strict(line)
-    assert set(found) == EVALUATE_KEYS
+    assert list(found) == EVALUATE_KEYS
     assert (found["dataset"], found["split"], found["n"]) == ("digits", "test", 360)
     assert found["accuracy"] == result["test_accuracy"]
     confusion = np.array(found["confusion"])
@@ -208,6 +210,15 @@ def test_evaluate_gives_the_contracts_json(ask, trained):
         assert row["recall"] == pytest.approx(confusion[digit, digit] / confusion[digit].sum())
         assert row["precision"] == pytest.approx(confusion[digit, digit] / max(confusion[:, digit].sum(), 1))
         assert row["n"] == confusion[digit].sum()
+    checkpoint = load_checkpoint(result["checkpoint"])
+    with torch.no_grad():
+        answers = checkpoint.model(digits.test_images / 255).softmax(dim=1).numpy()
+    sure, said = answers.max(axis=1), answers.argmax(axis=1)
+    place, right = np.digitize(sure, np.arange(1, 15) / 15), said == digits.test_labels.numpy()
+    gaps = [abs(right[place == b].sum() - sure[place == b].sum()) for b in range(15)]
+    assert found["ece"] == pytest.approx(sum(gaps) / 360, abs=1e-5)
+    shaped = np.array([objection(picture) is not None for picture in digits.test_images[:, 0].numpy()])
+    assert found["refused"] == pytest.approx((shaped | (certainty(answers) < checkpoint.card.refuse_below)).mean())
 
 
 @pytest.mark.parametrize(("part", "count"), [("train", 1221), ("validation", 216)])

@@ -177,7 +177,7 @@ def test_only_settings_that_differ_are_columns(three):
     rows = table(three)
     assert [row["dropout"] for row in rows] == [0.5, 0.25, 0.5]
     assert [row["batch_norm"] for row in rows] == [True, False, True]
-    assert list(rows[0])[:4] == ["run", "state", "batch_norm", "dropout"]
+    assert list(rows[0])[:5] == ["run", "owner", "state", "batch_norm", "dropout"]
     assert "learning_rate" not in rows[0]
 
 

@@ -24,10 +24,14 @@ RANGES = {
     "translation": (0, 8),
     "scaling": (0, 0.5),
     "shear": (0, 45),
+    "elastic": (0, 6),
     "erasing": (0, 32),
+    "extra_copies": (1, 100),
     "test_fraction": (0, 0.5),
     "validation_fraction": (0, 0.5),
     "validations_per_epoch": (1, 20),
+    "threads": (0, 256),
+    "patience": (0, 200),
     "seed": (0, 2**31 - 1),
 }
 EXCLUSIVE_LOW = {"step_factor", "test_fraction", "validation_fraction"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 
 from mnist_core.cli import main
@@ -144,7 +145,8 @@ def test_a_large_confusion_has_cells_to_click_and_no_numbers():
 
 def test_of_many_classes_the_bars_show_the_most_probable():
     probabilities = np.random.default_rng(0).dirichlet(np.ones(100))
-    (bars,) = probability_bars(probabilities, [str(n) for n in range(100)], int(probabilities.argmax())).data
+    figure = probability_bars(probabilities, [str(n) for n in range(100)], int(probabilities.argmax()))
+    (bars,) = go.Figure(figure).data
     assert list(bars.x) == [str(n) for n in np.argsort(-probabilities)[:20]]
     assert bars.marker.color.index("#009E73") == 0
 

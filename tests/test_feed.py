@@ -32,6 +32,7 @@ def _feeds(monkeypatch):
     """Feeds of a test are its own, and end soon after it."""
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 1.0)
     monkeypatch.setattr(module, "INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr(module, "BRISK_INTERVAL_SECONDS", 0.05)
     feeds: dict = {}
     monkeypatch.setattr(module, "_feeds", lambda: feeds)
     yield
@@ -52,6 +53,14 @@ def test_the_first_figures_are_there_at_once_and_newer_ones_follow(tmp_path):
     assert url == f"app/static/live/{next((tmp_path / 'live').glob('*.json')).name}"
     until(lambda: written(tmp_path / "live")["figures"]["loss"]["figure"]["data"][0]["y"][0] > 3)
     assert written(tmp_path / "live")["time"] > first["time"]
+
+
+def test_progress_travels_beside_the_figures(tmp_path):
+    progress = {"share": 0.25, "text": "epoch 1 of 4"}
+    feed_url("run", lambda: ("running", {"progress": progress, "loss": {"data": [], "layout": {}}}), tmp_path)
+    shown = written(tmp_path)["figures"]
+    assert shown["progress"] == {"progress": progress}
+    assert shown["loss"] == {"points": 0, "figure": {"data": [], "layout": {}}}
 
 
 def test_all_who_watch_the_same_share_one_feed_and_others_have_their_own(tmp_path):

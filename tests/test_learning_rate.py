@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from mnist_core.config import TrainConfig
-from mnist_core.training import TrainState, learning_rate_at, train
+from mnist_core.schedule import learning_rate_at
+from mnist_core.training import TrainState, train
 
 
 def torchs_rates(make, peak: float, steps: int) -> list[float]:

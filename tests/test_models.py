@@ -73,6 +73,7 @@ def test_the_layer_table_is_in_order_of_execution_and_leaves_the_mode():
         ("mlp", False, 784 * 128 + 128 + 128 * 64 + 64 + 64 * 10 + 10),
         ("mlp", True, 784 * 128 + 128 + 2 * 128 + 128 * 64 + 64 + 2 * 64 + 64 * 10 + 10),
         ("small-cnn", True, 16 * 25 + 2 * 16 + 32 * 16 * 9 + 2 * 32 + 64 * 32 * 9 + 2 * 64 + 128 * 10 + 10),
+        ("quick-cnn", True, 16 * 25 + 2 * 16 + 32 * 16 * 9 + 2 * 32 + 64 * 32 * 9 + 2 * 64 + 128 * 10 + 10),
         ("small-cnn", False, 16 * 25 + 16 + 32 * 16 * 9 + 32 + 64 * 32 * 9 + 64 + 128 * 10 + 10),
         (
             "lab-cnn",
@@ -94,6 +95,11 @@ def test_the_layer_table_is_in_order_of_execution_and_leaves_the_mode():
             9 * (32 + 64 * 32) + 96 + 64 * 7 * 7 * 128 + 128 + 128 * 64 + 64 + 64 * 10 + 10,
         ),
         ("dense", False, 784 * 512 + 512 + 512 * 256 + 256 + 256 * 128 + 128 + 128 * 10 + 10),
+        (
+            "residual-cnn",
+            True,
+            9 * (16 + 32 * 16 + 2 * 32**2 + 64 * 32 + 2 * 64**2) + 2 * (16 + 3 * 32 + 3 * 64) + 128 * 10 + 10,
+        ),
         (
             "small-resnet",
             True,
@@ -121,6 +127,7 @@ FIELDS = {
         "Flatten": [None],
     },
     "three-conv": {"Conv2d": [3, 8, 18], "MaxPool2d": [4, 10, 22], "Flatten": [None], "Linear": [None, None]},
+    "quick-cnn": {"Conv2d": [5, 9, 19], "MaxPool2d": [11], "MaxMeanPool": [None]},
     # the branch around a shortcut's two convolutions is the wider one
     "small-resnet": {
         "Conv2d": [3, 5, 9, 13, 17, 25, 33, 41, 57, 73],

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from mnist_core.figures import smooth
+from mnist_core.curves import smooth
 from mnist_core.overlays import COLOURS, DASHES, SYMBOLS, Band, Line, band_figure, key, overlay_figure
 
 # how severe colour deficiencies see linear RGB: Machado, Oliveira and Fernandes (2009)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shutil
 import time
 
 import numpy as np
@@ -166,11 +167,43 @@ def test_results_of_a_run_agree_with_its_card():
     assert len(app.dataframe[0].value) == 10
 
 
-def test_a_checkpoint_damaged_after_it_was_listed_is_refused_with_a_sentence():
+@pytest.mark.parametrize("page", ["pages/draw.py", "pages/results.py", "pages/train.py"])
+def test_a_damaged_checkpoint_makes_way_for_the_one_before_and_the_page_says_so(page):
     run = finished_run()
     weights = run.checkpoint() / "model.safetensors"
-    *rest, last = weights.read_bytes()
-    weights.write_bytes(bytes([*rest, last ^ 1]))
+    weights.write_bytes(weights.read_bytes()[:-1])
+    assert run.checkpoint().name == "epoch-001"
+    app = visit(page, model=run.id)
+    assert not app.exception
+    assert not app.error
+    (warning,) = app.warning
+    assert warning.value == "The checkpoint epoch-002 of this run is damaged. This is the one before: epoch-001."
+
+
+def test_the_panel_says_that_the_disk_is_full_and_what_was_damaged(monkeypatch):
+    run = create_run(get_recipe("quick").config("digits"))
+    run.set_status("paused", "The disk is full. Free some space and press Resume: nothing is lost.")
+    note = {"event": "resume", "step": 0, "epoch": 0, "note": "The newest saved state is damaged."}
+    (run.folder / "metrics.jsonl").write_text(json.dumps(note) + "\n")
+    with run.lock:
+        app = visit("pages/train.py")
+        assert [warning.value for warning in app.warning] == [run.status().reason]
+        assert any("newest saved state is damaged" in info.value for info in app.info)
+        assert any(button.label == "Resume" for button in app.button)
+        # a status that could not be written either is an old one
+        run.set_status("running")
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 0))
+        app = visit("pages/train.py")
+        (warning,) = app.warning
+        assert warning.value.startswith("The disk is full. Free some space")
+
+
+def test_a_run_of_damaged_checkpoints_only_is_refused_with_a_sentence():
+    run = finished_run()
+    for folder in run.checkpoints():
+        weights = folder / "model.safetensors"
+        *rest, last = weights.read_bytes()
+        weights.write_bytes(bytes([*rest, last ^ 1]))
     app = visit("pages/draw.py", model=run.id)
     assert not app.exception
     assert any("SHA-256" in error.value for error in app.error)

@@ -9,6 +9,7 @@ from mnist_core.config import Shape, TrainConfig
 from mnist_core.data import load_dataset
 from mnist_core.drawing import to_model_input
 from mnist_core.errors import CheckpointError, DrawingError
+from mnist_core.evaluation import evaluate
 from mnist_core.models import build_model
 from mnist_core.predict import Predictor
 from mnist_core.training import TrainState, train
@@ -168,3 +169,64 @@ def test_a_card_may_be_told_what_to_refuse(trained, tmp_path):
     prediction = Predictor(folder).predict(canvas(load_dataset("digits").test_images[0, 0].numpy()))
     assert prediction.digit is not None
     assert prediction.is_digit is False
+
+
+@pytest.mark.parametrize("temperature", [0.3, 2.5])
+def test_the_cards_temperature_is_in_every_probability_and_changes_no_answer(trained, tmp_path, temperature):
+    config, data = load_checkpoint(trained).card.config, load_dataset("digits")
+    folder = save(tmp_path / "c", load_checkpoint(trained).model, data.shape, config)
+    plain = load_checkpoint(folder).model
+    update_card(folder, temperature=temperature)
+    images, labels = data.test_images[:50], data.test_labels[:50]
+    with torch.no_grad():
+        raw = plain(images / 255).double().numpy()
+    odds = np.exp(raw / temperature)
+    expected = odds / odds.sum(axis=1, keepdims=True)
+    predictor = Predictor(folder)
+    judged = evaluate(predictor.checkpoint.model, images, labels)
+    np.testing.assert_allclose(predictor.probabilities(images.numpy()), expected, atol=1e-4)
+    np.testing.assert_allclose(judged.probabilities, expected, atol=1e-4)
+    assert judged.loss == pytest.approx(-np.log(expected[np.arange(50), labels]).mean(), rel=1e-3)
+    assert judged.accuracy == evaluate(plain, images, labels).accuracy == (raw.argmax(1) == labels.numpy()).mean()
+
+
+@pytest.mark.parametrize(("strokes", "doubt"), [(1, None), (2, "several")])
+def test_two_digits_side_by_side_are_doubted_whatever_the_model_says(trained, strokes, doubt):
+    one = canvas(load_dataset("digits").test_images[1, 0].numpy())[::2, ::2, 0]
+    sheet = np.zeros((280, 280), np.uint8)
+    for place in range(strokes):
+        sheet[60:200, 140 * place : 140 * place + 140] = one
+    loaded = load_checkpoint(trained)
+    sure = Checkpoint(loaded.model, loaded.card.model_copy(update={"refuse_below": 0.0}), loaded.folder)
+    prediction = Predictor(sure).predict(sheet)
+    assert (prediction.doubt, prediction.is_digit) == (doubt, doubt is None)
+    assert prediction.digit is not None
+    assert Predictor(sure).doubts(prediction.model_input[None, None], prediction.probabilities[None]) == [doubt]
+
+
+def test_a_card_may_ask_for_certainty_rather_than_for_confidence(trained):
+    picture = canvas(load_dataset("digits").test_images[0, 0].numpy())
+    loaded = load_checkpoint(trained)
+    p = Predictor(loaded).predict(picture).probabilities.astype(float)
+    certain = 1 + (p * np.log(p)).sum() / np.log(10)
+    assert abs(certain - p.max()) > 1e-3
+    for threshold, doubt in ((certain - 1e-4, None), (certain + 1e-4, "unsure")):
+        card = loaded.card.model_copy(update={"refuse_by": "certainty", "refuse_below": threshold})
+        assert Predictor(Checkpoint(loaded.model, card, loaded.folder)).predict(picture).doubt == doubt
+
+
+def test_the_shape_says_nothing_against_what_is_not_the_ten_digits(trained):
+    loaded = load_checkpoint(trained)
+    card = loaded.card.model_copy(update={"classes": list("abcdefghij"), "refuse_below": 0.0})
+    sheet = np.zeros((280, 280), np.uint8)
+    sheet[60:220, 60:80] = sheet[60:220, 200:220] = 255
+    assert Predictor(Checkpoint(loaded.model, card, loaded.folder)).predict(sheet).is_digit
+    assert Predictor(loaded).predict(sheet).doubt == "several"
+
+
+def test_the_doubt_of_an_unsure_model_and_of_a_blank_drawing(trained):
+    loaded = load_checkpoint(trained)
+    card = loaded.card.model_copy(update={"refuse_below": 1.0})
+    predictor = Predictor(Checkpoint(loaded.model, card, loaded.folder))
+    assert predictor.predict(canvas(load_dataset("digits").test_images[0, 0].numpy())).doubt == "unsure"
+    assert predictor.predict(np.zeros((280, 280), np.uint8)).doubt == "blank"

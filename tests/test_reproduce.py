@@ -15,6 +15,7 @@ from mnist_core.checkpoints import load_checkpoint
 from mnist_core.config import TrainConfig
 from mnist_core.data import load_dataset
 from mnist_core.errors import ConfigError, RunError, RunFailedError
+from mnist_core.follow import EventReader
 from mnist_core.queue import Queue, Slot
 from mnist_core.reproduce import (
     CLAIMS,
@@ -27,7 +28,7 @@ from mnist_core.reproduce import (
     save_rows,
     table,
 )
-from mnist_core.runs import EventReader, create_run, list_runs
+from mnist_core.runs import create_run, list_runs
 from mnist_core.worker import execute
 from tests.test_cli import strict
 
@@ -215,7 +216,9 @@ def test_what_is_measured_is_computed_by_hand(tmp_path, started, split):
     data = module.arrange(digits, run.config())
     assert len(data.test_labels) == {"official": 360, "pooled": 180}[split]
     with torch.no_grad():
-        logits = checkpoint.model(data.test_images.float() / 255).double().numpy()
+        calibrated = checkpoint.model(data.test_images.float() / 255).double().numpy()
+    assert checkpoint.card.temperature != 1
+    logits = calibrated * checkpoint.card.temperature  # the earlier systems had none
     labels = data.test_labels.numpy()
     losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(labels)), labels]
     answers = logits.argmax(axis=1)
@@ -378,3 +381,17 @@ def test_rows_that_cannot_be_kept_are_told_all_the_same(ask, monkeypatch, starte
 def test_a_wrong_request_is_one_line_and_leaves_no_run(refused, arguments, named, tmp_path):
     assert named in refused("reproduce", *arguments)
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_that_was_changed_on_the_way_reproduces_nothing(tmp_path):
+    config = TrainConfig(dataset="digits")
+    run = create_run(config, tmp_path)
+    assert module._run(config, tmp_path) == run
+    change = {"event": "change", "step": 3, "field": "dropout", "from": 0.0, "to": 0.5, "asked": 1}
+    run.metrics_path.write_text(json.dumps(change) + "\n")
+    assert module._run(config, tmp_path) != run
+
+
+def test_of_a_single_seed_there_is_no_deviation():
+    measured = {name: values[:1] for name, values in made().measured.items()}
+    assert replace(made(), seeds=[0], measured=measured).accuracy == f"{measured['test_accuracy'][0]:.2%} (1 seed)"

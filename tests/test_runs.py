@@ -8,18 +8,8 @@ import pytest
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import RunError
-from mnist_core.runs import (
-    QUEUED_GRACE_SECONDS,
-    Curves,
-    EventReader,
-    Run,
-    column,
-    create_run,
-    curves,
-    list_runs,
-    open_run,
-    runs_folder,
-)
+from mnist_core.follow import EventReader, RunFollower, column
+from mnist_core.runs import QUEUED_GRACE_SECONDS, Run, create_run, list_runs, open_run, runs_folder
 
 CONFIG = TrainConfig(recipe="quick", dataset="digits", epochs=3)
 
@@ -299,7 +289,7 @@ def test_columns_hold_the_rows_that_have_all_names():
     assert column([], "step", "step", "loss") == [[], []]
 
 
-def test_curves_run_over_epochs_with_validation_at_its_place():
+def test_curves_run_over_epochs_with_validation_at_its_place(run):
     events = [
         {"event": "start", "steps_per_epoch": 4},
         step(1),
@@ -311,15 +301,46 @@ def test_curves_run_over_epochs_with_validation_at_its_place():
         step(5),
         {"event": "end", "reason": "stopped"},
     ]
-    assert curves(events) == Curves(
-        x=[0.25, 0.5, 0.75, 1.0, 1.25],
-        loss=[1, 1 / 2, 1 / 3, 1 / 4, 1 / 5],
-        accuracy=[0.1, 0.2, 0.3, 0.4, 0.5],
-        val_x=[0.5, 1.0],
-        val_loss=[0.9, 0.8],
-        val_accuracy=[0.6, 0.7],
-    )
-    assert curves([]) == Curves([], [], [], [], [], [])
+    append(run, *events)
+    curves = RunFollower(run).curves()
+    assert curves.x.tolist() == [0.25, 0.5, 0.75, 1.0, 1.25]
+    assert curves.loss.tolist() == [1, 1 / 2, 1 / 3, 1 / 4, 1 / 5]
+    assert curves.accuracy.tolist() == [0.1, 0.2, 0.3, 0.4, 0.5]
+    assert curves.val_x.tolist() == [0.5, 1.0]
+    assert curves.val_loss.tolist() == [0.9, 0.8]
+    assert curves.val_accuracy.tolist() == [0.6, 0.7]
+
+
+def test_of_a_run_that_measured_nothing_the_curves_are_empty(run):
+    follower = RunFollower(run)
+    assert all(len(values) == 0 for values in vars(follower.curves()).values())
+    assert follower.newest_step() is None
+
+
+@pytest.mark.parametrize("looks", [1, 2, 3])
+def test_a_follower_knows_what_a_reader_knows_however_often_it_looks(run, looks):
+    """Through a resumption too, which takes back steps, checks and the newest step."""
+    fast = [{**step(number), "images_per_second": 100.0 * number} for number in range(1, 8)]
+    check = {"event": "validation", "step": 4, "val_loss": 0.9, "val_accuracy": 0.6}
+    parts = [
+        [{"event": "start", "steps_per_epoch": 4}, *fast[:4], check],
+        [{"event": "resume", "step": 2, "epoch": 0, "checked": 0}],
+        [fast[2], {"event": "step", "step": 4}, {**fast[4], "loss": 0.5}],
+    ]
+    follower, before = RunFollower(run), None
+    for number, part in enumerate(parts):
+        append(run, *part)
+        if number >= len(parts) - looks:
+            before, found = follower.curves(), follower.curves()
+            assert found is before  # nothing new, nothing computed
+    events = EventReader(run).read()
+    steps, loss, accuracy = column(events, "step", "step", "loss", "accuracy")
+    curves = follower.curves()
+    assert (curves.x * 4).tolist() == steps == [1, 2, 3, 5]
+    assert (curves.loss.tolist(), curves.accuracy.tolist()) == (loss, accuracy)
+    assert len(curves.val_x) == 0
+    assert follower.events() == [event for event in events if event["event"] != "step"]
+    assert follower.newest_step() == events[-1]
 
 
 def test_every_prefix_of_a_log_can_be_read(run):

@@ -9,24 +9,13 @@ from mnist_core.config import Shape, TrainConfig
 from mnist_core.models import build_model, count_parameters
 from mnist_core.queue import Queue
 from mnist_core.recipes import RECIPES, get_recipe
-from mnist_core.runs import Run, create_run, runs_folder
+from mnist_core.runs import create_run, runs_folder
 from tests.test_pages import visit, words
-from ui import house
 
 PAGE = "pages/train.py"
 
 
-@pytest.fixture(autouse=True)
-def _no_mnist_and_no_workers(tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("MNIST_LAB_DATA", str(tmp_path / "data"))
-
-    class Nobody:
-        def warm(self) -> None: ...
-
-        def start(self, run: Run) -> None:
-            Queue(runs_folder()).add(run)
-
-    monkeypatch.setattr(house, "workers", Nobody)
+pytestmark = pytest.mark.usefixtures("no_mnist_and_no_workers")
 
 
 def opened(**address: str) -> AppTest:
@@ -133,8 +122,8 @@ def test_the_queue_shows_its_order_and_lets_runs_out():
     app = opened()
     assert "Waiting: 3" in words(app)
     said = words(app)
-    assert said.index("1. quick") < said.index("2. accurate") < said.index("3. mlp-baseline")
+    assert said.index("1. quick") < said.index("2. accurate") < said.index("3. mlp\\-baseline")
     next(button for button in app.button if button.key == f"cancel-{runs[1].id}").click().run()
     assert Queue(runs_folder()).waiting() == [runs[0], runs[2]]
     assert runs[1].status().state == "stopped"
-    assert "2. mlp-baseline" in words(app)
+    assert "2. mlp\\-baseline" in words(app)

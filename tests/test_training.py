@@ -12,13 +12,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from mnist_core import training
-from mnist_core.checkpoints import load_resume, save_resume
 from mnist_core.config import Shape, TrainConfig
-from mnist_core.data import Dataset, batches, split
+from mnist_core.data import Dataset, batches, load_dataset, split
 from mnist_core.errors import ConfigError, DataError
 from mnist_core.models import build_model
+from mnist_core.resume import load_resume, restore, save_resume
 from mnist_core.statistics import pixel_statistics
-from mnist_core.training import DivergedError, TrainState, seconds_per_image, train, training_loss
+from mnist_core.training import DivergedError, TrainState, train, training_loss
 
 PLAIN = TrainConfig(
     model="mlp",
@@ -299,7 +299,7 @@ def interrupted(config: TrainConfig, data: Dataset, after: int, path) -> tuple[T
     torch.manual_seed(999)
     state = TrainState(config, data)
     torch.rand(5)
-    state.load_state_dict(load_resume(path))
+    restore(state, load_resume(path)[0])
     rest = list(train(config, data, state))
     assert rest[0]["event"] == "start"
     return state, events + rest[1:]
@@ -310,7 +310,7 @@ def interrupted(config: TrainConfig, data: Dataset, after: int, path) -> tuple[T
 def test_an_interrupted_training_ends_as_if_it_had_not_been(tiny_data, uninterrupted, tmp_path, after):
     whole, events = uninterrupted
     assert len(events) == 11
-    state, all_events = interrupted(FULL, tiny_data, after, tmp_path / "resume.pt")
+    state, all_events = interrupted(FULL, tiny_data, after, tmp_path)
     assert same(weights(whole.model), weights(state.model))
     assert same(weights(whole.best_model), weights(state.best_model))
     assert timeless(all_events) == timeless(events)
@@ -322,7 +322,7 @@ def test_a_validation_within_an_epoch_is_neither_lost_nor_repeated(tiny_data, tm
     config = FULL.replace(epochs=1, validations_per_epoch=2)
     _, events = finished(config, tiny_data)
     assert [event["event"] for event in events[:4]] == ["start", "step", "step", "validation"]
-    _, all_events = interrupted(config, tiny_data, after, tmp_path / "resume.pt")
+    _, all_events = interrupted(config, tiny_data, after, tmp_path)
     assert timeless(all_events) == timeless(events)
 
 
@@ -389,13 +389,25 @@ def test_no_event_of_a_diverging_training_holds_what_is_no_number(tiny_data):
 def test_config_and_data_that_do_not_fit_are_refused(tiny_data):
     with pytest.raises(ConfigError, match="no model"):
         TrainState(PLAIN.replace(model="nope"), tiny_data)
-    few = SimpleNamespace(train_labels=tiny_data.train_labels[:12], train_images=tiny_data.train_images[:12])
+    few = SimpleNamespace(extra=0, train_labels=tiny_data.train_labels[:12], train_images=tiny_data.train_images[:12])
     with pytest.raises(DataError, match="cannot be split"):
         TrainState(PLAIN, few)
 
 
-def test_measuring_speed_leaves_a_training_beside_it_alone():
-    before = torch.get_rng_state()
-    seconds = seconds_per_image(PLAIN.replace(dropout=0.5, rotation=5), Shape(), steps=1)
-    assert torch.equal(torch.get_rng_state(), before)
-    assert 0 < seconds < 1
+def test_bfloat16_learns_about_as_well_and_keeps_float32_weights():
+    config = TrainConfig(dataset="digits", model="small-cnn", epochs=8, batch_size=64, learning_rate=0.005)
+    data = load_dataset("digits")
+    full, reduced = (TrainState(config.replace(precision=kind), data) for kind in ("float32", "bfloat16"))
+    results = [list(train(state.config, data, state))[-1] for state in (full, reduced)]
+    assert {tensor.dtype for tensor in reduced.model.parameters()} == {torch.float32}
+    assert abs(results[0]["val_accuracy"] - results[1]["val_accuracy"]) < 0.05
+    weights = [torch.cat([p.flatten() for p in state.model.parameters()]) for state in (full, reduced)]
+    assert not torch.equal(*weights)  # or the setting does nothing
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_auto_takes_bfloat16_just_where_the_processor_has_it(monkeypatch, able):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": able, "amx_bf16": False})
+    with training.reduced_precision(PLAIN.replace(precision="auto"), torch.device("cpu")):
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert product.dtype == (torch.bfloat16 if able else torch.float32)

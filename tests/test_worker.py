@@ -1,6 +1,7 @@
 """Runs executed in this process, except where a process of its own is the matter."""
 
 import json
+import math
 import os
 import threading
 import time
@@ -11,13 +12,17 @@ import safetensors.torch
 import torch
 from filelock import FileLock
 
-from mnist_core import checkpoints, runs, training
+from mnist_core import runs, training
 from mnist_core.checkpoints import load_checkpoint, read_card
 from mnist_core.config import TrainConfig
 from mnist_core.data import load_dataset, split
+from mnist_core.follow import EventReader
 from mnist_core.queue import Slot
-from mnist_core.runs import EventReader, Run, create_run
-from mnist_core.worker import _Turn, execute, share_the_cores
+from mnist_core.resume import read_resume
+from mnist_core.runs import Run, create_run
+from mnist_core.turn import Turn
+from mnist_core.warmup import share_the_cores
+from mnist_core.worker import execute
 
 # 1,149 training images of the digits in batches of 128: 9 steps an epoch
 CONFIG = TrainConfig(
@@ -92,7 +97,7 @@ def test_a_run_leaves_the_files_that_the_contract_names(whole):
     assert not [name for name in names if name.endswith(".tmp")]
     assert whole.checkpoint().name == "epoch-003"
     assert not whole.is_executed()
-    assert set(torch.load(whole.folder / "resume.pt", weights_only=True)) >= {"model", "optimizer", "rng"}
+    assert set(read_resume(whole.folder / "resume.pt")) >= {"model", "optimizer", "rng"}
 
 
 def test_a_runs_events_have_the_contracts_fields(whole):
@@ -135,8 +140,28 @@ def test_one_in_a_hundred_validation_images_is_less_sure_than_the_card_asks(whol
     digits = load_dataset("digits")
     _, rows = split(digits.train_labels, 0.2, CONFIG.seed)
     with torch.no_grad():
-        confidence = checkpoint.model(digits.train_images[rows] / 255).softmax(dim=1).amax(dim=1)
-    assert 0.0 < (confidence < checkpoint.card.refuse_below).double().mean().item() <= 0.02
+        probabilities = checkpoint.model(digits.train_images[rows] / 255).softmax(dim=1)
+    entropy = -(probabilities * probabilities.log()).nansum(dim=1)
+    assert checkpoint.card.refuse_by == "certainty"
+    refused = 1 - entropy / math.log(10) < checkpoint.card.refuse_below
+    assert 0.0 < refused.double().mean().item() <= 0.01
+
+
+def test_the_card_holds_the_temperature_that_suits_the_validation_images_best(whole):
+    checkpoint = load_checkpoint(whole.checkpoint())
+    digits = load_dataset("digits")
+    _, rows = split(digits.train_labels, 0.2, CONFIG.seed)
+    temperature = checkpoint.card.temperature
+    assert temperature != 1.0
+    with torch.no_grad():
+        logits = checkpoint.model(digits.train_images[rows] / 255) * temperature
+    labels = digits.train_labels[rows]
+    losses = [torch.nn.functional.cross_entropy(logits / (temperature * f), labels).item() for f in (0.97, 1, 1.03)]
+    assert min(losses) == losses[1]
+    # the curve of the training shows the loss before
+    last = [event for event in events(whole) if event["event"] == "epoch"][-1]
+    assert last["val_loss"] == pytest.approx(torch.nn.functional.cross_entropy(logits, labels).item(), rel=1e-4)
+    assert losses[1] < last["val_loss"]
 
 
 def test_the_newest_two_checkpoints_and_the_best_are_kept(tmp_path):
@@ -239,7 +264,7 @@ def test_a_paused_run_can_be_stopped(tmp_path):
 def test_a_command_in_the_clocks_same_tick_as_the_last_is_not_missed(tmp_path):
     """File times move in steps of up to some milliseconds; two quick clicks may share one."""
     run = created(tmp_path)
-    turn = _Turn(run, Slot(run.folder.parent))
+    turn = Turn(run, Slot(run.folder.parent))
     for command in ("pause", "run", "stop"):
         run.command(command)
         os.utime(run.folder / "control.json", ns=(10**18, 10**18))
@@ -276,7 +301,7 @@ def test_a_killed_run_is_resumed_without_doubled_or_lost_steps(tmp_path, whole, 
 
 def test_a_state_of_other_settings_is_refused_in_a_sentence(tmp_path, whole):
     run = created(tmp_path, seed=5)
-    run.resume_path.write_bytes(whole.resume_path.read_bytes())
+    (run.folder / "resume.pt").write_bytes((whole.folder / "resume.pt").read_bytes())
     execute(run)
     assert run.status().state == "failed"
     assert "belongs to other settings" in run.status().reason
@@ -284,7 +309,7 @@ def test_a_state_of_other_settings_is_refused_in_a_sentence(tmp_path, whole):
 
 def test_a_damaged_state_is_a_sentence(tmp_path):
     run = created(tmp_path)
-    run.resume_path.write_bytes(b"PK torn")
+    (run.folder / "resume.pt").write_bytes(b"PK torn")
     execute(run)
     assert run.status().state == "failed"
     assert "cannot be resumed from" in run.status().reason
@@ -348,17 +373,6 @@ def test_an_error_nobody_foresaw_is_told_and_the_slot_is_free_again(tmp_path):
     assert "ZeroDivisionError: by nobody" in first.status().reason
     execute(second)
     assert second.status().state == "completed"
-
-
-def test_a_full_disk_is_a_failed_run(tmp_path, monkeypatch):
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(checkpoints, "write_atomic", full)
-    run = created(tmp_path)
-    execute(run)
-    assert run.status().state == "failed"
-    assert "No space left" in run.status().reason
 
 
 def test_a_run_that_another_process_has_is_left_alone(tmp_path, monkeypatch):

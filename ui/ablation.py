@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from mnist_core.ablation import Factor, Study, create_study, list_studies, plan, setting_label
+from mnist_core.ablation import Factor, Study, list_studies, plan, setting_label
 from mnist_core.analysis import METRICS, Analysis, SettingResult, analyse
 from mnist_core.architectures import MODELS
 from mnist_core.comparison import seconds_left
@@ -17,7 +17,7 @@ from mnist_core.errors import ConfigError
 from mnist_core.overlays import Band, band_figure
 from mnist_core.queue import parallel_runs
 from mnist_core.runs import list_runs
-from ui import house, page
+from ui import acts, asking, house, page
 from ui.datasets import choose_dataset
 from ui.knobs import choose_recipe
 from ui.legend import legend
@@ -35,7 +35,7 @@ READY: dict[str, tuple[str, list[str]]] = {
     "learning_rate": ("Learning rate", ["0.001", "0.003", "0.01"]),
     "optimizer": ("Optimizer", ["adam", "adamw", "sgd"]),
     "activation": ("Activation", ["relu", "gelu", "tanh"]),
-    "model": ("Network", ["small-cnn", "two-conv", "mlp"]),
+    "model": ("Network", ["quick-cnn", "two-conv", "mlp"]),
 }
 CHOICES = {
     "batch_norm": ["on", "off"],
@@ -53,8 +53,9 @@ def ablation() -> None:
         "Does a setting matter, or was it luck? Train each value several times, with other random numbers (*seeds*), "
         "and see whether the values differ by more than the seeds do."
     )
-    with st.expander("A new ablation", expanded=not studies, icon=":material/science:"), page.sentences():
-        _new_study()
+    if acts.changeable():
+        with st.expander("A new ablation", expanded=not studies, icon=":material/science:"), page.sentences():
+            _new_study()
     if not studies:
         return
     by_id = {study.id: study for study in studies}
@@ -122,8 +123,7 @@ def _new_study() -> None:
         words += f" About {duration(seconds / min(parallel_runs(), len(configs)))} on this machine."
     st.markdown(words)
     if st.button("Start", type="primary", icon=":material/play_arrow:", disabled=missing, key="ablation-start"):
-        study = create_study(base, factors, list(range(base.seed, base.seed + seeds)))
-        house.workers().warm()
+        study = acts.start_study(base, factors, list(range(base.seed, base.seed + seeds)))
         st.session_state["study"] = study.id
         st.rerun()
 
@@ -187,8 +187,8 @@ def _progress(study: Study, active: bool) -> None:
         words += f" · about {duration(left / min(parallel_runs(), total))} left" if left is not None else ""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(finished / total, words)
-        if active and st.button("Cancel", key=f"cancel-{study.id}", icon=":material/stop:"):
-            study.cancel()
+        if active and acts.changeable() and st.button("Cancel", key=f"cancel-{study.id}", icon=":material/stop:"):
+            asking.stop([run for run in runs if run.status().active])
     if len(runs) < total:
         st.caption(f"{total - len(runs)} of its runs are no longer on this machine.")
 
@@ -197,7 +197,7 @@ def _failures(study: Study) -> None:
     for run in study.all_runs():
         status = run.status()
         if status.state in ("failed", "crashed"):
-            st.warning(f"{house.run_label(run)} {status.state}: {status.reason}")
+            st.warning(f"{page.plain(house.run_label(run))} {status.state}: {status.reason}")
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)

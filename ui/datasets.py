@@ -8,7 +8,7 @@ import streamlit as st
 
 from mnist_core.data import DATASETS, TITLES, dataset_title
 from mnist_core.errors import ConfigError
-from ui import house, page
+from ui import acts, house, page
 
 OWN = {"folder": "Your own pictures …", "drawings": "Your own pen strokes …"}
 PATH_LABEL = {"folder": "Folder or .zip of pictures", "drawings": "File of pen strokes (.json or .json.gz)"}
@@ -29,11 +29,16 @@ PATH_HELP = {
 def preset_dataset(key: str, name: str) -> None:
     """Makes the chooser of that key begin at `name`. Raises ConfigError when there is no such dataset."""
     kind, _, path = name.partition(":")
-    if kind in OWN:
+    if kind in _own():
         st.session_state[f"{key}-{kind}"] = path
     elif name not in DATASETS:
-        raise ConfigError(f"There is no dataset '{name[:100]}'; there are: {', '.join([*DATASETS, *OWN])}.")
+        raise ConfigError(f"There is no dataset '{name[:100]}'; there are: {', '.join([*DATASETS, *_own()])}.")
     st.session_state[key] = kind
+
+
+def _own() -> dict[str, str]:
+    """A path is asked only of those who may also train: it lets them see which folders the machine has."""
+    return OWN if acts.changeable() else {}
 
 
 def choose_dataset(label: str, default: str, key: str, known: Sequence[str] | None = None) -> str | None:
@@ -45,13 +50,13 @@ def choose_dataset(label: str, default: str, key: str, known: Sequence[str] | No
     known = known or DATASETS
     kind = st.selectbox(
         label,
-        [*known, *OWN],
+        [*known, *_own()],
         index=list(known).index(default),
         format_func=lambda name: OWN.get(name) or TITLES.get(name) or dataset_title(name),
         key=key,
         persist_state="session",
     )
-    if kind not in OWN:
+    if kind not in _own():
         return kind
     path = st.text_input(
         PATH_LABEL[kind],

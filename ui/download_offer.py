@@ -7,9 +7,9 @@ import contextlib
 import streamlit as st
 
 from mnist_core.data import TITLES, data_folder, dataset_title, is_there, load_dataset
-from mnist_core.download import download
 from mnist_core.errors import LabError
 from mnist_core.sources import SOURCES
+from ui import acts
 
 
 def offer_download(name: str, key: str) -> bool:
@@ -18,6 +18,9 @@ def offer_download(name: str, key: str) -> bool:
     if is_there(name, folder):
         return True
     title = dataset_title(name)
+    if not acts.changeable():
+        st.info(f"{title} is not on this machine.", icon=":material/info:")
+        return False
     with st.container(border=True):
         st.markdown(
             f"**{title} is not on this machine yet.** The lab works meanwhile with `digits`, 1,797 small handwritten "
@@ -31,7 +34,7 @@ def offer_download(name: str, key: str) -> bool:
 def _download(name: str) -> None:
     bar = st.progress(0.0, "Asking the first mirror …")
     try:
-        with contextlib.closing(download(name, data_folder())) as steps:
+        with contextlib.closing(acts.fetch(name)) as steps:
             for step in steps:
                 share = step.done_bytes / step.total_bytes if step.total_bytes else 0.0
                 bar.progress(

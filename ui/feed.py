@@ -1,4 +1,4 @@
-"""Figures for whoever watches, several times a second and past Streamlit: a small file that the browser fetches.
+"""Figures for whoever watches, once a second and past Streamlit: a small file that the browser fetches.
 
 A rerun of a fragment costs the browser more than the drawing: Streamlit compares the whole page anew. So while a
 training runs, a thread writes the newest figures into `static/live/`, from where Streamlit serves plotly.js as well,
@@ -22,13 +22,16 @@ from mnist_core.errors import LabError
 from mnist_core.files import write_atomic
 from ui.live_chart import STATIC_DIR, count_points
 
-INTERVAL_SECONDS = 0.2
-PATIENCE_SECONDS = 10.0
-"""A feed that no page has asked for in this time ends; a page asks once a second."""
+INTERVAL_SECONDS = 1.0
+BRISK_SECONDS = 3.0
+"""After a beginning or a change of state the figures are written a few times a second for so long."""
+BRISK_INTERVAL_SECONDS = 0.2
+PATIENCE_SECONDS = 20.0
+"""A feed that no page has asked for in this time ends; a page asks every eight seconds."""
 STALE_SECONDS = 60.0
 
 Snapshot = Callable[[], tuple[str, dict[str, dict[str, Any]]]]
-"""→ (the state of what is watched, {the chart's key: its figure as `{"data": …, "layout": …}`})."""
+"""→ (the state of what is watched, {key: a chart's figure as `{"data": …, "layout": …}`, or a `Progress`})."""
 
 
 class Feed:
@@ -41,8 +44,8 @@ class Feed:
         self.url = f"app/static/{folder.name}/{self._path.name}"
         folder.mkdir(parents=True, exist_ok=True)
         _remove_stale(folder)
-        self._write()
-        self._thread = threading.Thread(target=self._keep_writing, name="feed", daemon=True)
+        state = self._write()
+        self._thread = threading.Thread(target=self._keep_writing, args=(state,), name="feed", daemon=True)
         self._thread.start()
 
     @property
@@ -53,18 +56,26 @@ class Feed:
         """Somebody watches: goes on for another while."""
         self._asked = time.monotonic()
 
-    def _write(self) -> None:
+    def _write(self) -> str:
         state, figures = self._snapshot()
-        shown = {key: {"points": count_points(figure), "figure": figure} for key, figure in figures.items()}
+        shown = {
+            key: {"points": count_points(figure), "figure": figure} if "data" in figure else {"progress": figure}
+            for key, figure in figures.items()
+        }
         content = pio.json.to_json_plotly({"time": time.time(), "state": state, "figures": shown})
         write_atomic(self._path, content.encode(), durable=False)
+        return state
 
-    def _keep_writing(self) -> None:
+    def _keep_writing(self, before: str) -> None:
+        brisk_until = time.monotonic() + BRISK_SECONDS
         try:
             while time.monotonic() - self._asked < PATIENCE_SECONDS:
                 begun = time.monotonic()
-                self._write()
-                time.sleep(max(0.05, begun + INTERVAL_SECONDS - time.monotonic()))
+                state = self._write()
+                brisk_until = begun + BRISK_SECONDS if state != before else brisk_until
+                before = state
+                interval = BRISK_INTERVAL_SECONDS if begun < brisk_until else INTERVAL_SECONDS
+                time.sleep(max(0.05, begun + interval - time.monotonic()))
         except (OSError, LabError):
             pass  # the page notices that the feed has ended, and says itself what is wrong
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,29 +12,37 @@ import streamlit as st
 
 from mnist_core.bundle import bundle, command
 from mnist_core.checkpoints import SHIPPED, Card, read_card, shipped_names
+from mnist_core.comparison import Record, record
 from mnist_core.config import TrainConfig
 from mnist_core.data import Dataset, data_folder, dataset_title, load_dataset
 from mnist_core.errors import LabError
 from mnist_core.evaluation import Evaluation, evaluate
+from mnist_core.follow import EventReader, RunFollower
 from mnist_core.pool import WorkerPool
 from mnist_core.predict import Predictor
-from mnist_core.runs import Run, list_runs, runs_folder
-from mnist_core.training import seconds_per_image
+from mnist_core.runs import ACTIVE, Run, list_runs, runs_folder
+from mnist_core.state import threads
+from mnist_core.timing import seconds_per_image
+from ui import page
+from ui.people import people
+
+READS_DRAWINGS = "pen"  # of the shipped models the one to begin with
 
 
 @dataclass(frozen=True)
 class Model:
-    """A checkpoint that a person can choose; `id` is the shipped name or the run's."""
+    """A checkpoint that a person can choose; `id` is the shipped name or the run's, `damage` what is amiss with it."""
 
     id: str
     folder: Path
     card: Card
     label: str
+    damage: str = ""
 
 
 @st.cache_resource(show_spinner=False)
 def _pool(runs_dir: str, data_dir: str) -> WorkerPool:
-    return WorkerPool(Path(runs_dir), Path(data_dir))
+    return WorkerPool(Path(runs_dir), Path(data_dir), people().at_work)
 
 
 def workers() -> WorkerPool:
@@ -56,6 +65,36 @@ def dataset(name: str) -> Dataset:
         return load_dataset(name, data_folder(), show)
 
 
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _follower(folder: str) -> RunFollower:
+    return RunFollower(Run(Path(folder)))
+
+
+def follower(run: Run) -> RunFollower:
+    """The run as it goes, read once for all who watch it."""
+    return _follower(str(run.folder.resolve()))
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _reader(folder: str) -> tuple[EventReader, threading.Lock]:
+    return EventReader(Run(Path(folder))), threading.Lock()
+
+
+@st.cache_resource(show_spinner=False, max_entries=24)
+def _record(folder: str, state: str, size: int) -> Record:
+    return record(Run(Path(folder)))
+
+
+def compared(run: Run) -> Record:
+    """The run as it is compared with others; read once, or further, as long as it is active. Raises RunError."""
+    folder, state = str(run.folder.resolve()), run.status().state
+    if state not in ACTIVE:
+        return _record(folder, state, run.metrics_path.stat().st_size if run.metrics_path.exists() else 0)
+    reader, lock = _reader(folder)
+    with lock:
+        return record(run, reader.read())
+
+
 @st.cache_data(show_spinner=False, max_entries=200)
 def measured_seconds(config: TrainConfig) -> float:
     """How long the training takes here, from a few of its steps. Validation adds about a tenth of a step an image."""
@@ -64,36 +103,33 @@ def measured_seconds(config: TrainConfig) -> float:
 
 
 def models() -> list[Model]:
-    """Every model there is to choose: shipped ones first, then finished runs, the newest first."""
+    """Every model there is to choose: the best reader of drawings, the other shipped ones, then runs, newest first."""
     found = []
-    for name in shipped_names():
+    for name in sorted(shipped_names(), key=lambda name: name != READS_DRAWINGS):
         found += _model(name, SHIPPED / name, f"{name} (comes with the lab)")
     for run in list_runs():
         folder = run.checkpoint()
         if folder is not None and not run.status().active:
-            found += _model(run.id, folder, run_label(run))
+            found += _model(run.id, folder, run_label(run), run.damage())
     return found
 
 
-def _model(model_id: str, folder: Path, label: str) -> list[Model]:
+def _model(model_id: str, folder: Path, label: str, damage: str = "") -> list[Model]:
     try:
         card = read_card(folder)
     except LabError:
         return []  # a damaged checkpoint is no choice; choosing it by path says what is wrong
     test = card.metrics.get("test_accuracy")
-    return [
-        Model(
-            model_id, folder, card, f"{label} · {dataset_title(card.dataset)}" + (f" · test {test:.2%}" if test else "")
-        )
-    ]
+    said = f"{label} · {dataset_title(card.dataset)}" + (f" · test {test:.2%}" if test else "")
+    return [Model(model_id, folder, card, said, damage)]
 
 
 def run_label(run: Run) -> str:
-    """A run as a person tells it from others: recipe, day and time."""
+    """A run as a person tells it from others: recipe, day and time, whose."""
     date, time_of_day, *rest = run.id.split("-")
     recipe = "-".join(rest[:-1]) or run.id
     if len(date) == 8 and len(time_of_day) == 6:
-        return f"{recipe}, {moment(date, time_of_day)}"
+        return ", ".join([recipe, moment(date, time_of_day), *([run.owner] if run.owner else [])])
     return run.id
 
 
@@ -113,27 +149,28 @@ def run_labels(runs: list[Run]) -> dict[str, str]:
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def _predictor(folder: str, weights_sha256: str) -> Predictor:
+def _predictor(folder: str, card: str) -> Predictor:
     return Predictor(Path(folder))
 
 
 def predictor(model: Model) -> Predictor:
     """The loaded model. Raises CheckpointError."""
-    return _predictor(str(model.folder), model.card.weights_sha256)
+    return _predictor(str(model.folder), model.card.model_dump_json())  # a card may be calibrated anew
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def _evaluation(_model: Model, _data: Dataset, weights_sha256: str, data_sha256: str) -> Evaluation:
+def _evaluation(_model: Model, _data: Dataset, weights: tuple[str, float], data_sha256: str) -> Evaluation:
     bar = st.progress(0.0, f"Reading {len(_data.test_labels):,} test images with {_model.card.name} …")
     network = predictor(_model).checkpoint.model
-    result = evaluate(network, _data.test_images, _data.test_labels, lambda share: bar.progress(share))
+    with threads():
+        result = evaluate(network, _data.test_images, _data.test_labels, lambda share: bar.progress(share))
     bar.empty()
     return result
 
 
 def evaluation(model: Model, data: Dataset) -> Evaluation:
     """The model's answers to the test images, kept by weights and data. Raises CheckpointError."""
-    return _evaluation(model, data, model.card.weights_sha256, data.fingerprint)
+    return _evaluation(model, data, (model.card.weights_sha256, model.card.temperature), data.fingerprint)
 
 
 def choose_model(label: str) -> Model | None:
@@ -150,10 +187,12 @@ def choose_model(label: str) -> Model | None:
     if wanted in choices:
         st.session_state["model"] = wanted
     elif wanted is not None:
-        st.warning(f"There is no model '{wanted[:100]}' here. Choose one of those below.")
+        st.warning(f"There is no model '{page.plain(wanted[:100])}' here. Choose one of those below.")
     chosen = st.selectbox(
         label, list(choices), format_func=lambda name: choices[name].label, key="model", persist_state="session"
     )
+    if choices[chosen].damage:
+        st.warning(choices[chosen].damage, icon=":material/history:")
     return choices[chosen]
 
 
@@ -162,6 +201,8 @@ def outcome(run: Run) -> None:
     status, folder = run.status(), run.checkpoint()
     if status.active or folder is None:
         return
+    if damage := run.damage():
+        st.warning(damage, icon=":material/history:")
     card = read_card(folder)
     metrics = card.metrics
     with st.container(horizontal=True):
@@ -173,11 +214,13 @@ def outcome(run: Run) -> None:
         ("pages/results.py", "See where it fails", ":material/grid_on:"),
     )
     with st.container(horizontal=True):
-        for page, label, icon in ways:
-            st.page_link(page, label=label, icon=icon, width="content", query_params={"model": run.id})
+        for target, label, icon in ways:
+            st.page_link(target, label=label, icon=icon, width="content", query_params={"model": run.id})
     with st.container(horizontal=True):
         with st.popover("Copy command", icon=":material/terminal:"):
             st.caption("Repeats this training on the command line, in the lab's folder.")
+            if card.changes:
+                st.caption("Settings were changed while it ran: the command has those of its end, from the start on.")
             st.code(command(card.config), language="bash", wrap_lines=True)
         st.download_button(
             "Download bundle",
@@ -188,28 +231,3 @@ def outcome(run: Run) -> None:
             on_click="ignore",
             help="A .zip with the model, its settings and measurements, and how to repeat the training",
         )
-
-
-def show_models(shown: list[Model]) -> None:
-    """A table of models: what they learned from, how large they are, how good, and how long they took."""
-    st.dataframe(
-        [
-            {
-                "model": model.label.split(" · ")[0],
-                "learned from": dataset_title(model.card.dataset),
-                "architecture": model.card.architecture,
-                "parameters": model.card.parameters,
-                "validation": model.card.metrics.get("val_accuracy"),
-                "test": model.card.metrics.get("test_accuracy"),
-                "training": model.card.train_seconds,
-            }
-            for model in shown
-        ],
-        hide_index=True,
-        column_config={
-            "parameters": st.column_config.NumberColumn(format="localized"),
-            "validation": st.column_config.NumberColumn(format="%.4f", help="Accuracy on held-out images"),
-            "test": st.column_config.NumberColumn(format="%.4f", help="Accuracy on test images"),
-            "training": st.column_config.NumberColumn("training (s)", format="%.0f"),
-        },
-    )

@@ -8,7 +8,10 @@ import streamlit as st
 
 from mnist_core.architectures import MODELS
 from mnist_core.config import TrainConfig, field_choices, field_help, field_range
+from mnist_core.control import setting, shown
+from mnist_core.models import has_dropout
 from mnist_core.recipes import RECIPES, Recipe
+from mnist_core.state import all_threads
 
 LEARNING_RATES = [1e-5, 3e-5, 1e-4, 2e-4, 3e-4, 5e-4, 1e-3, 2e-3, 3e-3, 6e-3, 1e-2, 2e-2, 3e-2, 5e-2, 0.1, 0.3, 1.0]
 WEIGHT_DECAYS = [0.0, 1e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1]
@@ -66,7 +69,18 @@ def knobs(start: TrainConfig) -> TrainConfig:
             panel.number("test_fraction", "Test share", 0.05, 0.5, 0.01)
         panel.validation()
         panel.number("validations_per_epoch", "Validations per epoch", 1, 20, 1)
-        panel.choice("keep", field_choices("keep"), "Keep the weights of")
+        panel.choice("precision", field_choices("precision"), "Precision")
+        panel.number("threads", "CPU threads (0: all)", 0, all_threads(), 1)
+        panel.text("init_from", "Weights to begin with", "random; or a model's name: best")
+        panel.text("extra", "Further drawings to learn from", "drawings:PATH")
+        if panel.values["extra"]:
+            panel.number("extra_copies", "Copies of each drawing", 1, 20, 1)
+    with st.expander("When to end and what to keep", icon=":material/flag:"):
+        panel.number("patience", "Early stopping (epochs without a better one)", 0, 30, 1)
+        panel.choice("keep", field_choices("keep"), "Keep the weights of the epoch that is")
+        st.caption(
+            "Better is a higher accuracy on validation, or the same with a lower loss. Test images choose nothing."
+        )
     panel.integer("seed", "Seed")
     return start.replace(**panel.values)
 
@@ -76,6 +90,21 @@ def augmentation_knobs(start: TrainConfig) -> TrainConfig:
     panel = _Panel(start)
     panel.augmentation()
     return start.replace(**panel.values)
+
+
+def change_knobs(current: TrainConfig, key: str) -> TrainConfig:
+    """The knobs that may be turned while a training runs, which begin at `current` → the config they say."""
+    panel = _Panel(current, key)
+    panel.pick("learning_rate", "Learning rate", LEARNING_RATES)
+    if has_dropout(current):
+        panel.number("dropout", "Dropout", 0.0, 0.9, 0.05)
+    else:
+        st.caption(f"The network {current.model} has no dropout layer.")
+    panel.pick("weight_decay", "Weight decay", WEIGHT_DECAYS)
+    panel.number("threads", "CPU threads (0: all)", 0, all_threads(), 1)
+    st.markdown("**Augmentation**")
+    panel.augmentation()
+    return current.replace(**panel.values)
 
 
 def split_knobs(start: TrainConfig) -> TrainConfig:
@@ -89,25 +118,20 @@ def split_knobs(start: TrainConfig) -> TrainConfig:
 def changed(config: TrainConfig, other: TrainConfig) -> str:
     """What `config` sets differently from `other`, in a line; empty when nothing."""
     settings = {k: v for k, v in config.differences(other).items() if k not in ("recipe", "dataset")}
-    return ", ".join(f"{name.replace('_', ' ')} {_shown(value)}" for name, value in settings.items())
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return ", ".join(f"{name.replace('_', ' ')} {setting(name, value)}" for name, value in settings.items())
 
 
 class _Panel:
-    """Collects what the widgets say. Keys carry recipe and dataset, and outlive a page switch."""
+    """Collects what the widgets say. Keys carry recipe and dataset, or are told apart by `key`; they outlive a page
+    switch."""
 
-    def __init__(self, start: TrainConfig) -> None:
+    def __init__(self, start: TrainConfig, key: str = "") -> None:
         self.start = start
+        self.key = key or f"knob-{start.dataset}-{start.recipe}-{st.session_state.get('knobs-reset', 0)}"
         self.values: dict[str, Any] = {}
 
     def _common(self, field: str) -> dict[str, Any]:
-        key = f"knob-{self.start.dataset}-{self.start.recipe}-{st.session_state.get('knobs-reset', 0)}-{field}"
-        return {"key": key, "help": field_help(field), "persist_state": "session"}
+        return {"key": f"{self.key}-{field}", "help": field_help(field), "persist_state": "session"}
 
     def choice(self, field: str, options: list[str], label: str) -> None:
         index = options.index(getattr(self.start, field))
@@ -116,7 +140,7 @@ class _Panel:
     def pick(self, field: str, label: str, options: list[Any]) -> None:
         value = getattr(self.start, field)
         places = sorted({*options, value})
-        self.values[field] = st.select_slider(label, places, value=value, format_func=_shown, **self._common(field))
+        self.values[field] = st.select_slider(label, places, value=value, format_func=shown, **self._common(field))
 
     def number(self, field: str, label: str, low: float, high: float, step: float) -> None:
         value = type(step)(getattr(self.start, field))
@@ -125,6 +149,10 @@ class _Panel:
 
     def switch(self, field: str, label: str) -> None:
         self.values[field] = st.toggle(label, value=getattr(self.start, field), **self._common(field))
+
+    def text(self, field: str, label: str, placeholder: str) -> None:
+        value = st.text_input(label, getattr(self.start, field), placeholder=placeholder, **self._common(field))
+        self.values[field] = value.strip()
 
     def integer(self, field: str, label: str) -> None:
         value = getattr(self.start, field)
@@ -136,6 +164,7 @@ class _Panel:
             ("translation", "Shift (± pixels)", 0.5),
             ("scaling", "Scaling (± fraction)", 0.01),
             ("shear", "Slant (± degrees)", 1.0),
+            ("elastic", "Bending (pixels)", 0.1),
         )
         for field, label, step in knobs:
             self.number(field, label, *field_range(field), step)

@@ -1,11 +1,14 @@
-// Draws a Plotly figure and keeps moving the same picture to the newest one. Called by Streamlit on mount, on every
-// change of data and on every change of theme; see live_chart.py for why this exists. Between these calls a chart with
-// a feed fetches newer figures by itself (feed.py).
+// Draws a Plotly figure, or a progress bar with its words, and keeps moving the same picture to the newest one. Called
+// by Streamlit on mount, on every change of data and on every change of theme; see live_chart.py for why this exists.
+// Between these calls a chart with a feed fetches newer figures by itself (feed.py).
 
 const charts = new WeakMap(); // parentElement → chart: survives between calls, goes when the element goes
 const feeds = new Map(); // URL → feed: one for all charts that show figures from it
-const FEED_MS = 225; // from one fetch to the next: four figures a second and a bit
-const WHOLE_MS = 1000; // at least this often Plotly itself draws, so that what hovering shows is no older
+const DRAW_MS = 235; // from one drawing to the next: four a second and a bit
+const FETCH_MS = 1000; // a fetch costs as much as three drawings: its points are drawn as they come, one after another
+const BRISK_MS = 3000; // at the beginning and after a change of state every drawing has its own fetch
+const WHOLE_MS = 15000; // at least this often Plotly itself draws, which costs as much as twenty moves of a curve,
+const WHOLE_HOVERED_MS = 1000; // and sooner under the mouse, to which it shows what it has drawn itself
 
 const TOUCH = matchMedia("(pointer: coarse)").matches;
 const CONFIG = {
@@ -29,8 +32,9 @@ export default function ({ parentElement, data, setTriggerValue }) {
   if (!box || !data) return;
   const chart = charts.get(parentElement) ?? mount(parentElement, box);
   chart.data = data;
+  chart.theme = null; // this call may be due to another one
   chart.rerun = () => setTriggerValue("changed", true);
-  chart.given = { time: data.time, points: data.points, spec: JSON.parse(data.figure) };
+  chart.given = { time: data.time, points: data.points, spec: JSON.parse(data.figure), progress: data.progress };
   follow(chart, data.feed);
   box.dataset.key = data.key;
   box.style.height = `${data.height}px`;
@@ -42,6 +46,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
 
 function mount(parentElement, box) {
   const chart = { box, data: null, given: null, feed: null, frame: 0, drawn: null, draws: 0, observer: null };
+  chart.stretched = new Set(); // traces that are ahead of what Plotly itself has drawn
   box.dataset.testid = "live-chart";
   box.dataset.draws = 0;
   box.setAttribute("role", "figure");
@@ -57,6 +62,7 @@ function unmount(parentElement) {
   charts.delete(parentElement);
   follow(chart, null);
   cancelAnimationFrame(chart.frame);
+  clearTimeout(chart.later);
   chart.observer.disconnect();
   if (chart.drawn) window.Plotly.purge(chart.box);
 }
@@ -70,13 +76,17 @@ function follow(chart, path) {
 }
 
 function openFeed(url) {
-  const feed = { url, charts: new Set(), newest: null, told: null };
+  const feed = { url, charts: new Set(), newest: null, before: null, told: null, due: 0, arrived: 0, pace: DRAW_MS };
+  feed.briskUntil = performance.now() + BRISK_MS;
   feeds.set(url, feed);
   const next = async () => {
     if (!feed.charts.size) return feeds.delete(url);
     const begun = performance.now();
-    if (!document.hidden) await fetchNewest(feed);
-    setTimeout(next, Math.max(50, FEED_MS - (performance.now() - begun)));
+    if (!document.hidden) {
+      if (begun >= feed.due) await fetchNewest(feed);
+      feed.charts.forEach(schedule);
+    }
+    setTimeout(next, Math.max(50, DRAW_MS - (performance.now() - begun)));
   };
   setTimeout(next, 0);
   return feed;
@@ -84,23 +94,32 @@ function openFeed(url) {
 
 // A feed that does not answer has ended or is on its way: the figures that Streamlit sends are shown meanwhile.
 async function fetchNewest(feed) {
+  let found;
   try {
     const answer = await fetch(feed.url, { cache: "no-store", signal: AbortSignal.timeout(2000) });
     if (!answer.ok) return;
-    feed.newest = await answer.json();
+    found = await answer.json();
   } catch {
     return;
   }
+  if (found.time === feed.newest?.time) return; // asked too early: again at the next drawing
+  const now = performance.now();
+  if (found.state !== feed.newest?.state) feed.briskUntil = now + BRISK_MS;
+  feed.due = now < feed.briskUntil ? 0 : now + FETCH_MS - DRAW_MS / 2;
+  feed.pace = Math.min(Math.max(now - feed.arrived, DRAW_MS), 1.5 * FETCH_MS);
+  feed.arrived = now;
+  feed.before = feed.newest;
+  feed.newest = found;
   const [first] = feed.charts;
-  if (first && feed.newest.state !== first.data.state && feed.newest.state !== feed.told) first.rerun();
-  feed.told = feed.newest.state;
-  feed.charts.forEach(schedule);
+  if (first && found.state !== first.data.state && found.state !== feed.told) first.rerun();
+  feed.told = found.state;
 }
 
 // However many figures arrive before the next frame, one is drawn: the newest.
 function schedule(chart) {
   if (chart.frame) return;
   chart.frame = requestAnimationFrame(async () => {
+    if (chart.data.progress) return drawProgress(chart);
     try {
       const Plotly = await loadPlotly(chart.data.plotly);
       if (chart.box.isConnected) await draw(Plotly, chart);
@@ -115,7 +134,44 @@ function schedule(chart) {
 function newest({ given, feed, data }) {
   const fed = feed?.newest?.figures[data.key];
   if (!fed || feed.newest.time < given.time) return given;
-  return (fed.spec ??= { time: feed.newest.time, points: fed.points, spec: fed.figure });
+  const { points, progress, figure: spec } = fed;
+  const before = feed.before?.figures[data.key];
+  // How much of what is new is due: it came at once, and is shown over the time until more comes.
+  const due = Math.min(1, (performance.now() - feed.arrived + DRAW_MS) / feed.pace);
+  if (!before || due === 1) return { points, progress, spec };
+  if (progress) return { progress: { ...progress, share: between(before.progress?.share, progress.share, due) } };
+  const ends = new Map(before.figure.data.map((trace) => [trace.name, trace.x.at?.(-1)]));
+  const traces = spec.data.map((trace) => upTo(trace, between(ends.get(trace.name), trace.x.at?.(-1), due)));
+  return { points, spec: { ...spec, data: traces } };
+}
+
+const between = (from, to, share) => (from < to ? from + share * (to - from) : to);
+
+// The plain line `trace` as far as x = `end`.
+function upTo(trace, end) {
+  if (trace.mode !== "lines" || !Array.isArray(trace.x) || !(end < trace.x.at(-1))) return trace;
+  const count = trace.x.findIndex((x) => x > end);
+  if (count < 1) return trace;
+  const share = (end - trace.x[count - 1]) / (trace.x[count] - trace.x[count - 1]);
+  const last = trace.y[count - 1] + share * (trace.y[count] - trace.y[count - 1]);
+  return { ...trace, x: [...trace.x.slice(0, count), end], y: [...trace.y.slice(0, count), last] };
+}
+
+function drawProgress(chart) {
+  const { box } = chart;
+  const { share, text } = newest(chart).progress;
+  chart.frame = 0;
+  if (!box.querySelector("progress")) {
+    box.dataset.testid = "live-progress";
+    box.removeAttribute("role");
+    box.replaceChildren(document.createElement("label"), document.createElement("progress"));
+  }
+  const [words, bar] = box.children;
+  if (words.textContent !== text) {
+    words.textContent = text;
+    bar.setAttribute("aria-label", text);
+  }
+  if (Math.abs(bar.value - share) * box.clientWidth >= 1) bar.value = share; // what moves by less is not seen
 }
 
 async function draw(Plotly, chart) {
@@ -123,51 +179,75 @@ async function draw(Plotly, chart) {
   const width = box.clientWidth;
   if (!width) return; // in a closed tab or expander: the ResizeObserver calls again when it opens
   const { spec, points } = newest(chart);
-  const theme = readTheme(box);
+  const theme = (chart.theme ??= readTheme(box));
   // a trace enters the legend with its first point, so whether it has any belongs to the frame
   const looks = spec.data.map(({ x, y, ...rest }) => [rest, isEmpty(y)]);
   const frame = JSON.stringify([theme, width, data.height, spec.layout, looks]);
   const kept = chart.drawn?.frame === frame;
   const moved = spec.data.flatMap((trace, i) => (kept && isSame(trace, chart.drawn.spec.data[i]) ? [] : [i]));
-  if (kept && !moved.length) return;
+  const since = performance.now() - chart.whole;
+  const soon = chart.feed && since < (box.matches(":hover") ? WHOLE_HOVERED_MS : WHOLE_MS);
+  if (kept && !moved.length && (soon || !chart.stretched.size)) return;
   if (!chart.drawn) box.replaceChildren();
   chart.drawn = { frame, spec };
 
-  const soon = performance.now() - chart.whole < WHOLE_MS;
   if (kept && soon && moved.every((i) => stretch(box, spec.data[i], i))) {
-    // drawn
+    moved.forEach((i) => chart.stretched.add(i));
+    // Were this the last figure, Plotly would never learn of it: not under the mouse, not when one zooms.
+    chart.later ||= setTimeout(() => {
+      chart.later = 0;
+      schedule(chart);
+    }, WHOLE_MS - since + 50);
   } else if (kept) {
+    removeAhead(box);
     // Only the curves are drawn anew, at half of the cost: the axes stay, zoomed or not.
-    const lines = moved.map((i) => ({ x: spec.data[i].x, y: spec.data[i].y }));
-    await Plotly.animate(box, { data: lines, traces: moved }, AT_ONCE);
+    const traces = [...new Set([...moved, ...chart.stretched])];
+    const lines = traces.map((i) => ({ x: spec.data[i].x, y: spec.data[i].y }));
+    chart.stretched.clear();
+    await Plotly.animate(box, { data: lines, traces }, AT_ONCE);
     chart.whole = performance.now();
   } else {
-    const layout = { ...spec.layout, template: template(theme), width, height: data.height };
+    removeAhead(box);
+    chart.stretched.clear();
+    const own = structuredClone(spec); // Plotly writes into what it is given, and this figure may be drawn again
+    const layout = { ...own.layout, template: template(theme), width, height: data.height };
     layout.uirevision ??= data.key;
     if (width < NARROW) layout.legend = { ...layout.legend, ...LEGEND_BELOW };
     delete layout.transition;
-    const traces = spec.data.map((trace) => ({ ...trace }));
-    nameTraces(traces);
+    nameTraces(own.data);
     box.setAttribute("aria-label", layout.title?.text ?? data.key);
-    await Plotly.react(box, traces, layout, CONFIG);
+    await Plotly.react(box, own.data, layout, CONFIG);
     chart.whole = performance.now();
   }
   box.dataset.points = points;
   box.dataset.draws = ++chart.draws;
 }
 
-// Moves the path of a plain line on Plotly's own axes, at a tenth of what Plotly takes. False for anything else.
+// Moves a line and its markers on Plotly's own axes, at a tenth of what Plotly takes. False for anything else.
 function stretch(box, trace, index) {
-  if (trace.mode !== "lines" || box._dragging) return false;
+  const marked = trace.mode === "lines+markers";
+  if ((!marked && trace.mode !== "lines") || !Array.isArray(trace.x) || box._dragging) return false;
   const layer = [...box.querySelectorAll(".scatterlayer > .trace")];
   const group = layer.find((g) => g.__data__?.[0]?.trace.index === index);
   const path = group?.querySelector("path.js-line");
   const { xaxis, yaxis } = box._fullLayout ?? {};
   if (!path || !xaxis?.c2p || !yaxis?.c2p) return false;
   const points = trace.x.map((x, i) => `${xaxis.c2p(x).toFixed(1)},${yaxis.c2p(trace.y[i]).toFixed(1)}`);
+  if (marked) {
+    const dots = [...group.querySelectorAll("path.point")];
+    if (!dots.length || dots.length > points.length) return false;
+    while (dots.length < points.length) {
+      dots.push(dots[0].parentElement.appendChild(dots[0].cloneNode()));
+      dots.at(-1).classList.add("ahead");
+    }
+    dots.forEach((dot, i) => dot.setAttribute("transform", `translate(${points[i]})`));
+  }
   path.setAttribute("d", `M${points.join("L")}`);
   return true;
 }
+
+// Plotly shall find its own markers alone.
+const removeAhead = (box) => box.querySelectorAll("path.point.ahead").forEach((dot) => dot.remove());
 
 const isSame = (one, other) => sameNumbers(one.x, other.x) && sameNumbers(one.y, other.y);
 

@@ -6,15 +6,17 @@ figure (`live_chart.js`). The figure is the same `go.Figure` that a still chart 
 whatever template it carries is replaced by one made from the page's colours; what the figure sets itself wins.
 
 Of what a watched training costs on two cores, most was the browser's: five reruns of a fragment a second, and two
-figures drawn whole each time (0.70 of a core). Now a chart fetches its figures itself (`ui/feed.py`); where only
-curves have moved, `Plotly.animate` draws these alone once a second, and in between plain lines are stretched on
-Plotly's own axes (0.15 to 0.2 of a core).
+figures drawn whole each time (0.70 of a core). Now a chart fetches its figures itself, once a second (`ui/feed.py`),
+and shows what is new in them over the second that follows. Where only curves have moved, `Plotly.animate` draws these
+alone every 15 s (every second under the mouse), and in between lines and their markers are stretched on Plotly's own
+axes. The progress above them moves by the same feed (0.07 of a core, and 0.02 of the server's).
 """
 
 import os
 import shutil
 import tempfile
 import time
+from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -30,6 +32,9 @@ from mnist_core.errors import LabError
 HERE = Path(__file__).resolve().parent
 STATIC_DIR = HERE.parent / "static"
 """Streamlit serves this folder, next to app.py, as `app/static/` (`server.enableStaticServing`)."""
+
+Progress = dict[str, Any]
+"""`{"share": in [0, 1], "text": …}`."""
 
 COORDINATES = ("x", "y", "z", "values")
 
@@ -50,8 +55,8 @@ def prepare_plotly_js(static_dir: Path = STATIC_DIR) -> str:
     A call that finds the file in place costs two `stat`s, so every chart can afford to make it. Raises LabError if
     the folder cannot be written.
     """
-    source = Path(str(files("plotly"))) / "package_data" / "plotly.min.js"
-    target = static_dir / f"plotly-{version('plotly')}.min.js"
+    source, its_version = _plotly()
+    target = static_dir / f"plotly-{its_version}.min.js"
     try:
         if not (target.is_file() and target.stat().st_size == source.stat().st_size):
             _copy_atomically(source, target)
@@ -61,6 +66,12 @@ def prepare_plotly_js(static_dir: Path = STATIC_DIR) -> str:
             f"({error.strerror or error}). Make that folder writable and reload the page."
         ) from error
     return f"app/static/{target.name}"
+
+
+@cache
+def _plotly() -> tuple[Path, str]:
+    """plotly.js in the installed package, and its version: what is installed does not change while the lab runs."""
+    return Path(str(files("plotly"))) / "package_data" / "plotly.min.js", version("plotly")
 
 
 def _copy_atomically(source: Path, target: Path) -> None:
@@ -90,16 +101,17 @@ def live_chart(
     which this returns True, as soon as the state reported there is no longer `state`. Raises LabError if plotly.js
     cannot be put in place.
     """
-    data = {
-        "plotly": prepare_plotly_js(),
-        "key": key,
-        "height": height,
-        "points": count_points(figure),
-        "figure": figure_json(figure),
-        "time": time.time(),
-        "feed": feed,
-        "state": state,
-    }
+    shown = {"plotly": prepare_plotly_js(), "points": count_points(figure), "figure": figure_json(figure)}
+    return _mounted(key, height, feed, state, shown)
+
+
+def live_progress(progress: Progress, key: str, height: int = 40, feed: str | None = None, state: str = "") -> bool:
+    """A progress bar under its words, which moves as `live_chart` does."""
+    return _mounted(key, height, feed, state, {"progress": progress, "points": 0, "figure": "null"})
+
+
+def _mounted(key: str, height: int, feed: str | None, state: str, shown: dict[str, Any]) -> bool:
+    data = {"key": key, "height": height, "time": time.time(), "feed": feed, "state": state, **shown}
     # The height given to Streamlit reserves the room before any script has run, so nothing below jumps.
     result = _component(key=key, data=data, height=height, on_changed_change=lambda: None)
     return bool(result.get("changed"))

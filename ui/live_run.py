@@ -6,16 +6,21 @@ from functools import cache
 
 import streamlit as st
 
+from mnist_core.curves import Curve, curve_spec
 from mnist_core.data import dataset_title
 from mnist_core.errors import LabError
-from mnist_core.figures import Curve, curve_spec
+from mnist_core.files import refusal, refused
+from mnist_core.follow import Curves, RunFollower, newest
 from mnist_core.queue import Queue
-from mnist_core.runs import ACTIVE, Curves, EventReader, Run, curves
-from ui import house, page
+from mnist_core.resume import can_resume
+from mnist_core.runs import ACTIVE, ENDED, STEPPING, Run, Status
+from ui import acts, asking, house, page
+from ui.controls import begin_again, change_settings, continue_run, step_buttons
 from ui.feed import feed_url
-from ui.live_chart import live_chart
+from ui.live_chart import Progress, live_chart, live_progress
 
 WORDS_SECONDS = 1.0
+WORDS_SECONDS_FED = 8.0  # a rerun costs as much as a dozen moves of the curves; what moves or ends is in the feed
 CHARTS_SECONDS = 0.24  # where there is no feed (ui/feed.py) by which they move themselves
 CHART_HEIGHT = 280  # both charts fit on a laptop's screen
 WORDS = {
@@ -27,13 +32,15 @@ WORDS = {
     "failed": ("Failed", "red", ":material/error:"),
     "crashed": ("Interrupted", "red", ":material/error:"),
 }
+STEPPING_WORDS = ("Stepping", "orange", ":material/skip_next:")
 
 
 def show_run(run: Run, earlier: list[Run]) -> None:
     """The run's panel; it refreshes itself as long as the run is active, and the page once when it ends."""
     active = run.status().active
     feed = _feed(run, earlier) if active else None
-    st.fragment(_words, run_every=WORDS_SECONDS if active else None)(run, earlier, active, feed)
+    words_every = WORDS_SECONDS if feed is None else WORDS_SECONDS_FED
+    st.fragment(_words, run_every=words_every if active else None)(run, earlier, active, feed)
     # outside the words' fragment: a chart with a feed moves by itself, and costs nothing when the words change
     without_feed = active and feed is None
     st.fragment(_charts, run_every=CHARTS_SECONDS if without_feed else None)(run, earlier, feed)
@@ -44,66 +51,93 @@ def _words(run: Run, earlier: list[Run], was_active: bool, fed: str | None) -> N
         status = run.status()
         if was_active and (not status.active or _feed(run, earlier) != fed):
             st.rerun()
-        _buttons(run, status.state)
-        _progress(run, status.state, reader(run).read())
+        _buttons(run, status)
+        progress = _progress(house.follower(run), status.state)
+        if progress and live_progress(progress, f"progress-{run.id}", feed=fed, state=_stage(status)):
+            st.rerun()
         if status.state in ("failed", "crashed"):
             st.error(status.reason, icon=":material/error:")
+        elif status.state in ("completed", "stopped") and status.reason:
+            st.caption(status.reason)
+        _storage(run, status)
+        _what(run)
 
 
 def _feed(run: Run, earlier: list[Run]) -> str | None:
     """Where the browser finds the run's figures while it is active; None where only a rerun can bring them."""
-    own_reader = EventReader(run)  # the feed is a thread
+    watched = house.follower(run)  # the feed is a thread of its own, which knows no session
+    drawn: tuple[Curves | None, dict[str, dict]] = (None, {})
 
     @cache
     def behind() -> list[tuple[Run, Curves]]:
         return _behind(earlier)
 
     def snapshot() -> tuple[str, dict[str, dict]]:
-        return run.status().state, _figures(run, curves(own_reader.read()), behind())
+        nonlocal drawn
+        status, measured = run.status(), watched.curves()
+        if measured is not drawn[0]:
+            drawn = measured, _figures(run, measured, behind())
+        progress = _progress(watched, status.state)
+        shown = {f"progress-{run.id}": progress} if progress else {}
+        return _stage(status), shown | drawn[1]
 
     return feed_url("|".join(str(shown.folder) for shown in (run, *earlier)), snapshot)
 
 
-def reader(run: Run) -> EventReader:
-    """This session's reader of the run: each rerun parses only what was added since."""
-    readers = st.session_state.setdefault("readers", {})
-    return readers.setdefault(str(run.folder), EventReader(run))
+def _stage(status: Status) -> str:
+    """What the panel says of the run besides its progress; when it changes, the page is made anew."""
+    return f"{status.state} {status.reason}"
 
 
-def _buttons(run: Run, state: str) -> None:
-    word, colour, icon = WORDS[state]
+def _buttons(run: Run, status: Status) -> None:
+    state, stepping = status.state, status.state == "running" and status.reason == STEPPING
+    word, colour, icon = STEPPING_WORDS if stepping else WORDS[state]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(word, color=colour, icon=icon)
-        st.markdown(f"**{house.run_label(run)}**", width="content")
-        if state == "running" and st.button("Pause", key="pause", icon=":material/pause:"):
-            run.command("pause")
-        if state == "paused" and st.button("Resume", key="resume", icon=":material/play_arrow:", type="primary"):
-            run.command("run")
+        st.markdown(f"**{page.plain(house.run_label(run))}**", width="content")
+        if not acts.changeable():
+            return
+        keyed = {"shortcut": "Space", "help": "Key: space"}
+        if state == "running" and st.button("Pause", key="pause", icon=":material/pause:", **keyed):
+            acts.command(run, "pause")
+        if state == "paused" and st.button("Resume", key="resume", icon=":material/play_arrow:", **keyed):
+            acts.command(run, "run")
+        if state in ("running", "paused"):
+            step_buttons(run, waits=state == "paused" or stepping)
         if state in ACTIVE and st.button("Stop", key="stop", icon=":material/stop:"):
-            run.command("stop")
-        if state in ("stopped", "crashed") and run.resume_path.exists():
-            explanation = "Goes on exactly where it was interrupted"
+            asking.stop([run])
+        if state in ("running", "paused"):
+            change_settings(run, house.follower(run).events())
+        if state == "crashed" or (state == "stopped" and can_resume(run.folder)):
+            explanation = "Goes on exactly from the last state that was saved"
             if st.button("Continue", key="continue", icon=":material/play_arrow:", help=explanation):
                 continue_run(run)
+        if state in ENDED:
+            begin_again(run)
 
 
-def continue_run(run: Run) -> None:
-    """Hands an interrupted run to a worker again. Raises RunError."""
-    run.command("run")
-    run.set_status("queued")
-    house.workers().start(run)
-    st.session_state["run"] = run.id
-    st.rerun()
+def _storage(run: Run, status: Status) -> None:
+    """What a person should know of the run's files: why it waits for the disk, and which of them was damaged."""
+    if status.state == "paused" and status.reason:
+        st.warning(status.reason, icon=":material/hard_drive:")
+    elif status.active and (error := refused(run.folder)) is not None:  # then its status may be an old one
+        st.warning(
+            f"{refusal(error)}: the training waits as soon as it has something to write, and loses nothing. "
+            "Then press Resume, if it has paused.",
+            icon=":material/hard_drive:",
+        )
+    for note in (note for event in house.follower(run).events() if isinstance(note := event.get("note"), str)):
+        st.info(page.plain(note), icon=":material/history:")
 
 
-def _progress(run: Run, state: str, events: list[dict]) -> None:
-    start = next((event for event in reversed(events) if event["event"] == "start"), None)
-    step = next((event for event in reversed(events) if event["event"] == "step"), None)
+def _progress(watched: RunFollower, state: str) -> Progress | None:
+    """How far the run is; None where it never began."""
+    start = newest(watched.events(), "start", "steps_per_epoch", "total_steps", "train_images", "parameters")
+    step = watched.newest_step()
     if state == "queued" or (state == "running" and (start is None or step is None)):
-        st.progress(0.0, "Getting ready …" if state == "running" else _place(run))
-        return
+        return {"share": 0.0, "text": "Getting ready …" if state == "running" else _place(watched.run)}
     if start is None or step is None:
-        return
+        return None
     share = step["step"] / start["total_steps"]
     epochs = start["total_steps"] // start["steps_per_epoch"]
     epoch = min((step["step"] - 1) // start["steps_per_epoch"] + 1, epochs)
@@ -112,11 +146,14 @@ def _progress(run: Run, state: str, events: list[dict]) -> None:
         rate = step["images_per_second"]
         left = (1 - share) * epochs * start["train_images"] / rate
         parts += [f"{rate:,.0f} images/s", f"{duration(left)} left"]
-    parts.append(
-        f"{start['parameters']:,} parameters on {start['train_images']:,} images of "
-        f"{dataset_title(run.config().dataset)}"
-    )
-    st.progress(min(share, 1.0), " · ".join(parts))
+    return {"share": min(share, 1.0), "text": " · ".join(parts)}
+
+
+def _what(run: Run) -> None:
+    """What is trained, on what: a line from the start, so that the curves below stay where they are."""
+    config, start = run.config(), newest(house.follower(run).events(), "start", "train_images", "parameters")
+    known = f"{start['parameters']:,} parameters on {start['train_images']:,} images of " if start is not None else ""
+    st.caption(f"{known}{page.plain(dataset_title(config.dataset))}, seed {config.seed}")
 
 
 def _place(run: Run) -> str:
@@ -142,7 +179,7 @@ def _behind(earlier: list[Run]) -> list[tuple[Run, Curves]]:
     for run in earlier:
         try:
             run.config()
-            found.append((run, curves(reader(run).read())))
+            found.append((run, house.follower(run).curves()))
         except LabError:
             continue
     return found
@@ -163,16 +200,16 @@ def _figures(run: Run, measured: Curves, behind: list[tuple[Run, Curves]]) -> di
             Curve(f"validation{suffix}", c.val_x, c.val_accuracy, "validation", place),
         ]
     return {
-        "loss": curve_spec(loss, "Loss", epochs),
-        "accuracy": curve_spec(accuracy, "Accuracy", epochs, percent=True),
+        "loss": curve_spec(loss, "Loss", epochs, marks=measured.marks),
+        "accuracy": curve_spec(accuracy, "Accuracy", epochs, percent=True, marks=measured.marks),
     }
 
 
 def _charts(run: Run, earlier: list[Run], feed: str | None) -> None:
     with page.sentences():
-        state, measured = run.status().state, curves(reader(run).read())
+        status, measured = run.status(), house.follower(run).curves()
         for key, figure in _figures(run, measured, _behind(earlier)).items():
-            if live_chart(figure, key=key, height=CHART_HEIGHT, feed=feed, state=state):
+            if live_chart(figure, key=key, height=CHART_HEIGHT, feed=feed, state=_stage(status)):
                 st.rerun()
-        if not measured.x and state not in ACTIVE:
+        if not len(measured.x) and status.state not in ACTIVE:
             st.caption("This run has measured nothing.")

@@ -11,7 +11,10 @@ from collections.abc import Iterator
 import streamlit as st
 
 from mnist_core.errors import LabError
-from mnist_core.worker import share_the_cores
+from mnist_core.limits import limits
+from mnist_core.state import use_threads
+from mnist_core.warmup import share_the_cores
+from ui.people import here
 
 MENU = (
     ("app.py", "Home", ":material/home:"),
@@ -21,7 +24,7 @@ MENU = (
     ("pages/compare.py", "Compare", ":material/compare_arrows:"),
     ("pages/data.py", "Data", ":material/dataset:"),
 )
-
+REACHABLE = {"draw-only": ("Home", "Draw")}  # by mode; in the others, all
 
 # Streamlit keeps six rems free above a page for a toolbar that the lab does not show, and on a phone that is where
 # the drawing should be
@@ -35,15 +38,36 @@ h1 { font-size: 2rem !important; padding: 0.25rem 0 0.5rem !important; }
 
 
 def begin(title: str, icon: str) -> None:
-    """Page settings, the menu and the title; the first thing a page calls."""
+    """Page settings, the menu and the title; the first thing a page calls.
+
+    The page ends here where the lab's mode does not show it, or its settings make no sense.
+    """
     st.set_page_config(f"{title} · MNIST Lab", page_icon=icon, layout="wide", initial_sidebar_state="collapsed")
     st.html(STYLE)
     _settle()
+    here()
+    with sentences():
+        shown = reachable()
+        _menu(shown)
+        st.title("MNIST Lab" if title == "Home" else title, anchor=False)
+        if title in shown:
+            return
+        st.info("This lab shows its Draw page only.", icon=":material/info:")
+        st.page_link("pages/draw.py", label="Draw a digit", icon=":material/draw:")
+    st.stop()
+
+
+def reachable() -> tuple[str, ...]:
+    """The labels of the pages that the lab's mode shows. Raises ConfigError when its settings make no sense."""
+    return REACHABLE.get(limits().mode, tuple(label for _, label, _ in MENU))
+
+
+def _menu(shown: tuple[str, ...]) -> None:
     # our own menu, on the page itself: Streamlit's hides behind an arrow on a phone
     with st.container(horizontal=True, gap="small"):
         for page, label, symbol in MENU:
-            st.page_link(page, label=label, icon=symbol, width="content")
-    st.title("MNIST Lab" if title == "Home" else title, anchor=False)
+            if label in shown:
+                st.page_link(page, label=label, icon=symbol, width="content")
 
 
 def plain(text: str) -> str:
@@ -59,7 +83,10 @@ def ink() -> str:
 @st.cache_resource(show_spinner=False)
 def _settle() -> None:
     """Once a server: takes what is imported out of the garbage collector's sight (see .streamlit/config.toml)."""
-    share_the_cores()  # the estimate before a run should be that of the worker
+    share_the_cores()
+    # One digit at a time is no work to share: with two threads the server took 0.26 of a core for what 28 people drew
+    # and looked at, with one 0.16. What is large takes all for a while (house.evaluation, the estimate before a run).
+    use_threads(1)
     gc.collect()
     gc.freeze()
     atexit.register(gc.unfreeze)  # or the libraries complain of leaks when the server ends

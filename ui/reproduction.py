@@ -57,7 +57,7 @@ def _shown(row: Row) -> dict[str, str | int | float]:
         "recipe": row.recipe + row.changes,
         "learned from": row.dataset,
         "claimed": row.said,
-        "test accuracy": f"{row.mean('test_accuracy'):.2%} ± {row.std('test_accuracy'):.2%} ({len(row.seeds)} seeds)",
+        "test accuracy": row.accuracy,
         "verdict": row.verdict,
         "weighted F1": row.mean("weighted_f1"),
         "summed loss": row.mean("batch_mean_loss"),

@@ -6,7 +6,7 @@ import streamlit as st
 
 from mnist_core.queue import Queue
 from mnist_core.runs import runs_folder
-from ui import house, page
+from ui import asking, house, page
 
 REFRESH_SECONDS = 2.0
 SHOWN = 10
@@ -27,9 +27,9 @@ def _waiting() -> None:
         st.markdown(f"**Waiting: {len(runs)}**")
         for place, run in enumerate(runs[:SHOWN], start=1):
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.markdown(f"{place}. {house.run_label(run)}", width="stretch")
+                st.markdown(f"{place}. {page.plain(house.run_label(run))}", width="stretch")
                 if st.button("Cancel", key=f"cancel-{run.id}", icon=":material/close:"):
-                    queue.cancel(run)
+                    asking.stop([run])
                     st.rerun()
         if len(runs) > SHOWN:
             st.caption(f"And {len(runs) - SHOWN} more.")

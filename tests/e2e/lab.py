@@ -37,18 +37,32 @@ FLAGS = [
 class Lab:
     url: str
     runs_dir: Path
+    pid: int  # of the server
 
 
 @contextlib.contextmanager
 def lab(folder: Path, data_dir: Path | str) -> Iterator[Lab]:
     """A running server with runs under `folder`; ended, with its workers, on exit. Raises RuntimeError."""
+    with server(folder, data_dir) as running:
+        try:
+            yield running
+        finally:
+            # a training outlives its server by design; the server's end closes the idle workers' input: those end
+            for run in list_runs(running.runs_dir):
+                if run.status().active:
+                    run.command("stop")
+
+
+@contextlib.contextmanager
+def server(folder: Path, data_dir: Path | str) -> Iterator[Lab]:
+    """The server alone, which may be killed meanwhile: its trainings go on after it. Raises RuntimeError."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     runs = folder / "runs"
     environment = {**os.environ, "MNIST_LAB_DATA": str(data_dir), "MNIST_LAB_RUNS": str(runs)}
-    log = (folder / "server.log").open("wb")
-    server = subprocess.Popen(
+    log = (folder / "server.log").open("ab")
+    process = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"],
         cwd=ROOT,
         env=environment,
@@ -58,25 +72,22 @@ def lab(folder: Path, data_dir: Path | str) -> Iterator[Lab]:
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        _wait(server, url, folder)
-        yield Lab(url, runs)
+        _wait(process, url, folder)
+        yield Lab(url, runs, process.pid)
     finally:
-        # a training outlives its server by design; the server's end closes the idle workers' input, so those end
-        for run in list_runs(runs):
-            if run.status().active:
-                run.command("stop")
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(timeout=20)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(timeout=20)
         log.close()
 
 
-def _wait(server: subprocess.Popen, url: str, folder: Path) -> None:
+def _wait(process: subprocess.Popen, url: str, folder: Path) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/_stcore/health", timeout=2) as answer:
             if answer.status == 200:
                 return
-        if server.poll() is not None:
+        if process.poll() is not None:
             break
         time.sleep(0.1)
     raise RuntimeError("The server did not start:\n" + (folder / "server.log").read_text(errors="replace")[-2000:])

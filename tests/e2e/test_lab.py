@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,14 +13,16 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from mnist_core.follow import EventReader
 from mnist_core.recipes import get_recipe
-from mnist_core.runs import create_run
+from mnist_core.runs import Run, create_run, list_runs
 from mnist_core.worker import execute
 from tests.e2e.lab import SEVEN, draw, lab, settled
 
 pytestmark = pytest.mark.browser
 LONG = 120_000  # milliseconds; machines are shared and slow at times
 LOSS = "[data-testid='live-chart'][data-key='loss']"
+TRAIN_POINTS = f"(document.querySelector(\"{LOSS}\")?._fullData?.find(t => t.name === 'train')?.x || []).length"
 
 
 def open_page(page: Page, url: str) -> None:
@@ -38,9 +41,7 @@ def badge(page: Page, word: str):
 
 def train_points(page: Page) -> int:
     """How many points the shown run's training curve has."""
-    return page.evaluate(
-        f"(document.querySelector(\"{LOSS}\")?._fullData?.find(t => t.name === 'train')?.x || []).length"
-    )
+    return page.evaluate(TRAIN_POINTS)
 
 
 @pytest.mark.parametrize(
@@ -91,17 +92,22 @@ def test_quick_trains_on_real_mnist_to_the_end_and_is_found_again_after_a_reload
     expect(page.locator("[data-testid='stMetric']", has_text="Test accuracy")).to_contain_text(
         re.compile(r"9[89]\.\d\d%")
     )
-    # 860 batches, drawn as at most 400 points
-    assert train_points(page) == 400
+    # 860 batches, drawn as at most 400 points: the last ones a moment after the words
+    page.wait_for_function(f"() => ({TRAIN_POINTS}) === 400", timeout=LONG)
+
+
+def begin(page, running, recipe: str, button: str | re.Pattern = re.compile("^Run$")) -> None:
+    """Starts a training of the recipe whose title begins so."""
+    open_page(page, f"{running.url}/train")
+    page.get_by_role("combobox", name="Recipe").click()
+    page.get_by_role("option", name=re.compile(f"^{recipe}")).click()
+    settled(page)
+    page.get_by_role("button", name=button).click()
 
 
 @pytest.mark.mnist
 def test_a_second_tab_finds_the_run_and_pause_resume_stop_and_continue_obey(page, mnist_lab):
-    open_page(page, f"{mnist_lab.url}/train")
-    page.get_by_role("combobox", name="Recipe").click()
-    page.get_by_role("option", name=re.compile("^Two convolutions")).click()
-    settled(page)
-    page.get_by_role("button", name="Run", exact=True).click()
+    begin(page, mnist_lab, "Two convolutions")
     expect(page.get_by_text("images/s")).to_be_visible(timeout=LONG)
 
     other = page.context.new_page()
@@ -109,9 +115,12 @@ def test_a_second_tab_finds_the_run_and_pause_resume_stop_and_continue_obey(page
     expect(other.get_by_text(re.compile("^two-conv, "))).to_be_visible()
     other.get_by_role("button", name="Pause").click()
     expect(badge(page, "Paused")).to_be_visible(timeout=LONG)
-    progress = page.locator("[data-testid='stProgress']").inner_text()
+    page.wait_for_timeout(1500)  # the words behind the badge come a moment after it
+    progress = page.locator("[data-testid='live-progress']")
+    before = progress.inner_text(), progress.locator("progress").get_attribute("value")
     page.wait_for_timeout(1000)
-    assert page.locator("[data-testid='stProgress']").inner_text() == progress, "a paused run went on"
+    after = progress.inner_text(), progress.locator("progress").get_attribute("value")
+    assert after == before, "a paused run went on"
 
     page.get_by_role("button", name="Resume").click()
     expect(badge(page, "Training")).to_be_visible(timeout=LONG)
@@ -137,11 +146,7 @@ def test_a_second_tab_finds_the_run_and_pause_resume_stop_and_continue_obey(page
 
 @pytest.mark.mnist
 def test_zoom_survives_streaming(page, mnist_lab):
-    open_page(page, f"{mnist_lab.url}/train")
-    page.get_by_role("combobox", name="Recipe").click()
-    page.get_by_role("option", name=re.compile("^Accurate")).click()
-    settled(page)
-    page.get_by_role("button", name="Run", exact=True).click()
+    begin(page, mnist_lab, "Accurate")
     page.wait_for_function(f'() => document.querySelector("{LOSS}")?.dataset.points > 5', timeout=LONG)
     chart = page.locator(LOSS)
     box = chart.bounding_box()
@@ -315,3 +320,68 @@ def test_a_failed_download_leaves_nothing_and_says_what_to_do(page, tmp_path, mo
         mirror.server_close()
     left = [path for path in (tmp_path / "data").rglob("*") if path.is_file() and path.stat().st_size]
     assert not left
+
+
+@pytest.mark.mnist
+def test_keys_pause_and_step_and_a_change_is_marked_on_the_curves(page, mnist_lab):
+    begin(page, mnist_lab, "Two convolutions", re.compile("^(Run|Queue)$"))
+    expect(page.get_by_text("images/s")).to_be_visible(timeout=LONG)
+    (run,) = (run for run in list_runs(mnist_lab.runs_dir) if run.status().active)
+
+    # a letter or a space in a field is text
+    seed = page.get_by_role("spinbutton", name="Seed")
+    seed.click()
+    page.keyboard.press("Space")
+    page.keyboard.press("s")
+    page.wait_for_timeout(1500)
+    assert run.commanded() == "run"
+    assert run.control().steps == ()
+    seed.press("Escape")
+    page.locator("h1").click()
+
+    page.keyboard.press("Space")
+    expect(badge(page, "Paused")).to_be_visible(timeout=LONG)
+    before = steps_done(run)
+    page.evaluate("window.scrollTo(0, 0)")
+    for expected in (before + 1, before + 2):
+        page.keyboard.press("s")
+        deadline = time.monotonic() + 30
+        while steps_done(run) < expected and time.monotonic() < deadline:
+            page.wait_for_timeout(50)
+        expect(badge(page, "Paused")).to_be_visible(timeout=LONG)
+        assert steps_done(run) == expected
+
+    page.get_by_role("button", name="Change").click()
+    panel = page.locator("[data-testid='stPopoverBody']")
+    rate = panel.get_by_role("slider", name="Learning rate")
+    rate.focus()
+    rate.press("ArrowRight")
+    page.keyboard.press("Space")
+    page.wait_for_timeout(1500)
+    assert run.commanded() == "pause", "space on a slider is not for the run"
+    panel.get_by_role("button", name="Apply").click()
+    expect(page.get_by_text("From the next batch on: learning rate 0.002.")).to_be_visible(timeout=LONG)
+    page.keyboard.press("Escape")
+    page.locator("h1").click()
+    page.keyboard.press("s")
+    label = page.locator(f"{LOSS} .annotation-text")
+    expect(label).to_have_text("lr 0.001 → 0.002", timeout=LONG)
+    expect(page.locator(f"{LOSS} .shapelayer path")).to_have_count(1)
+
+    # on a focused button the key does what it does elsewhere, once
+    expect(page.get_by_role("button", name="Resume")).to_be_visible(timeout=LONG)
+    page.get_by_role("button", name="Step batch").focus()
+    page.keyboard.press("Space")
+    expect(badge(page, "Training")).to_be_visible(timeout=LONG)
+    assert page.evaluate("window.scrollY") == 0
+    assert run.control().steps == ()
+    page.get_by_role("button", name="Stop").click()
+    expect(badge(page, "Stopped")).to_be_visible(timeout=LONG)
+    page.get_by_role("button", name="Evaluate on test").click()
+    expect(page.locator("[data-testid='stMetric']", has_text="Test accuracy")).to_be_visible(timeout=LONG)
+    # the mark stays with the ended run
+    expect(label).to_have_text("lr 0.001 → 0.002")
+
+
+def steps_done(run: Run) -> int:
+    return max((event["step"] for event in EventReader(run).read() if event["event"] == "step"), default=0)

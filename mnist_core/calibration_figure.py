@@ -1,0 +1,55 @@
+"""reliability_figure(after, before) → how often a model is right, against how sure it says it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from mnist_core.calibration import Reliability
+from mnist_core.figures import QUIET, TRAIN
+
+LARGEST, SMALLEST = 26, 5  # px: the marker of the bin with the most answers, and of one with a single answer
+
+
+def reliability_figure(after: Reliability, before: Reliability | None = None) -> go.Figure:
+    """A point per bin that holds answers: mean confidence across, share of right answers up; the diagonal is honest.
+
+    A larger point stands for more answers, by their logarithm. `before` is the model without its temperature.
+    """
+    figure = go.Figure()
+    ends = {"x": [0, 1], "y": [0, 1], "hoverinfo": "skip", "showlegend": False}
+    figure.add_scatter(**ends, mode="lines", line={"color": QUIET, "width": 1, "dash": "dash"})
+    for found, name, colour, symbol in (
+        (before, "before calibration", QUIET, "circle-open"),
+        (after, "as the lab says it", TRAIN, "circle"),
+    ):
+        if found is None:
+            continue
+        filled = found.count > 0
+        count = found.count[filled]
+        scale = np.log1p(count) / max(np.log1p(count).max(), 1e-9)
+        figure.add_scatter(
+            x=np.round(found.confidence[filled], 5),
+            y=np.round(found.accuracy[filled], 5),
+            customdata=count,
+            name=name,
+            mode="markers",
+            cliponaxis=False,
+            marker={
+                "size": SMALLEST + (LARGEST - SMALLEST) * scale,
+                "sizemode": "diameter",
+                "color": colour,
+                "symbol": symbol,
+                "opacity": 0.85,
+            },
+            hovertemplate="says %{x:.1%}, is right %{y:.1%}: %{customdata:,} answers",
+        )
+    axis = {"range": [-0.03, 1.04], "tickformat": ".0%", "fixedrange": True, "zeroline": False}
+    figure.update_layout(
+        margin={"l": 56, "r": 12, "t": 36, "b": 44},
+        xaxis={**axis, "title": "how sure the model is"},
+        yaxis={**axis, "title": "how often it is right"},
+        legend={"orientation": "h", "yref": "paper", "y": 1.0, "yanchor": "bottom", "x": 1, "xanchor": "right"},
+        dragmode=False,
+    )
+    return figure

@@ -1,0 +1,150 @@
+"""Training curves, with marks where something happened on the way: arrays in, Plotly figures out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from mnist_core.figures import LEGEND, MARGIN, QUIET, TRAIN, VALIDATION
+
+EARLIER = ("#8A94A6", "#CC79A7", "#B8860B")
+MOST_MARK_ROWS = 6  # of text, in which the labels of neighbouring marks stand one below the other
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a chart. `kind` is train or validation; `earlier` counts back from the run shown (0)."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    kind: str = "train"
+    earlier: int = 0
+
+
+def downsample(x: Sequence[float], y: Sequence[float], most: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    """At most about `most` points: the mean of neighbours where there are more. Keeps the first and the last place."""
+    xs, ys = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if len(xs) <= most:
+        return xs, ys
+    edges = np.linspace(0, len(xs), most + 1).astype(int)
+    counts = np.diff(edges)
+    means = np.add.reduceat(ys, edges[:-1]) / counts
+    # the right end of each group, so that the curve reaches as far as the data do
+    places = xs[edges[1:] - 1]
+    places[0] = xs[0]
+    return places, means
+
+
+def smooth(y: Sequence[float], window: int = 25) -> np.ndarray:
+    """(N,) → (N,): the mean over the last `window` values (over fewer at the start)."""
+    ys = np.asarray(y, dtype=float)
+    total = np.concatenate([[0.0], np.cumsum(ys)])
+    ends = np.arange(1, len(ys) + 1)
+    starts = np.maximum(ends - window, 0)
+    return (total[ends] - total[starts]) / np.maximum(ends - starts, 1)
+
+
+def curve_figure(
+    curves: Sequence[Curve], title: str, epochs: float, percent: bool = False, marks: Sequence[tuple[float, str]] = ()
+) -> go.Figure:
+    """Training curves over epochs, see `curve_spec`."""
+    return go.Figure(curve_spec(curves, title, epochs, percent, marks))
+
+
+def curve_spec(
+    curves: Sequence[Curve], title: str, epochs: float, percent: bool = False, marks: Sequence[tuple[float, str]] = ()
+) -> dict[str, Any]:
+    """Training curves over epochs as Plotly's `{"data": …, "layout": …}`: what is drawn four times a second does
+    without the milliseconds that `go.Figure` takes to check it.
+
+    The x-axis spans the whole training from the start, and the y-axis grows in steps, so that little jumps and the
+    layout stays the same from one moment to the next. Training lines are smoothed over 25 batches; `percent` shows
+    shares in [0, 1] as percentages. `marks` are (epoch, label) of what happened on the way, see `mark_layout`.
+    """
+    traces, lowest, highest = [], 0.9, 0.0
+    for curve in sorted(curves, key=lambda c: -c.earlier):
+        validation = curve.kind == "validation"
+        y = np.asarray(curve.y, dtype=float) if validation else smooth(curve.y)
+        x, y = downsample(curve.x, y)
+        colour = VALIDATION if validation else TRAIN
+        if curve.earlier:
+            colour = EARLIER[(curve.earlier - 1) % len(EARLIER)]
+        if len(y):
+            lowest = min(lowest, float(np.quantile(y, 0.1)))
+            highest = max(highest, float(np.nanmax(y, initial=0.0)))
+        traces.append(
+            {
+                "type": "scatter",
+                "x": np.round(x, 4),
+                "y": np.round(y, 5),
+                "name": curve.name,
+                "mode": "lines+markers" if validation else "lines",
+                "line": {
+                    "color": colour,
+                    "width": 1.5 if curve.earlier else 2.5,
+                    "dash": "dot" if validation else "solid",
+                },
+                "marker": {"size": 5 if curve.earlier else 8, "symbol": "circle"},
+                "opacity": 0.75 if curve.earlier else 1.0,
+                "hovertemplate": "%{y:.2%}" if percent else "%{y:.4f}",
+            }
+        )
+    # of an accuracy the last percents matter: the first tenth of the climb may lie below the picture
+    percents = {"tickformat": ".0%", "range": [max(0.0, math.floor(lowest * 10) / 10 - 0.02), 1.005]}
+    losses = {"range": [0, math.ceil(highest * 2.1) / 2]} if highest else {"rangemode": "tozero"}
+    layout = {
+        "title": {"text": title, "x": 0, "font": {"size": 15}},
+        "margin": MARGIN,
+        "hovermode": "x unified",
+        "showlegend": True,
+        "legend": LEGEND,
+        "xaxis": {"title": {"text": "epoch"}, "range": [0, epochs], "rangemode": "tozero"},
+        "yaxis": percents if percent else losses,
+        **mark_layout([(x, label, QUIET) for x, label in marks], epochs, top=not percent),
+    }
+    return {"data": traces, "layout": layout}
+
+
+def mark_layout(marks: Sequence[tuple[float, str, str]], right: float, top: bool = True) -> dict[str, Any]:
+    """(x, label, colour) of what happened at places of an x-axis that ends at `right` → dotted lines with labels.
+
+    Labels stand at the `top` or at the bottom, where the curves leave room, neighbours on different levels, and on the
+    side of their line where there is more of the picture.
+    """
+    lines, labels, rows = [], [], 0
+    for x, label, colour in marks:
+        lines.append(
+            {
+                "type": "line",
+                "x0": x,
+                "x1": x,
+                "yref": "paper",
+                "y0": 0,
+                "y1": 1,
+                "line": {"color": colour, "dash": "dot", "width": 1.5},
+            }
+        )
+        own = label.count("<br>") + 1
+        rows = 0 if rows + own > MOST_MARK_ROWS else rows
+        level = rows / 13  # of the pictures' height: what a row of small text takes of a small one
+        rows += own
+        labels.append(
+            {
+                "x": x,
+                "yref": "paper",
+                "y": 1 - level if top else level,
+                "yanchor": "top" if top else "bottom",
+                "xanchor": "left" if x < 0.6 * right else "right",
+                "align": "left",
+                "text": label,
+                "showarrow": False,
+                "font": {"size": 11},
+            }
+        )
+    return {"shapes": lines, "annotations": labels} if marks else {}

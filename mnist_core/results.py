@@ -1,0 +1,74 @@
+"""What a run leaves: a checkpoint per epoch, of which two and the best are kept, and one look at the test images."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from mnist_core.calibration import calibrated
+from mnist_core.checkpoints import is_whole, read_card, save_checkpoint
+from mnist_core.data import Dataset
+from mnist_core.follow import EventReader
+from mnist_core.runs import Run
+from mnist_core.state import Event, TrainState
+from mnist_core.verdict import judge
+
+
+class Results:
+    """The run's checkpoints. `chosen` is the folder of the one that `config.keep` asks for, as far as it has come.
+
+    Those that lie behind `state`, where it was taken up again, do not count: they will be made anew. Raises OSError.
+    """
+
+    def __init__(self, run: Run, data: Dataset, state: TrainState) -> None:
+        self.run, self.data, self.config = run, data, state.config
+        self.chosen: Path | None = None
+        self._best: tuple[float, float] | None = None
+        for folder in filter(is_whole, run.checkpoints()):
+            if (card := read_card(folder)).step <= state.step:
+                self._consider(folder, card.metrics)
+        if state.epoch and not state.batch and not is_whole(self._folder(state)):
+            # damaged since it was written, and the same weights are at hand
+            epochs = [event for event in EventReader(run).read() if event["event"] == "epoch"]
+            self.save(state, next((event for event in epochs if event.get("epoch") == state.epoch), {}))
+
+    def save(self, state: TrainState, event: Event) -> None:
+        """Writes the checkpoint of the epoch that `event` reports (or of a stop within one). Raises OSError."""
+        metrics = {k: event[k] for k in ("train_loss", "train_accuracy", "val_loss", "val_accuracy") if k in event}
+        logits = state.validation_logits(self.data.train_images[state.val_indices])
+        folder = self._folder(state)
+        save_checkpoint(
+            folder,
+            state.best_model,
+            name=self.run.id,
+            architecture=self.config.model,
+            classes=list(self.data.classes),
+            input_shape=tuple(self.data.train_images.shape[1:]),
+            dataset=self.config.dataset,
+            config=state.config,
+            changes=[{name: change[name] for name in ("step", "field", "from", "to")} for change in state.changes],
+            epoch=state.epoch,
+            step=state.step,
+            train_seconds=round(state.seconds, 3),
+            metrics=metrics,
+            **calibrated(logits, self.data.train_labels[state.val_indices]),
+        )
+        self._consider(folder, metrics)
+        kept = sorted(self.run.folder.glob("checkpoints/epoch-*"))[-2:]
+        for old in self.run.folder.glob("checkpoints/epoch-*"):
+            if old not in kept and old != self.chosen:
+                shutil.rmtree(old, ignore_errors=True)
+
+    def _folder(self, state: TrainState) -> Path:
+        return self.run.folder / "checkpoints" / f"epoch-{state.epoch + bool(state.batch):03d}"
+
+    def _consider(self, folder: Path, metrics: dict[str, float]) -> None:
+        score = (metrics.get("val_accuracy", 0.0), -metrics.get("val_loss", 0.0))
+        if self.config.keep == "last" or self._best is None or score > self._best:
+            self.chosen, self._best = folder, score
+
+    def test(self, state: TrainState) -> dict[str, Any]:
+        """The one look at the test images, by the chosen checkpoint; kept in its card. Raises OSError."""
+        assert self.chosen is not None
+        return {"train_seconds": state.seconds, **judge(self.chosen, self.data)}

@@ -1,0 +1,241 @@
+"""TrainState: all that a training carries from one step to the next, to be saved between any two and gone on with."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from mnist_core.checkpoints import Checkpoint, find_checkpoint, load_checkpoint
+from mnist_core.config import Shape, TrainConfig, parse_config
+from mnist_core.data import Dataset, batches, train_and_validation
+from mnist_core.errors import ConfigError
+from mnist_core.evaluation import infer
+from mnist_core.models import Classifier, build_model, set_dropout
+from mnist_core.statistics import pixel_statistics
+
+Event = dict[str, Any]
+NETWORK = ("model", "activation", "batch_norm", "head")  # the settings that must agree for weights to mean the same
+
+
+def default_device() -> str:
+    """`cuda` where there is a GPU that torch can use, else `cpu`."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+_all_threads: int | None = None
+_lock = threading.Lock()
+_inside, _before = 0, 0  # how many are in `threads`, and what held before the first of them
+
+
+def all_threads() -> int:
+    """How many CPU threads a training has when its settings leave that open: those that this process began with."""
+    global _all_threads
+    _all_threads = _all_threads or torch.get_num_threads()
+    return _all_threads
+
+
+def use_threads(count: int) -> None:
+    """Has this process compute with `count` CPU threads; 0, or more than there are, are all."""
+    wanted = min(count or all_threads(), all_threads())
+    if torch.get_num_threads() != wanted:
+        torch.set_num_threads(wanted)
+
+
+@contextmanager
+def threads(count: int = 0) -> Iterator[None]:
+    """Inside, this process computes with `count` CPU threads, as `use_threads` counts them; when all have left, with
+    as many as before the first came."""
+    global _inside, _before
+    with _lock:
+        if not _inside:
+            _before = torch.get_num_threads()
+        _inside += 1
+        use_threads(count)
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if not _inside:
+                torch.set_num_threads(_before)
+
+
+class TrainState:
+    """All that a training carries from one step to the next: weights, optimizer, average, position, random state.
+
+    `data` is an arranged dataset (`data.arrange`). Raises ConfigError or DataError when it and `config` do not fit,
+    CheckpointError when `config.init_from` names no model.
+    """
+
+    def __init__(self, config: TrainConfig, data: Dataset, device: str | None = None) -> None:
+        self.config = config
+        use_threads(config.threads)
+        self.device = torch.device(device or default_device())
+        self.train_indices, self.val_indices = train_and_validation(data, config)
+        pretrained = load_pretrained(config, data.shape) if config.init_from else None
+        if pretrained is not None:  # its weights know its own normalisation
+            self.mean, self.std = list(pretrained.card.mean), list(pretrained.card.std)
+        elif config.normalization == "standard":
+            # of the training images only: validation must not be known beforehand
+            self.mean, self.std = pixel_statistics(data.train_images[self.train_indices])
+        else:
+            self.mean, self.std = [0.0] * data.shape.channels, [1.0] * data.shape.channels
+        torch.manual_seed(config.seed)
+        self.model: Classifier = build_model(config, data.shape, self.mean, self.std).to(self.device)
+        if pretrained is not None:
+            self.model.load_state_dict(pretrained.model.state_dict())
+        self.optimizer = make_optimizer(config, self.model)
+        self.ema: AveragedModel | None = None
+        if config.ema_decay:
+            self.ema = AveragedModel(self.model, multi_avg_fn=_averager(config.ema_decay), use_buffers=True)
+        self.steps_per_epoch = len(batches(self.train_indices, config.batch_size, config.seed, 0))
+        self.epoch = 0  # epochs finished
+        self.checked = 0  # step of the last validation within an epoch
+        self.batch = 0  # batches finished in the running epoch
+        self.seconds = 0.0  # spent training, pauses not counted
+        self.sums = [0.0, 0.0, 0.0]  # over the running epoch: loss × images, right answers, images
+        self.epoch_seconds = 0.0
+        self.best: tuple[float, float] | None = None  # validation accuracy and -loss of the best epoch so far
+        self.waited = 0  # epochs since then
+        self.changes: list[Event] = []  # of settings, on the way
+        self.obeyed = 0  # number of the last change asked for (see control.py)
+        self._validated: tuple[int, Tensor] | None = None
+
+    def validation_logits(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) uint8 validation images → (N, K) logits of `best_model`, computed once a step."""
+        if self._validated is None or self._validated[0] != self.step:
+            self._validated = (self.step, infer(self.best_model, images))
+        return self._validated[1]
+
+    @property
+    def step(self) -> int:
+        """Batches finished since the start."""
+        return self.epoch * self.steps_per_epoch + self.batch
+
+    @property
+    def total_steps(self) -> int:
+        return self.config.epochs * self.steps_per_epoch
+
+    @property
+    def checks(self) -> set[int]:
+        """Batches of an epoch after which validation is due, the last one not among them."""
+        parts = self.config.validations_per_epoch
+        return {round(self.steps_per_epoch * part / parts) for part in range(1, parts)}
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether a batch comes next, rather than a validation that is due."""
+        unchecked = self.batch in self.checks and self.checked < self.step
+        return self.batch < self.steps_per_epoch and not unchecked
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether validation has not become better for as long as `patience` says."""
+        return 0 < self.config.patience <= self.waited
+
+    @property
+    def finished(self) -> bool:
+        return self.epoch >= self.config.epochs or self.stopped_early
+
+    @property
+    def best_model(self) -> Classifier:
+        """The weights to judge and to keep: the average over steps where there is one, else the last."""
+        return self.ema.module if self.ema is not None else self.model  # type: ignore[return-value]
+
+    def change(self, name: str, value: Any, asked: int = 0) -> Event:
+        """Goes on with another value of a setting of control.CHANGEABLE. → the event `change`. Raises ConfigError."""
+        before, self.config = self.config, self.config.replace(**{name: value})
+        self._use_config()
+        values = {"from": getattr(before, name), "to": getattr(self.config, name)}
+        self.changes.append({"event": "change", "step": self.step, "field": name, **values, "asked": asked})
+        return self.changes[-1]
+
+    def _use_config(self) -> None:
+        """Tells network, optimizer and process what they keep of the settings themselves."""
+        use_threads(self.config.threads)
+        for model in (self.model, self.best_model):
+            set_dropout(model, self.config.dropout)
+        for group in self.optimizer.param_groups:
+            group["weight_decay"] = self.config.weight_decay
+
+    def judge(self, val_accuracy: float, val_loss: float) -> None:
+        """Notes whether the epoch is better on validation, by accuracy, then loss: as `keep` chooses."""
+        better = self.best is None or (val_accuracy, -val_loss) > self.best
+        self.best, self.waited = ((val_accuracy, -val_loss), 0) if better else (self.best, self.waited + 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain values only, so that it is read back without unpickling code."""
+        return {
+            "config": self.config.model_dump(),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "ema": self.ema.state_dict() if self.ema is not None else None,
+            "position": [self.epoch, self.batch, self.checked],
+            "seconds": [self.seconds, self.epoch_seconds],
+            "sums": list(self.sums),
+            "patience": [self.best, self.waited],
+            "changes": list(self.changes),
+            "obeyed": self.obeyed,
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues where `state_dict` was taken. Raises RuntimeError or KeyError when it is another training's."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.ema is not None:
+            self.ema.load_state_dict(state["ema"])
+        self.epoch, self.batch, self.checked = state["position"]
+        self.seconds, self.epoch_seconds = state["seconds"]
+        self.sums = list(state["sums"])
+        # what earlier versions saved knows neither patience nor changes
+        self.best, self.waited = state.get("patience", (None, 0))
+        self.changes, self.obeyed = list(state.get("changes", [])), state.get("obeyed", 0)
+        self.config = parse_config(state["config"])
+        self._use_config()
+        torch.set_rng_state(state["rng"])
+        if self.device.type == "cuda" and state["cuda_rng"] is not None:
+            torch.cuda.set_rng_state(state["cuda_rng"])
+
+
+def load_pretrained(config: TrainConfig, shape: Shape) -> Checkpoint:
+    """The checkpoint that `config.init_from` names. Raises CheckpointError when it cannot be read or reads other
+    images, ConfigError when it is another network."""
+    checkpoint = load_checkpoint(find_checkpoint(config.init_from))
+    card = checkpoint.card
+    theirs = card.config.model_dump() | {"model": card.architecture}
+    differing = [name for name in NETWORK if getattr(config, name) != theirs[name]]
+    if differing:
+        needed = ", ".join(f"{name}={theirs[name]}" for name in differing)
+        raise ConfigError(f"The model {config.init_from} is another network: to begin with its weights, set {needed}.")
+    card.require(shape, config.dataset)
+    return checkpoint
+
+
+def make_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer that `config` names, over all of the model's parameters."""
+    options = {"lr": config.learning_rate, "weight_decay": config.weight_decay, "fused": True}
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), momentum=config.momentum, **options)
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
+    return kind(model.parameters(), **options)
+
+
+def _averager(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
+    """An exponential moving average whose memory grows with the steps taken, up to `decay`.
+
+    With a long memory from the start, the random first weights would spoil the average for the first epochs.
+    """
+
+    def update(averages: list[Tensor], values: list[Tensor], steps: Tensor) -> None:
+        taken = int(steps)
+        get_ema_multi_avg_fn(min(decay, (1 + taken) / (10 + taken)))(averages, values, steps)
+
+    return update

@@ -1,0 +1,92 @@
+"""What runs take on the disk, and how they are removed: on request only, never while they train, never when pinned."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from filelock import Timeout
+
+from mnist_core.errors import RunError
+from mnist_core.limits import Limits
+from mnist_core.queue import Queue
+from mnist_core.runs import Run, open_run, runs_folder
+
+PIN = "pinned"
+TRASH = ".trash"  # in the runs folder: what was removed and is not wholly gone yet
+MEGABYTE = 1_000_000
+
+
+def is_pinned(run: Run) -> bool:
+    """Whether somebody wants this run kept."""
+    return (run.folder / PIN).exists()
+
+
+def pin(run: Run, keep: bool = True) -> None:
+    """Keeps the run from being offered for deletion and from being deleted, or no longer. Raises RunError."""
+    try:
+        if keep:
+            (run.folder / PIN).touch()
+        else:
+            (run.folder / PIN).unlink(missing_ok=True)
+    except OSError as error:
+        raise RunError(f"Run {run.id} cannot be {'' if keep else 'un'}pinned ({error.strerror}).") from None
+
+
+def size(folder: Path) -> int:
+    """Bytes of all files in and below `folder`; what cannot be read counts nothing."""
+    total = 0
+    for where, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):  # it may be replaced or removed meanwhile
+                total += os.lstat(os.path.join(where, name)).st_size
+    return total
+
+
+def offered(sizes: Iterable[tuple[Run, int]], limits: Limits) -> list[tuple[Run, int]]:
+    """`(run, bytes)` of all runs → those to delete for being below the limit again: ended, unpinned, oldest first.
+
+    Empty while the limit is kept. May not suffice where the others are pinned or active.
+    """
+    sizes = list(sizes)
+    excess = sum(taken for _, taken in sizes) - (limits.max_storage or 0) * MEGABYTE
+    chosen = []
+    for run, taken in sorted(sizes, key=lambda pair: pair[0].id):
+        if limits.max_storage is None or excess <= 0:
+            break
+        if not is_pinned(run) and not run.status().active:
+            chosen.append((run, taken))
+            excess -= taken
+    return chosen
+
+
+def delete_run(run_id: str, runs_dir: Path | str | None = None) -> None:
+    """Removes the run's folder: out of sight in one step, then file by file. Raises RunError.
+
+    Refused while it is active or pinned, and where the name is no run's or that of a link.
+    """
+    root = Path(runs_dir if runs_dir is not None else runs_folder())
+    run = open_run(run_id, root)
+    if run.folder.is_symlink():
+        raise RunError(f"Run {run.id} is a link to another folder: remove it by hand.")
+    if is_pinned(run):
+        raise RunError(f"Run {run.id} is pinned: unpin it first.")
+    if run.status().active:
+        raise RunError(f"Run {run.id} is {run.status().state}: stop it first.")
+    try:
+        with run.lock.acquire(timeout=0):  # no process can take the run up while it goes
+            if run.status().state == "queued":
+                raise RunError(f"Run {run.id} is queued: stop it first.")
+            Queue(root).remove(run)
+            (root / TRASH).mkdir(exist_ok=True)
+            os.replace(run.folder, root / TRASH / f"{run.id}-{secrets.token_hex(4)}")
+    except Timeout:
+        raise RunError(f"Run {run.id} is at work: stop it first.") from None
+    except OSError as error:
+        raise RunError(f"Run {run.id} cannot be deleted ({error.strerror}).") from None
+    for removed in list((root / TRASH).iterdir()):  # with what an earlier removal left when it was killed
+        shutil.rmtree(removed, ignore_errors=True)

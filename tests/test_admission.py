@@ -1,0 +1,60 @@
+"""Each limit refuses what is over it with a sentence, and nothing else."""
+
+import pytest
+
+from mnist_core.ablation import Factor, create_study
+from mnist_core.admission import admit
+from mnist_core.config import TrainConfig
+from mnist_core.errors import RunError
+from mnist_core.queue import Queue
+from mnist_core.runs import create_run, list_runs, runs_folder
+
+CONFIG = TrainConfig(recipe="quick", dataset="digits", epochs=10)
+
+
+def test_without_limits_everything_is_admitted():
+    admit([CONFIG] * 100)
+
+
+def test_epochs(monkeypatch, refused):
+    monkeypatch.setenv("MNIST_LAB_MAX_EPOCHS", "9")
+    admit([CONFIG.replace(epochs=9)])
+    with pytest.raises(RunError, match="at most 9 epochs, not 10"):
+        admit([CONFIG.replace(epochs=1), CONFIG])
+    assert "at most 9 epochs" in refused("train", "--dataset", "digits", "--epochs", "10")
+    assert list_runs() == []
+
+
+def test_those_that_wait_are_counted_beside_those_that_train(monkeypatch):
+    monkeypatch.setenv("MNIST_LAB_MAX_QUEUE", "1")
+    admit([CONFIG, CONFIG])  # one trains, one waits
+    with pytest.raises(RunError, match="At most 1 runs wait in this lab, and then 2 would"):
+        admit([CONFIG, CONFIG, CONFIG])
+    for _ in range(2):
+        Queue(runs_folder()).add(create_run(CONFIG))
+    with pytest.raises(RunError, match="At most 1"):
+        admit([CONFIG])
+    monkeypatch.setenv("MNIST_LAB_PARALLEL", "2")
+    admit([CONFIG])
+    for run in list_runs():
+        Queue(runs_folder()).cancel(run)
+    admit([CONFIG, CONFIG, CONFIG])
+
+
+def test_storage_refuses_only_when_it_is_exceeded(monkeypatch):
+    monkeypatch.setenv("MNIST_LAB_MAX_STORAGE", "2")
+    run = create_run(CONFIG)
+    (run.folder / "weights").write_bytes(bytes(1_900_000))
+    admit([CONFIG])
+    (run.folder / "more").write_bytes(bytes(200_000))
+    with pytest.raises(RunError, match="2 MB, over the limit of 2 MB: delete some"):
+        admit([CONFIG])
+
+
+def test_a_study_over_a_limit_leaves_no_run_behind(monkeypatch):
+    monkeypatch.setenv("MNIST_LAB_MAX_QUEUE", "2")
+    with pytest.raises(RunError, match="At most 2"):
+        create_study(CONFIG, [Factor("dropout", [0.0, 0.5])], [0, 1])
+    assert list_runs() == []
+    study = create_study(CONFIG, [Factor("dropout", [0.0, 0.5])], [0], owner="Ann")
+    assert {run.owner for run in study.all_runs()} == {"Ann"}

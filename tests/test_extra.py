@@ -1,0 +1,103 @@
+import json
+
+import pytest
+import torch
+
+from mnist_core.config import TrainConfig
+from mnist_core.data import arrange, load_dataset, train_and_validation
+from mnist_core.errors import DataError
+from mnist_core.extra import with_extra
+from mnist_core.pen_strokes import GRID, load_copies, load_grid
+from mnist_core.training import TrainState, train
+from tests.test_pen_strokes import sheet
+
+
+@pytest.fixture
+def strokes(tmp_path):
+    """Each digit's label on a one with a bar as high as the label says, by two writers."""
+    value = sheet()
+    value["digits"] = [
+        {
+            "label": label,
+            "strokes": [[[50, 10], [50 + copy, 90]], [[30, 10 + 8 * label], [70, 10 + 8 * label]]],
+            "writer": copy,
+        }
+        for label in range(10)
+        for copy in range(2)
+    ]
+    path = tmp_path / "strokes.json"
+    path.write_text(json.dumps(value))
+    return path
+
+
+def test_extra_images_are_learned_from_and_never_held_out(strokes):
+    digits = load_dataset("digits")
+    config = TrainConfig(dataset="digits", extra=f"drawings:{strokes}", extra_copies=3)
+    data = with_extra(arrange(digits, config), config)
+    assert data.extra == 20 * 3
+    assert len(data.train_labels) == len(digits.train_labels) + 60
+    assert data.train_labels[-60:].bincount().tolist() == [6] * 10
+    assert torch.equal(data.test_images, digits.test_images)
+    train_rows, validation_rows = train_and_validation(data, config)
+    plain_train, plain_validation = train_and_validation(digits, config)
+    assert torch.equal(validation_rows, plain_validation)
+    assert set(train_rows.tolist()) == set(plain_train.tolist()) | set(
+        range(len(digits.train_labels), len(data.train_labels))
+    )
+
+
+def test_a_training_goes_through_them(strokes):
+    config = TrainConfig(dataset="digits", extra=f"drawings:{strokes}", extra_copies=3, epochs=1)
+    data = with_extra(load_dataset("digits"), config)
+    start, *_, end = train(config, data, TrainState(config, data))
+    plain = TrainState(config.replace(extra=""), load_dataset("digits"))
+    assert start["train_images"] == len(plain.train_indices) + 60
+    assert start["val_images"] == len(plain.val_indices)
+    assert end["event"] == "epoch"
+
+
+def test_without_extra_the_dataset_itself_comes_back():
+    data = load_dataset("digits")
+    assert with_extra(data, TrainConfig(dataset="digits")) is data
+
+
+@pytest.mark.parametrize(
+    ("extra", "sentence"),
+    [("mnist", "come from pen strokes"), ("drawings:/nowhere/x.json", "nothing at"), ("drawings:", "needs a path")],
+)
+def test_what_is_no_drawing_is_refused_in_a_sentence(extra, sentence):
+    config = TrainConfig(dataset="digits", extra=extra)
+    with pytest.raises(DataError, match=sentence):
+        with_extra(load_dataset("digits"), config)
+
+
+def test_drawings_of_other_classes_are_refused(tmp_path):
+    path = tmp_path / "two.json"
+    path.write_text(json.dumps(sheet()))  # ones and sevens alone
+    config = TrainConfig(dataset="digits", extra=f"drawings:{path}")
+    with pytest.raises(DataError, match="classes 1, 7"):
+        with_extra(load_dataset("digits"), config)
+
+
+def test_copies_differ_and_repeat_with_their_seed(strokes):
+    classes, images, labels = load_copies(strokes, 4, seed=1)
+    assert classes == tuple("0123456789")
+    assert images.shape == (80, 1, 28, 28)
+    assert labels.tolist() == [label for label in range(10) for _ in range(8)]
+    assert len({image.tobytes() for image in images}) == 80
+    assert (load_copies(strokes, 4, seed=1)[1] == images).all()
+    assert (load_copies(strokes, 4, seed=2)[1] != images).any()
+
+
+def test_the_grid_draws_each_digit_with_each_pen(strokes):
+    _, cells, labels = load_grid(strokes)
+    assert tuple(cells) == GRID
+    assert all(images.shape == (20, 1, 28, 28) for images in cells.values())
+    assert labels.tolist() == [label for label in range(10) for _ in range(2)]
+    thin, thick = cells[GRID[0]].astype(int).sum(), cells[GRID[3]].astype(int).sum()
+    assert thick > 1.1 * thin  # of the same size, with 20 px instead of 12
+    _, ours, own = load_grid(strokes, {"1"})
+    assert len(own) == 10
+    assert all((ours[cell] == cells[cell][1::2]).all() for cell in GRID)
+    with pytest.raises(DataError, match="by any of the writers 7"):
+        load_grid(strokes, {"7"})

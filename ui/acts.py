@@ -1,0 +1,121 @@
+"""What a visitor does: all that starts, stops, changes, deletes or fetches something goes through here.
+
+This is the one place that holds the lab's mode and limits (mnist_core/limits.py) against a page's wish; that a button
+is not shown is a kindness, not the protection. A test keeps pages from going past it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mnist_core.ablation import Factor, Study, create_study
+from mnist_core.admission import admit
+from mnist_core.config import TrainConfig
+from mnist_core.data import data_folder
+from mnist_core.download import Progress, download
+from mnist_core.errors import RunError
+from mnist_core.limits import limits
+from mnist_core.queue import Queue
+from mnist_core.runs import Run, create_run
+from mnist_core.state import threads
+from mnist_core.storage import delete_run
+from mnist_core.storage import pin as pin_run
+from mnist_core.verdict import judge_stopped
+from ui import house
+from ui.owner import me
+
+_starting = threading.Lock()  # two that start at once must not both take the last place
+
+
+def changeable() -> bool:
+    """Whether visitors may do anything but look and draw."""
+    return limits().mode == "full"
+
+
+def _require() -> None:
+    if not changeable():
+        raise RunError("This lab can be looked at and drawn at; nothing can be changed here.")
+
+
+def warm() -> None:
+    """Has a worker ready. Raises RunError."""
+    if changeable():
+        house.workers().warm()
+
+
+def start(config: TrainConfig) -> Run:
+    """A new run of this session's owner, handed to a worker. Raises RunError."""
+    _require()
+    with _starting:
+        admit([config])
+        run = create_run(config, owner=me())
+        house.workers().start(run)
+    return run
+
+
+def start_study(base: TrainConfig, factors: Sequence[Factor], seeds: Sequence[int]) -> Study:
+    """The runs of an ablation, in the queue. Raises ConfigError or RunError."""
+    _require()
+    with _starting:
+        study = create_study(base, factors, seeds, owner=me())
+        house.workers().warm()
+    return study
+
+
+def resume(run: Run) -> None:
+    """Hands an interrupted run to a worker again. Raises RunError."""
+    _require()
+    run.command("run")
+    run.set_status("queued")
+    house.workers().start(run)
+
+
+def command(run: Run, word: str) -> None:
+    """Tells the run's process to do something. Raises RunError."""
+    _require()
+    run.command(word)
+
+
+def step(run: Run, kind: str) -> None:
+    """Has a paused run take a `batch` or an `epoch`. Raises RunError."""
+    _require()
+    run.step(kind)
+
+
+def change(run: Run, settings: dict[str, Any]) -> None:
+    """Has a run go on with other settings. Raises RunError or ConfigError."""
+    _require()
+    run.change(**settings)
+
+
+def judge(run: Run) -> None:
+    """Measures a stopped run's model on the test images. Raises LabError."""
+    _require()
+    with threads():
+        judge_stopped(run, data_folder())
+
+
+def stop(run: Run) -> None:
+    """Ends the run, or its waiting. Raises RunError."""
+    _require()
+    Queue(run.folder.parent).stop(run)
+
+
+def delete(run: Run) -> None:
+    """Removes an ended run. Raises RunError."""
+    _require()
+    delete_run(run.id, run.folder.parent)
+
+
+def pin(run: Run, keep: bool) -> None:
+    """Keeps a run from deletion, or no longer. Raises RunError."""
+    _require()
+    pin_run(run, keep)
+
+
+def fetch(dataset: str) -> Iterator[Progress]:
+    """Downloads a dataset, step by step. Raises DataError."""
+    _require()
+    return download(dataset, data_folder())

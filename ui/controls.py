@@ -1,0 +1,113 @@
+"""What a person does to a run: steps and other settings while it trains, and beginning anew when it has ended."""
+
+from __future__ import annotations
+
+import secrets
+
+import streamlit as st
+
+from mnist_core.checkpoints import read_card
+from mnist_core.config import TrainConfig
+from mnist_core.control import CHANGEABLE, changed_config
+from mnist_core.errors import RunError
+from mnist_core.follow import changes
+from mnist_core.runs import Run
+from ui import acts
+from ui.knobs import change_knobs, changed
+
+SEEDS = 10_000  # a new seed is below: short enough to be told to somebody
+
+
+def start_run(config: TrainConfig) -> None:
+    """Creates a run, hands it to a worker and shows it. Raises RunError."""
+    st.session_state["run"] = acts.start(config).id
+    st.rerun()
+
+
+def continue_run(run: Run) -> None:
+    """Hands an interrupted run to a worker again and shows it. Raises RunError."""
+    acts.resume(run)
+    st.session_state["run"] = run.id
+    st.rerun()
+
+
+def step_buttons(run: Run, waits: bool) -> None:
+    """One batch or the rest of an epoch, from a pause; `waits` says whether the run is at one, or on its way to one."""
+    if st.button(
+        "Step batch",
+        key="step-batch",
+        icon=":material/skip_next:",
+        shortcut="s",
+        disabled=not waits,
+        help="Trains on one batch and pauses again. Key: S" if waits else "Pause first",
+    ):
+        acts.step(run, "batch")
+    if st.button(
+        "Step epoch",
+        key="step-epoch",
+        icon=":material/fast_forward:",
+        disabled=not waits,
+        help="Trains to the end of the epoch and pauses again" if waits else "Pause first",
+    ):
+        acts.step(run, "epoch")
+
+
+def change_settings(run: Run, events: list[dict]) -> None:
+    """The settings that may be changed while the run trains, and what was asked for and is not obeyed yet."""
+    made = [change for together in changes(events).values() for change in together]
+    try:
+        current = changed_config(run.config(), made)
+    except RunError:
+        return  # a file that somebody wrote in: the worker goes on, and there is nothing sure to begin at
+    with st.popover("Change", icon=":material/tune:"):
+        st.caption("What you apply holds from the next batch on and is marked on the curves.")
+        beginning = "-".join(str(getattr(current, name)) for name in CHANGEABLE)
+        with st.form(f"change-{run.id}", border=False):
+            wanted = change_knobs(current, f"change-{run.id}-{beginning}")
+            if st.form_submit_button("Apply", type="primary", icon=":material/check:", width="stretch"):
+                if differences := wanted.differences(current):
+                    acts.change(run, differences)
+                else:
+                    st.caption("Nothing is set differently.")
+    obeyed = max((change["asked"] for change in made), default=0)
+    waiting = [wanted for number, wanted in run.control().changes if number > obeyed]
+    if waiting and (words := changed(current.replace(**waiting[-1]), current)):
+        st.caption(f"From the next batch on: {words}.")
+
+
+def begin_again(run: Run) -> None:
+    """Two buttons for a run that has ended: the same again, or with other random numbers. Raises RunError."""
+    config = run.config()
+    if st.button(
+        "Restart",
+        key="restart",
+        icon=":material/restart_alt:",
+        help=f"A new run from the start with the settings that this one began with and the same seed ({config.seed}). "
+        "This one stays.",
+    ):
+        start_run(config)
+    if st.button(
+        "New seed",
+        key="new-seed",
+        icon=":material/casino:",
+        help="A new run from the start with the same settings and another seed: other first weights, another order of "
+        "the images. How far the two end apart is what chance does.",
+    ):
+        start_run(config.replace(seed=(config.seed + 1 + secrets.randbelow(SEEDS - 1)) % SEEDS))
+
+
+def evaluate_stopped(run: Run) -> None:
+    """A button for a stopped run, whose model was not judged on the test images. Raises LabError."""
+    folder = run.checkpoint()
+    if run.status().state != "stopped" or folder is None or "test_accuracy" in read_card(folder).metrics:
+        return
+    if st.button(
+        "Evaluate on test",
+        key="evaluate-stopped",
+        icon=":material/fact_check:",
+        help="Reads the test images once and notes the result in the model's card. It judges the model and chooses "
+        "nothing: settings are chosen on validation.",
+    ):
+        with st.spinner("Reading the test images …"):
+            acts.judge(run)
+        st.rerun()

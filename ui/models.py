@@ -1,0 +1,83 @@
+"""The table of models on the Home page, read from their cards, and what the cards of the shipped ones say in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from mnist_core.checkpoints import SHIPPED, WEIGHTS
+from mnist_core.data import dataset_title
+from ui import page
+from ui.house import Model
+
+PERCENT = {
+    "test": "Accuracy on the test images of what it learned from",
+    "drawn": "Accuracy on digits drawn with a pen",
+    "calibration error": "How far its confidence is from how often it is right, on MNIST's test images; 0 is honest",
+}
+
+
+def show_models(shown: list[Model]) -> None:
+    """Every model in a row; columns of which no card has a value are left out."""
+    rows = [_row(model) for model in shown]
+    known = [name for name in rows[0] if any(row[name] is not None for row in rows)]
+    columns: dict[str, Any] = {
+        "model": st.column_config.TextColumn(pinned=True, width="small"),
+        "parameters": st.column_config.NumberColumn(format="localized"),
+        "kB": st.column_config.NumberColumn(format="localized", help="Size of the weights' file"),
+        "ms a prediction": st.column_config.NumberColumn(
+            format="%.1f", help="From the drawing to the answer, as measured on the machine that the card names"
+        ),
+        "training (s)": st.column_config.NumberColumn(format="%.0f"),
+    }
+    columns |= {name: st.column_config.NumberColumn(format="%.2f %%", help=text) for name, text in PERCENT.items()}
+    st.dataframe([{name: row[name] for name in known} for row in rows], hide_index=True, column_config=columns)
+    for model in shown:
+        if model.folder.parent == SHIPPED:
+            _in_words(model)
+
+
+def _row(model: Model) -> dict[str, Any]:
+    card, measured = model.card, model.card.measured
+    weights = model.folder / WEIGHTS
+    return {
+        "model": model.label.split(" · ")[0].removesuffix(" (comes with the lab)"),
+        "test": _percent(card.metrics.get("test_accuracy")),
+        "drawn": _percent(measured and measured.drawn_accuracy),
+        "parameters": card.parameters,
+        "kB": round(weights.stat().st_size / 1000) if weights.is_file() else None,
+        "ms a prediction": measured and measured.milliseconds,
+        "calibration error": _percent(measured and measured.calibration_error),
+        "training (s)": card.train_seconds,
+        "learned from": dataset_title(card.dataset),
+        "architecture": card.architecture,
+    }
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+def _in_words(model: Model) -> None:
+    """What the card of a shipped model says: what it is, how it was made, what it cannot do."""
+    card, about = model.card, model.card.about
+    with st.expander(f"About **{page.plain(card.name)}**, which comes with the lab", icon=":material/info:"):
+        if card.summary:
+            st.markdown(page.plain(card.summary))
+        facts = {
+            "Learned from": "; ".join(about.data),
+            "Seeds": ", ".join(map(str, about.seeds)),
+            "Trained on": about.machine,
+            "Milliseconds measured on": card.measured.machine if card.measured else "",
+        }
+        lines = [f"- **{name}**: {page.plain(text)}" for name, text in facts.items() if text]
+        for name, figure in about.figures.items():
+            spread = "" if figure.std is None else f" ± {figure.std:.4g}"
+            trainings = "1 training" if figure.seeds == 1 else f"{figure.seeds} trainings"
+            lines.append(f"- **{page.plain(name)}**: {figure.mean:.4g}{spread} ({trainings})")
+        lines += [f"- {page.plain(limit)}" for limit in about.limits]
+        if lines:
+            st.markdown("\n".join(lines))
+        if about.command:
+            st.code(about.command, language="bash", wrap_lines=True)

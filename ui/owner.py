@@ -1,0 +1,41 @@
+"""Whose session this is: a name typed once, kept while the browser's tab is open, and offered to later ones."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from mnist_core.errors import LabError
+from mnist_core.owners import parse_owner
+from mnist_core.runs import Run, list_runs
+
+_KEY = "owner"
+
+
+def me() -> str:
+    """This session's name; empty while none, or none that can be one, was given."""
+    try:
+        return parse_owner(st.session_state.get(_KEY) or "")
+    except LabError:
+        return ""
+
+
+def is_somebody_elses(run: Run) -> bool:
+    """Whether the run has an owner, who is not this session's."""
+    return run.owner not in ("", me())
+
+
+def ask_owner() -> None:
+    """A box for the name. Raises ConfigError when what was typed cannot be one."""
+    known = sorted({me(), *(run.owner for run in list_runs())} - {""})
+    typed = st.selectbox(
+        "Your name",
+        known,
+        index=None,
+        accept_new_options=True,
+        placeholder="optional",
+        help="It stands beside your runs. Others are asked twice before they stop or delete a run of yours; "
+        "it is a courtesy, not a lock.",
+        key=_KEY,
+        persist_state="session",
+    )
+    parse_owner(typed or "")

@@ -1,0 +1,100 @@
+"""The runs that are kept: whose they are and what they take, to pin and to delete."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from mnist_core.limits import limits
+from mnist_core.runs import Run, list_runs
+from mnist_core.storage import MEGABYTE, is_pinned, offered, size
+from ui import acts, asking, house, page
+
+Sizes = list[tuple[Run, int]]
+
+
+@st.cache_data(show_spinner=False, max_entries=1000, ttl=10.0)
+def _size(folder: str, changed: float) -> int:
+    return size(Path(folder))
+
+
+def sizes(runs: Sequence[Run]) -> Sizes:
+    """`(run, bytes)` of each; those of the last ten seconds, since many look at once."""
+    return [(run, _size(str(run.folder), run.status().updated)) for run in runs]
+
+
+def shelf() -> None:
+    """The table, folded up; above it what to delete when the runs take more than they may. Raises ConfigError."""
+    runs = list_runs()
+    if not runs:
+        return
+    taken = sizes(runs)
+    _offer(taken)
+    total = sum(each for _, each in taken) / MEGABYTE
+    with st.expander(f"Runs kept here: {len(runs)}, {total:.1f} MB", icon=":material/inventory_2:"):
+        _table(taken)
+
+
+def _offer(taken: Sizes) -> None:
+    allowed = limits()
+    total = sum(each for _, each in taken) / MEGABYTE
+    if allowed.max_storage is None or total <= allowed.max_storage:
+        return
+    proposed = offered(taken, allowed)
+    with st.container(border=True):
+        st.markdown(
+            f"**The runs take {total:.1f} MB; this lab allows {allowed.max_storage} MB.** No new run can be started "
+            "until some are deleted. Nothing is deleted by itself."
+        )
+        if not proposed:
+            st.caption("All runs are pinned or at work: unpin some that nobody needs below.")
+            return
+        names = house.run_labels([run for run, _ in proposed])
+        st.markdown("\n".join(f"- {page.plain(names[run.id])}: {each / MEGABYTE:.1f} MB" for run, each in proposed))
+        if st.button(f"Delete the oldest {len(proposed)}", icon=":material/delete:", key="offer-delete"):
+            asking.delete([run for run, _ in proposed])
+
+
+@st.fragment
+def _table(taken: Sizes) -> None:
+    runs = [run for run, _ in taken]
+    names = house.run_labels(runs)
+    rows = [
+        {
+            "run": names[run.id],
+            "owner": run.owner,
+            "state": run.status().state,
+            "MB": each / MEGABYTE,
+            "pinned": is_pinned(run),
+        }
+        for run, each in taken
+    ]
+    # another key when the rows change: a selection is of places, and must not move to other runs
+    place = zlib.crc32(" ".join(run.id for run in runs).encode())
+    shown = st.dataframe(
+        rows,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="multi-row",
+        key=f"shelf-{place}",
+        height=min(38 + 35 * len(rows), 388),
+        column_config={"MB": st.column_config.NumberColumn(format="%.1f", help="1 MB is a million bytes")},
+    )
+    chosen = [runs[row] for row in shown["selection"]["rows"]]
+    with page.sentences(), st.container(horizontal=True, vertical_alignment="center"):
+        kept = bool(chosen) and all(is_pinned(run) for run in chosen)
+        if st.button("Unpin" if kept else "Pin", icon=":material/keep:", disabled=not chosen, key="shelf-pin"):
+            for run in chosen:
+                acts.pin(run, not kept)
+            st.rerun()
+        fixed = any(is_pinned(run) or run.status().active for run in chosen)
+        if st.button("Delete", icon=":material/delete:", disabled=fixed or not chosen, key="shelf-delete"):
+            asking.delete(chosen)
+        st.caption(
+            "A pinned run is kept until it is unpinned; one at work until it has ended."
+            if fixed
+            else "Choose rows to pin or to delete."
+        )
