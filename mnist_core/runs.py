@@ -200,21 +200,36 @@ class Run:
 def create_run(config: TrainConfig, runs_dir: Path | str | None = None, owner: str = "") -> Run:
     """A new directory with `config`, status `queued`. Raises RunError when it cannot be written, or ConfigError."""
     root, owner = Path(runs_dir if runs_dir is not None else runs_folder()), parse_owner(owner)
-    name = re.sub(r"[^A-Za-z0-9]+", "-", config.recipe).strip("-")[:40] or "run"
-    run = Run(root / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{secrets.token_hex(2)}")
     try:
-        (run.folder / "checkpoints").mkdir(parents=True)
-        if owner:
-            write_owner(run.folder, owner)
-        write_json(run.config_path, config.model_dump(mode="json"))
-        run.set_status("queued")
+        run = Run(_new_folder(root, config.recipe))
+        try:
+            (run.folder / "checkpoints").mkdir()
+            if owner:
+                write_owner(run.folder, owner)
+            write_json(run.config_path, config.model_dump(mode="json"))
+            run.set_status("queued")
+        except OSError:
+            shutil.rmtree(run.folder, ignore_errors=True)
+            raise
     except OSError as error:
-        shutil.rmtree(run.folder, ignore_errors=True)
         raise RunError(
             f"The run cannot be written to {root.resolve()} ({error.strerror}). "
             "Make the folder writable or set MNIST_LAB_RUNS to one that is."
         ) from None
     return run
+
+
+def _new_folder(root: Path, recipe: str) -> Path:
+    """A folder that was not there before, named by the moment, the recipe and four random digits."""
+    root.mkdir(parents=True, exist_ok=True)
+    name = re.sub(r"[^A-Za-z0-9]+", "-", recipe).strip("-")[:40] or "run"
+    while True:
+        folder = root / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{secrets.token_hex(2)}"
+        try:
+            folder.mkdir()
+        except FileExistsError:  # now and then two runs of the same second draw the same digits
+            continue
+        return folder
 
 
 def open_run(run_id: str, runs_dir: Path | str | None = None) -> Run:

@@ -35,6 +35,15 @@ def test_a_new_run_is_a_directory_with_its_config_and_waits(run, tmp_path):
     assert run.checkpoint() is None
 
 
+def test_a_name_that_is_taken_is_drawn_again_and_the_earlier_run_stays_whole(tmp_path, monkeypatch):
+    digits = iter(["beef", "beef", "cafe"])
+    monkeypatch.setattr("mnist_core.runs.time.strftime", lambda _: "20260101-000000")
+    monkeypatch.setattr("mnist_core.runs.secrets.token_hex", lambda _: next(digits))
+    first, second = (create_run(CONFIG.replace(seed=seed), tmp_path) for seed in (1, 2))
+    assert (first.id, second.id) == ("20260101-000000-quick-beef", "20260101-000000-quick-cafe")
+    assert (first.config().seed, second.config().seed) == (1, 2)
+
+
 def test_runs_go_where_the_environment_says(tmp_path, monkeypatch):
     monkeypatch.setenv("MNIST_LAB_RUNS", str(tmp_path / "elsewhere"))
     assert runs_folder() == tmp_path / "elsewhere"
