@@ -1,5 +1,6 @@
 import itertools
 import json
+import secrets
 import subprocess
 import sys
 import time
@@ -36,9 +37,9 @@ def test_a_new_run_is_a_directory_with_its_config_and_waits(run, tmp_path):
 
 
 def test_a_name_that_is_taken_is_drawn_again_and_the_earlier_run_stays_whole(tmp_path, monkeypatch):
-    digits = iter(["beef", "beef", "cafe"])
+    digits, token_hex = iter(["beef", "beef", "cafe"]), secrets.token_hex
     monkeypatch.setattr("mnist_core.runs.time.strftime", lambda _: "20260101-000000")
-    monkeypatch.setattr("mnist_core.runs.secrets.token_hex", lambda _: next(digits))
+    monkeypatch.setattr("mnist_core.runs.secrets.token_hex", lambda n: next(digits) if n == 2 else token_hex(n))
     first, second = (create_run(CONFIG.replace(seed=seed), tmp_path) for seed in (1, 2))
     assert (first.id, second.id) == ("20260101-000000-quick-beef", "20260101-000000-quick-cafe")
     assert (first.config().seed, second.config().seed) == (1, 2)
