@@ -47,6 +47,11 @@ class WorkerPool:
                 self._keeper = threading.Thread(target=self._keep, daemon=True)
                 self._keeper.start()
 
+    def settled(self) -> bool:
+        """Whether no worker is warming up, which takes all cores for some seconds."""
+        with self._lock:
+            return all(self._note(worker).exists() for worker in self._workers if worker.poll() is None)
+
     def start(self, run: Run) -> None:
         """Puts `run` at the end of the queue. Returns at once. Raises RunError."""
         Queue(self.runs_dir).add(run)
@@ -87,9 +92,13 @@ class WorkerPool:
 
     def _run_of(self, worker: subprocess.Popen) -> Run | None:
         try:
-            return open_run((self.runs_dir / WORKERS_FOLDER / str(worker.pid)).read_text(), self.runs_dir)
+            return open_run(self._note(worker).read_text(), self.runs_dir)
         except (OSError, ValueError):  # none, or no run's name
             return None
+
+    def _note(self, worker: subprocess.Popen) -> Path:
+        """What the worker writes as soon as it is warm (see worker.serve)."""
+        return self.runs_dir / WORKERS_FOLDER / str(worker.pid)
 
     def _keep(self) -> None:
         while not self._closed.wait(TEND_SECONDS):

@@ -136,7 +136,7 @@ def results(records: list[Record], names: dict[str, str]) -> None:
         name: st.column_config.NumberColumn(label, help=text, format=form)
         for name, (label, form, text) in EXPLAINED.items()
     }
-    st.dataframe(rows, hide_index=True, column_config=columns)
+    st.dataframe(rows, hide_index=True, placeholder="–", column_config=columns)
 
 
 def downloads(records: list[Record]) -> None:

@@ -1,5 +1,7 @@
 """Train: pick a recipe, turn its knobs, run, pause, step, change, stop; curves that stream."""
 
+import time
+
 import streamlit as st
 
 from mnist_core.data import data_folder, default_dataset, is_there
@@ -18,6 +20,8 @@ from ui.looking import look
 from ui.owner import ask_owner
 from ui.shelf import shelf
 from ui.waiting import show_waiting
+
+WARMING_SECONDS = 20  # that the estimate waits for a worker at most
 
 page.begin("Train", "📈")
 
@@ -80,12 +84,8 @@ with page.sentences():
         help="The dataset is not on this machine yet." if missing else None,
     ):
         start_run(config)
-about = [recipe.summary, f"Changed: {differences}." if differences else ""]
-if config is not None and not missing and not busy:
-    words.caption(" ".join(about))
-    with page.sentences():
-        about.append(f"About {duration(house.measured_seconds(config.replace(seed=0)))} of training on this machine.")
-words.caption(" ".join(about))
+about = " ".join([recipe.summary, f"Changed: {differences}." if differences else ""])
+words.caption(about)
 
 with charts:
     if run is None:
@@ -114,3 +114,13 @@ with charts:
 with page.sentences():
     shelf()
 show_question()
+if config is not None and not missing and not busy:
+    # last, since all else is on the page by now: what is measured while a worker warms up is several times too long
+    for _ in range(WARMING_SECONDS * 10):
+        if house.workers().settled():
+            break
+        words.caption(f"{about} How long it takes is being measured.")  # and lets a click through
+        time.sleep(0.1)
+    with page.sentences():
+        seconds = house.measured_seconds(config.replace(seed=0))
+        words.caption(f"{about} About {duration(seconds)} of training on this machine.")

@@ -118,6 +118,9 @@ def no_mnist_and_no_workers(tmp_path, monkeypatch) -> None:
     class Nobody:
         def warm(self) -> None: ...
 
+        def settled(self) -> bool:
+            return True
+
         def start(self, run: Run) -> None:
             Queue(runs_folder()).add(run)
 

@@ -70,6 +70,20 @@ def test_beside_many_people_a_training_does_with_one_thread_less_and_takes_it_ba
         pool.close()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="kills by signal")
+def test_a_pool_has_settled_once_its_worker_is_warm(pool):
+    assert pool.settled()
+    pool.warm()
+    assert not pool.settled()
+    until(pool.settled, 60)
+    (worker,) = pool._workers
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait()
+    until(lambda: pool._workers != [worker])  # its successor warms up again
+    assert not pool.settled()
+    until(pool.settled, 60)
+
+
 def completed(*runs: Run):
     return lambda: all(run.status().state == "completed" for run in runs)
 

@@ -11,6 +11,7 @@ from mnist_core.queue import Queue
 from mnist_core.recipes import RECIPES, get_recipe
 from mnist_core.runs import create_run, runs_folder
 from tests.test_pages import visit, words
+from ui import house
 
 PAGE = "pages/train.py"
 
@@ -45,6 +46,15 @@ def test_the_address_names_recipe_dataset_and_only_what_is_changed():
     slider(app, "Dropout").set_value(0.25).run()
     box(app, "Activation").select("silu").run()
     assert address(app) == {"recipe": "quick", "dataset": "digits", "dropout": "0.25", "activation": "silu"}
+
+
+def test_how_long_a_training_takes_is_measured_once_no_worker_warms_up(monkeypatch):
+    answers, asked = iter([False, False, True]), []
+    monkeypatch.setattr(house.workers, "settled", lambda self: next(answers))
+    monkeypatch.setattr(house, "measured_seconds", lambda config: asked.append(list(answers)) or 75.0)
+    app = opened()
+    assert asked == [[]]
+    assert "About 1:15 min of training on this machine." in words(app)
 
 
 def test_a_set_up_opens_elsewhere_as_it_was():

@@ -23,7 +23,7 @@ def show_models(shown: list[Model]) -> None:
     rows = [_row(model) for model in shown]
     known = [name for name in rows[0] if any(row[name] is not None for row in rows)]
     columns: dict[str, Any] = {
-        "model": st.column_config.TextColumn(pinned=True, width="small"),
+        "model": st.column_config.TextColumn(pinned=True, width="medium"),
         "parameters": st.column_config.NumberColumn(format="localized"),
         "kB": st.column_config.NumberColumn(format="localized", help="Size of the weights' file"),
         "ms a prediction": st.column_config.NumberColumn(
@@ -32,7 +32,8 @@ def show_models(shown: list[Model]) -> None:
         "training (s)": st.column_config.NumberColumn(format="%.0f"),
     }
     columns |= {name: st.column_config.NumberColumn(format="%.2f %%", help=text) for name, text in PERCENT.items()}
-    st.dataframe([{name: row[name] for name in known} for row in rows], hide_index=True, column_config=columns)
+    table = [{name: row[name] for name in known} for row in rows]
+    st.dataframe(table, hide_index=True, placeholder="–", column_config=columns)
     for model in shown:
         if model.folder.parent == SHIPPED:
             _in_words(model)
