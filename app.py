@@ -36,6 +36,9 @@ st.subheader("The state of the house")
 runs = list_runs()
 active = [run for run in runs if run.status().active]
 models = house.models()
+if active:  # after a restart of the server nobody need open the Train page for the queue to go on
+    with page.sentences():
+        acts.warm()
 
 facts = (
     ("Models to draw at", str(len(models)), "Shipped with the lab or trained here."),

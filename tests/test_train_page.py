@@ -137,3 +137,13 @@ def test_the_queue_shows_its_order_and_lets_runs_out():
     assert Queue(runs_folder()).waiting() == [runs[0], runs[2]]
     assert runs[1].status().state == "stopped"
     assert "2. mlp\\-baseline" in words(app)
+
+
+def test_home_gets_a_worker_where_runs_have_waited_since_an_earlier_server(monkeypatch):
+    asked = []
+    monkeypatch.setattr(house.workers, "warm", lambda self: asked.append(self))
+    visit("app.py")
+    assert not asked
+    Queue(runs_folder()).add(create_run(TrainConfig(dataset="digits")))
+    visit("app.py")
+    assert asked
