@@ -17,8 +17,9 @@ def augment(images: Tensor, config: TrainConfig) -> Tensor:
     """(N, C, H, W) float32 in [0, 1] → the same, each image changed at random as `config` says.
 
     Turned, slanted, scaled and shifted uniformly within ± rotation and shear (degrees), 1 ± scaling and ± translation
-    (pixels); bent by a smooth field of `elastic` pixels (Simard et al., 2003); mirrored with probability 1/2; a square
-    blanked. What comes in at the edges is black. Random numbers come from torch's global state.
+    (pixels; whole ones where nothing else moves); bent by a smooth field of `elastic` pixels (Simard et al., 2003);
+    mirrored with probability 1/2; a square blanked. What comes in at the edges is black. Random numbers come from
+    torch's global state.
     """
     if config.flip:
         images = torch.where(torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5, images.flip(3), images)
@@ -51,13 +52,18 @@ def _moved(images: Tensor, config: TrainConfig) -> Tensor:
     slant = torch.tan(uniform(math.radians(config.shear)))
     zoom = 1 / (1 + uniform(config.scaling))
     cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
+    across, down = uniform(config.translation), uniform(config.translation)
+    if not (config.rotation or config.scaling or config.shear or config.elastic):
+        # between pixels a picture is blurred, and those it is judged by are not
+        furthest = math.floor(config.translation)
+        across, down = (shift.round().clamp(-furthest, furthest) for shift in (across, down))
     # affine_grid maps output to input positions in [-1, 1] along each side, hence the inverse zoom, the shifts in
     # half-widths, and the aspect where a coordinate of one side enters the other
     aspect = height / width
     theta = torch.stack(
         [
-            torch.stack([cos, (cos * slant - sin) * aspect, uniform(2 * config.translation / width)], dim=1),
-            torch.stack([sin / aspect, sin * slant + cos, uniform(2 * config.translation / height)], dim=1),
+            torch.stack([cos, (cos * slant - sin) * aspect, 2 * across / width], dim=1),
+            torch.stack([sin / aspect, sin * slant + cos, 2 * down / height], dim=1),
         ],
         dim=1,
     )

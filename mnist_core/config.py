@@ -77,7 +77,12 @@ class TrainConfig(BaseModel):
     )
 
     rotation: float = Field(0.0, ge=0, le=45, description="Augmentation: turn each image by up to ± this many degrees")
-    translation: float = Field(0.0, ge=0, le=8, description="Augmentation: shift by up to ± this many pixels")
+    translation: float = Field(
+        0.0,
+        ge=0,
+        le=8,
+        description="Augmentation: shift by up to ± this many pixels; by whole ones where nothing else moves",
+    )
     scaling: float = Field(0.0, ge=0, le=0.5, description="Augmentation: enlarge or shrink by up to this fraction")
     shear: float = Field(0.0, ge=0, le=45, description="Augmentation: slant by up to ± this many degrees")
     flip: bool = Field(False, description="Augmentation: mirror every other image left to right. Not for digits")

@@ -171,6 +171,19 @@ def test_shape_dtype_and_range_stay(shape):
     assert moved.is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.parametrize("pixels", [2, 2.5])
+def test_what_is_only_shifted_is_not_blurred(pixels):
+    image = torch.zeros(1, 28, 28)
+    image[0, 10:18, 10:18] = torch.randperm(64).view(8, 8) + 1
+    torch.manual_seed(0)
+    moved = augment(image.expand(500, -1, -1, -1), TrainConfig(translation=pixels)).round(decimals=3)
+    assert (moved.flatten(1).sort(dim=1).values == image.flatten().sort().values).all()
+    tops = (moved > 0).any(dim=3).float().argmax(dim=2).flatten()
+    assert sorted(set(tops.tolist())) == [8, 9, 10, 11, 12]
+    blurred = augment(image.expand(9, -1, -1, -1), TrainConfig(translation=pixels, rotation=1)).round(decimals=3)
+    assert (blurred.flatten(1).sort(dim=1).values != image.flatten().sort().values).any(dim=1).all()
+
+
 def test_shifts_fill_their_range_evenly_and_never_leave_it():
     batch = torch.zeros(2000, 1, 28, 28)
     batch[:, 0, 13:15, 13:15] = 1

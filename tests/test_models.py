@@ -103,9 +103,9 @@ def test_the_layer_table_is_in_order_of_execution_and_leaves_the_mode():
         (
             "small-resnet",
             True,
-            9 * (24 + 48 * 24 + 2 * 48**2 + 96 * 48 + 2 * 96**2 + 192 * 96 + 2 * 192**2)
-            + 2 * (24 + 3 * 48 + 3 * 96 + 3 * 192)
-            + 384 * 10
+            9 * (32 + 64 * 32 + 2 * 64**2 + 128 * 64 + 256 * 128 + 2 * 256**2)
+            + 2 * (32 + 3 * 64 + 128 + 3 * 256)
+            + 512 * 10
             + 10,
         ),
     ],
@@ -130,7 +130,8 @@ FIELDS = {
     "quick-cnn": {"Conv2d": [5, 9, 19], "MaxPool2d": [11], "MaxMeanPool": [None]},
     # the branch around a shortcut's two convolutions is the wider one
     "small-resnet": {
-        "Conv2d": [3, 5, 9, 13, 17, 25, 33, 41, 57, 73],
+        "Conv2d": [3, 5, 10, 14, 18, 28, 48, 64],
+        "MaxPool2d": [6, 20, 32],
         "MaxMeanPool": [None],
         "Linear": [None],
     },
