@@ -4,98 +4,17 @@ The target is MNIST's own geometry (LeCun et al., 1998): the digit's longest sid
 pixel (14, 14), strokes are 2.6 ± 0.7 px wide, light on dark. numpy, scipy.ndimage and Pillow only.
 """
 
-import contextlib
-import io
-from pathlib import Path
-
 import numpy as np
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from mnist_core.errors import DrawingError
-
-MAX_BYTES = 5 * 1024**2
-MAX_SIDE = 4096  # px
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")  # Pillow's others can start programs (EPS) or are rare
 
 WORK_SIDE = 400  # px: a photo is shrunk to at most this; a digit of a tenth of its side still has 40 px
 PAPER_SIDE = 56  # px: the background is estimated on a picture of about this size
 MIN_CONTRAST = 20  # grey levels between paper and ink; below it there is nothing drawn
 FINE = 4  # stroke width is measured and corrected at 4 × the final resolution
 STROKE = (1.9, 3.5)  # px: strokes outside this are brought to its nearer end
-
-
-# ---- reading a file ---------------------------------------------------------------------------------------------
-
-
-def read_picture(source: bytes | str | Path) -> np.ndarray:
-    """A file's bytes or its path → (H, W) or (H, W, 3 or 4) uint8, upright, first frame.
-
-    Raises DrawingError, in one sentence, when it is missing, empty, no picture, damaged, over 5 MB or over 4096 px a
-    side. The size is taken from the header, before anything is decoded.
-    """
-    name = "The picture" if isinstance(source, bytes) else f"The picture {Path(source).name}"
-    data = source if isinstance(source, bytes) else _read_bytes(Path(source), name)
-    if not data:
-        raise DrawingError(f"{name} is empty (0 bytes): choose another file.")
-    if len(data) > MAX_BYTES:
-        raise DrawingError(_too_large(name, len(data)))
-    try:
-        picture = Image.open(io.BytesIO(data), formats=FORMATS)
-        width, height = picture.size
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise DrawingError(f"{name} is over {MAX_SIDE} px a side: shrink or crop it and try again.") from None
-    except Exception:  # Pillow's parsers raise whatever they stumble over: OSError, SyntaxError, struct.error, …
-        raise DrawingError(f"{name} cannot be read as a picture: save it as PNG or JPEG and try again.") from None
-    if max(width, height) > MAX_SIDE:
-        size = f"{width} × {height} px, over {MAX_SIDE} px a side"
-        raise DrawingError(f"{name} is {size}: shrink or crop it and try again.")
-    try:
-        picture.load()
-        with contextlib.suppress(Exception):  # a damaged EXIF block does not make the picture unreadable
-            picture = ImageOps.exif_transpose(picture)
-        return as_uint8(picture)
-    except Exception:
-        raise DrawingError(f"{name} is damaged or cut short: save or upload it again.") from None
-
-
-def _read_bytes(path: Path, name: str) -> bytes:
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise DrawingError(_too_large(name, size))
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise DrawingError(f"{name} does not exist at {path}: check the path.") from None
-    except (OSError, ValueError) as error:
-        if isinstance(error, DrawingError):
-            raise
-        reason = getattr(error, "strerror", None) or error
-        raise DrawingError(f"{name} cannot be opened ({reason}): check the path and its permissions.") from None
-
-
-def _too_large(name: str, size: int) -> str:
-    return f"{name} has {size / 1024**2:.1f} MB, over the limit of {MAX_BYTES // 1024**2} MB: shrink it and try again."
-
-
-def as_uint8(picture: Image.Image) -> np.ndarray:
-    """Any Pillow mode → (H, W) grey, (H, W, 3) or (H, W, 4) uint8."""
-    if picture.mode.startswith("I;16"):
-        return (np.asarray(picture).astype(np.uint16) >> 8).astype(np.uint8)
-    if picture.mode in ("I", "F"):
-        values = np.nan_to_num(np.asarray(picture, np.float64))
-        low, high = values.min(), values.max()
-        # 32-bit files have no agreed white point, save that 16-bit values are often stored in them
-        top = 65535 if picture.mode == "I" and low >= 0 and 255 < high <= 65535 else max(high - low, 1e-12)
-        return np.uint8(255 * (values - (0 if top == 65535 else low)) / top)
-    if "transparency" in picture.info or picture.mode in ("LA", "La", "PA", "RGBa"):
-        picture = picture.convert("RGBA")
-    elif picture.mode == "1":
-        picture = picture.convert("L")
-    elif picture.mode not in ("L", "RGB", "RGBA"):
-        picture = picture.convert("RGB")
-    return np.array(picture)
 
 
 # ---- picture → 28×28 --------------------------------------------------------------------------------------------

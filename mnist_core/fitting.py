@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageOps
 
-from mnist_core.drawing import as_uint8
+from mnist_core.picture_file import as_uint8
 
 
 def without_alpha(picture: Image.Image) -> Image.Image:
