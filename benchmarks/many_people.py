@@ -1,16 +1,16 @@
 """Claims: with 30 people on one server who draw and browse while one training runs, on 2 cores, a prediction takes
 ≤ 1 s (95th percentile), the training keeps ≥ 70 % of its rate, memory grows by < 15 MB a session and comes back.
 
-    python -m benchmarks.many_people [--sessions 30] [--browsers 2] [--seconds 90] [--nice 0]
+    python -m benchmarks.many_people [--sessions 30] [--browsers 2] [--seconds 90] [--idle]
 
 Starts a lab of its own with real MNIST (MNIST_LAB_DATA). Some of the sessions are real browsers: one watches the
 training, the others draw with the mouse. The rest are WebSocket clients (benchmarks/visitors.py) that draw and browse
 through all pages, with 2 to 6 s between two acts; their predictions are timed from sending a stroke to the last part of
 the answer, the browsers' from the end of a stroke to the changed bars (0.2 s of it are the canvas's own wait).
 
-In a class the visitors' machines do the visitors' work; here all of it shares the server's cores. `--nice` lets the
-visitors, browsers included, stand back behind the lab's own processes by that much (0: not at all; 19: as far as
-goes); their times then hold their own waiting for a core. Linux only: it reads /proc.
+In a class the visitors' machines do the visitors' work; here all of it shares the server's cores. With `--idle` the
+visitors, browsers included, compute only when the lab's own processes leave a core (Linux's SCHED_IDLE); their times
+then hold their own waiting for one. Linux only: it reads /proc.
 """
 
 from __future__ import annotations
@@ -121,19 +121,20 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=30)
     parser.add_argument("--browsers", type=int, default=2, help="how many of the sessions are real browsers")
     parser.add_argument("--seconds", type=float, default=90)
-    parser.add_argument("--nice", type=int, default=0, help="how far the visitors stand back behind the lab")
+    parser.add_argument("--idle", action="store_true", help="the visitors take only what the lab leaves of the cores")
     options = parser.parse_args()
     load = Load()
     with tempfile.TemporaryDirectory() as folder, lab(Path(folder), data_folder().resolve()) as running:
         asyncio.run(look_around(running.url))
         run = start_training(running)
-        os.nice(options.nice)  # the lab's processes are there already, and the browsers come from this one
+        if options.idle:  # the lab's processes are there already, and the browsers come from this one
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         with chromium() as browser:
             found = let_them_come(browser, running, run, options, load)
     aim = " (aim: 1000 ms at the 95th percentile)"
     print(
-        f"{options.sessions} sessions, {options.browsers} of them browsers, {options.seconds:.0f} s, visitors at nice "
-        f"{options.nice}"
+        f"{options.sessions} sessions, {options.browsers} of them browsers, {options.seconds:.0f} s"
+        + (", with what the lab leaves of the cores" if options.idle else "")
     )
     print(row("predictions over WebSockets", [1000 * seconds for seconds in load.predictions], aim))
     if found.in_browsers:
