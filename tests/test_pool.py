@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 
 import pytest
 
@@ -90,10 +89,9 @@ def completed(*runs: Run):
 
 def test_one_worker_trains_one_run_after_another(pool):
     runs = [created(pool, epochs=5), created(pool), created(pool)]
-    begun = time.time()
     for run in runs:
-        pool.start(run)
-    assert time.time() - begun < 5
+        pool.start(run)  # returns at once
+    assert not any(run.status().state == "completed" for run in runs)
 
     def one_at_most() -> bool:
         assert [run.status().state for run in runs].count("running") <= 1
