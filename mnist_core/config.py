@@ -105,6 +105,13 @@ class TrainConfig(BaseModel):
         6, ge=1, le=100, description="How often each drawing of `extra` is drawn, each time with another pen and hand"
     )
 
+    non_digits: int = Field(
+        0,
+        ge=0,
+        le=100_000,
+        description="Drawings of what is no digit to learn from, whose answer should be as likely for every class",
+    )
+
     normalization: Literal["unit", "standard"] = Field(
         "standard", description="Pixels as 0 to 1 (unit), or shifted and scaled to mean 0, deviation 1 (standard)"
     )

@@ -29,6 +29,7 @@ TITLES = {
     "cifar10": "CIFAR-10 (60,000 small colour photos of 10 things, 32×32)",
 }
 KEPT_IN_MEMORY = 3
+NO_CLASS = -1  # the label of what belongs to none of the classes
 Progress = Callable[[float], None]
 _MNIST_FILES = {
     "train_images": ("train-images-idx3-ubyte", (60_000, 28, 28)),
@@ -42,7 +43,8 @@ _MNIST_FILES = {
 class Dataset:
     """Images (N, C, H, W) uint8 in [0, 255] and labels (N,) int64 in [0, classes), train and test apart.
 
-    The last `extra` training images are to learn from alone: none of them is held out to watch a training by.
+    The last `extra` training images are to learn from alone: none of them is held out to watch a training by. They
+    alone may have the label NO_CLASS.
     """
 
     name: str

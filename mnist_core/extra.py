@@ -1,24 +1,45 @@
-"""with_extra(data, config) → the dataset with further images to learn from, drawn from other people's pen strokes."""
+"""with_extra(data, config) → the dataset with further images to learn from: pen strokes, and what is no digit."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from mnist_core.config import TrainConfig
-from mnist_core.data import Dataset, Progress, own_path
+from mnist_core.data import NO_CLASS, Dataset, Progress, own_path, train_and_validation
 from mnist_core.errors import DataError
+from mnist_core.non_digits import non_digits
 from mnist_core.pen_strokes import load_copies
+
+LEARNED_FROM = ("print", "scribbles", "several digits", "filled")
+"""Kinds of non-digits. Letters by hand are not among them: on those, a model shows what it makes of others."""
+
+LEARNING = 100_000  # added to the seed: other pictures than those of the benchmarks, which judge
 
 
 def with_extra(data: Dataset, config: TrainConfig, progress: Progress | None = None) -> Dataset:
-    """The arranged dataset, with the drawings that `config.extra` names behind its own training images.
+    """The arranged dataset with further images behind its own training images: the drawings that `config.extra` names,
+    and as many drawings of non-digits as `config.non_digits` says, with the label NO_CLASS.
 
-    Raises DataError when `extra` is no `drawings:PATH`, cannot be read, or has other classes or sizes than `data`.
+    Raises DataError when `extra` is no `drawings:PATH`, cannot be read, or has other classes or sizes than `data`, and
+    when images of another size than 1×28×28 should be told from non-digits.
     """
-    if not config.extra:
+    images, labels = [data.train_images], [data.train_labels]
+    for found in (_drawings(data, config, progress), _non_digits(data, config)):
+        if found is not None:
+            images.append(found[0])
+            labels.append(found[1])
+    if len(images) == 1:
         return data
+    extra = sum(map(len, labels[1:]))
+    return replace(data, train_images=torch.cat(images), train_labels=torch.cat(labels), extra=extra)
+
+
+def _drawings(data: Dataset, config: TrainConfig, progress: Progress | None) -> tuple[Tensor, Tensor] | None:
+    if not config.extra:
+        return None
     kind, _, path = config.extra.partition(":")
     if kind != "drawings":
         raise DataError(f"Further images come from pen strokes, `drawings:PATH`, not from '{config.extra}'.")
@@ -28,9 +49,20 @@ def with_extra(data: Dataset, config: TrainConfig, progress: Progress | None = N
             f"The drawings of '{config.extra}' have the classes {', '.join(classes[:12])} and 1×28×28 pixels, which "
             f"are not those of {data.title}: choose a dataset that has them."
         )
-    return replace(
-        data,
-        train_images=torch.cat([data.train_images, torch.from_numpy(images)]),
-        train_labels=torch.cat([data.train_labels, torch.from_numpy(labels)]),
-        extra=len(labels),
-    )
+    return torch.from_numpy(images), torch.from_numpy(labels)
+
+
+def _non_digits(data: Dataset, config: TrainConfig) -> tuple[Tensor, Tensor] | None:
+    """As many of each kind; "several digits" are put together from training images, never from validation images."""
+    if not config.non_digits:
+        return None
+    if data.train_images.shape[1:] != (1, 28, 28):
+        raise DataError(f"Non-digits are drawn as 1×28×28 pixels, which {data.title} has not: set non_digits to 0.")
+    digits = data.train_images[train_and_validation(data, config)[0]].numpy()
+    counts = [len(range(place, config.non_digits, len(LEARNED_FROM))) for place in range(len(LEARNED_FROM))]
+    pictures = [
+        torch.from_numpy(non_digits(kind, count, LEARNING + config.seed, digits))
+        for kind, count in zip(LEARNED_FROM, counts, strict=True)
+        if count
+    ]
+    return torch.cat(pictures), torch.full((config.non_digits,), NO_CLASS)

@@ -132,7 +132,8 @@ _ALL = (
     Recipe(
         "pen",
         "Pen: digits as people draw them",
-        "Teaches `best` pen strokes too: name them under More settings, Further drawings to learn from.",
+        "Teaches `best` pen strokes too (name them under More settings, Further drawings to learn from), "
+        "and to be unsure of what is no digit.",
         {
             "model": "residual-cnn",
             "init_from": "best",
@@ -151,13 +152,20 @@ _ALL = (
             "scaling": 0.1,
             "shear": 10.0,
             "extra_copies": 2,
+            "non_digits": 8000,
             "validation_fraction": 0.03333,
         },
         {
-            "digits": {"epochs": 20, "batch_size": 64, "validation_fraction": 0.15, "ema_decay": 0.98},
-            # best knows grey digits alone
-            "cifar10": {"init_from": ""},
-            "folder": {"init_from": ""},
+            "digits": {
+                "epochs": 20,
+                "batch_size": 64,
+                "validation_fraction": 0.15,
+                "ema_decay": 0.98,
+                "non_digits": 400,
+            },
+            # best knows grey digits alone, and so do those who draw what is none
+            "cifar10": {"init_from": "", "non_digits": 0},
+            "folder": {"init_from": "", "non_digits": 0},
         },
     ),
     Recipe(

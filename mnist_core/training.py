@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mnist_core.augment import augment
 from mnist_core.config import TrainConfig
-from mnist_core.data import Dataset, batches, to_unit
+from mnist_core.data import NO_CLASS, Dataset, batches, to_unit
 from mnist_core.errors import LabError
 from mnist_core.evaluation import loss_and_accuracy
 from mnist_core.models import Classifier, count_parameters
@@ -79,11 +79,13 @@ def train(config: TrainConfig, data: Dataset, state: TrainState | None = None) -
             if state.ema is not None:
                 state.ema.update_parameters(state.model)
 
-            value, right = loss.item(), int((logits.argmax(dim=1) == y).sum())
+            value, accuracy = loss.item(), share_right(logits, y)
             if not math.isfinite(value):
                 raise _diverged("loss", state)
             state.batch += 1
-            state.sums = [total + new for total, new in zip(state.sums, (value * len(y), right, len(y)), strict=True)]
+            state.sums = [
+                total + new for total, new in zip(state.sums, (value * len(y), accuracy * len(y), len(y)), strict=True)
+            ]
             seconds = time.perf_counter() - started
             state.seconds += seconds
             state.epoch_seconds += seconds
@@ -93,7 +95,7 @@ def train(config: TrainConfig, data: Dataset, state: TrainState | None = None) -
                 "step": state.step,
                 "epoch": state.epoch,
                 "loss": value,
-                "accuracy": right / len(y),
+                "accuracy": accuracy,
                 "lr": lr,
                 "images_per_second": rate,
             }
@@ -157,13 +159,25 @@ def has_bfloat16(device: torch.device) -> bool:
 def training_loss(config: TrainConfig, model: Classifier, logits: Tensor, labels: Tensor) -> Tensor:
     """Mean cross-entropy in nats of (N, K) `logits` against (N,) int64 `labels`, with the penalties of `config`.
 
+    Where the label is NO_CLASS every class should be as likely (outlier exposure, arXiv:1812.04606).
     Of a log-softmax head this is the negative log-likelihood: log-probabilities are their own log-softmax.
     """
-    target = F.one_hot(labels, logits.shape[1]).to(logits.dtype) if config.labels == "one-hot" else labels
+    classes = logits.shape[1]
+    target = labels
+    if config.labels == "one-hot" or config.non_digits:
+        target = F.one_hot(labels.clamp(min=0), classes).to(logits.dtype)
+    if config.non_digits:
+        target[labels == NO_CLASS] = 1 / classes
     loss = F.cross_entropy(logits, target, label_smoothing=config.label_smoothing)
     if config.l2_first:
         loss = loss + config.l2_first * model.first_dense.weight.square().sum()
     return loss
+
+
+def share_right(logits: Tensor, labels: Tensor) -> float:
+    """(N, K) logits, (N,) labels → the share in [0, 1] that is read right, of those that have a class."""
+    count = int((labels != NO_CLASS).sum())
+    return int((logits.argmax(dim=1) == labels).sum()) / count if count else 0.0
 
 
 def set_learning_rate(state: TrainState) -> float:

@@ -27,6 +27,7 @@ RANGES = {
     "elastic": (0, 6),
     "erasing": (0, 32),
     "extra_copies": (1, 100),
+    "non_digits": (0, 100_000),
     "test_fraction": (0, 0.5),
     "validation_fraction": (0, 0.5),
     "validations_per_epoch": (1, 20),

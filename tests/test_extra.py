@@ -1,14 +1,19 @@
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
+from mnist_core.calibration import certainty
 from mnist_core.config import TrainConfig
-from mnist_core.data import arrange, load_dataset, train_and_validation
+from mnist_core.data import NO_CLASS, arrange, load_dataset, train_and_validation
 from mnist_core.errors import DataError
+from mnist_core.evaluation import infer
 from mnist_core.extra import with_extra
+from mnist_core.non_digits import non_digits
 from mnist_core.pen_strokes import GRID, load_copies, load_grid
-from mnist_core.training import TrainState, train
+from mnist_core.training import TrainState, share_right, train, training_loss
 from tests.test_pen_strokes import sheet
 
 
@@ -101,3 +106,72 @@ def test_the_grid_draws_each_digit_with_each_pen(strokes):
     assert all((ours[cell] == cells[cell][1::2]).all() for cell in GRID)
     with pytest.raises(DataError, match="by any of the writers 7"):
         load_grid(strokes, {"7"})
+
+
+# ---- non-digits -----------------------------------------------------------------------------------------------------
+
+
+def test_non_digits_come_last_have_no_class_and_are_never_held_out(strokes):
+    digits = load_dataset("digits")
+    config = TrainConfig(dataset="digits", extra=f"drawings:{strokes}", extra_copies=1, non_digits=10)
+    data = with_extra(arrange(digits, config), config)
+    assert data.extra == 20 + 10
+    assert data.train_labels[-30:-10].min() == 0
+    assert data.train_labels[-10:].tolist() == [NO_CLASS] * 10
+    train_rows, validation_rows = train_and_validation(data, config)
+    assert set(range(len(data.train_labels) - 30, len(data.train_labels))) <= set(train_rows.tolist())
+    assert data.train_labels[validation_rows].min() == 0
+    again = with_extra(arrange(digits, config), config)
+    assert torch.equal(again.train_images, data.train_images)
+    other = with_extra(arrange(digits, config), config.replace(seed=1))
+    assert not torch.equal(other.train_images[-10:], data.train_images[-10:])
+
+
+def test_several_digits_are_put_together_from_training_images_alone(monkeypatch):
+    digits, taken = load_dataset("digits"), []
+
+    def noted(kind: str, count: int, seed: int, images):
+        taken.append(images)
+        return np.zeros((count, 1, 28, 28), np.uint8)
+
+    monkeypatch.setattr("mnist_core.extra.non_digits", noted)
+    config = TrainConfig(dataset="digits", non_digits=5)
+    with_extra(arrange(digits, config), config)
+    rows, _ = train_and_validation(digits, config)
+    assert len(taken) == 4
+    assert all((images == digits.train_images[rows].numpy()).all() for images in taken)
+
+
+@pytest.mark.parametrize("labels", ["index", "one-hot"])
+def test_of_a_non_digit_every_class_should_be_as_likely(labels):
+    logits = torch.randn(4, 10, dtype=torch.float64)
+    answers = torch.tensor([3, NO_CLASS, 0, NO_CLASS])
+    logs = logits.log_softmax(dim=1)
+    expected = -(logs[0, 3] + logs[1].mean() + logs[2, 0] + logs[3].mean()) / 4
+    config = TrainConfig(dataset="digits", labels=labels, non_digits=1)
+    torch.testing.assert_close(training_loss(config, None, logits, answers), expected)
+
+
+def test_accuracy_is_that_of_the_digits():
+    logits = torch.eye(10)[[3, 4, 5, 6]]
+    assert share_right(logits, torch.tensor([3, NO_CLASS, 5, 0])) == pytest.approx(2 / 3)
+    assert share_right(logits, torch.full((4,), NO_CLASS)) == 0
+
+
+def test_a_network_learns_to_be_unsure_of_non_digits():
+    config = TrainConfig(dataset="digits", epochs=6, batch_size=64, learning_rate=0.003, non_digits=300)
+    data = with_extra(load_dataset("digits"), config)
+    state = TrainState(config, data)
+    *_, end = train(config, data, state)
+    assert end["train_accuracy"] > 0.9
+    letters = torch.from_numpy(non_digits("letters", 100, seed=0))
+    answers = infer(state.model, letters).softmax(dim=1).numpy()
+    sure = certainty(infer(state.model, data.test_images).softmax(dim=1).numpy())
+    assert np.median(sure) > np.median(certainty(answers)) + 0.3
+
+
+def test_pictures_of_another_size_have_no_non_digits(tiny_data):
+    config = TrainConfig(dataset="digits", non_digits=1)
+    colour = replace(tiny_data, train_images=tiny_data.train_images.expand(-1, 3, -1, -1))
+    with pytest.raises(DataError, match="set non_digits to 0"):
+        with_extra(colour, config)

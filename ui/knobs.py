@@ -75,6 +75,7 @@ def knobs(start: TrainConfig) -> TrainConfig:
         panel.text("extra", "Further drawings to learn from", "drawings:PATH")
         if panel.values["extra"]:
             panel.number("extra_copies", "Copies of each drawing", 1, 20, 1)
+        panel.number("non_digits", "Non-digits to learn from", 0, 20_000, 1000)
     with st.expander("When to end and what to keep", icon=":material/flag:"):
         panel.number("patience", "Early stopping (epochs without a better one)", 0, 30, 1)
         panel.choice("keep", field_choices("keep"), "Keep the weights of the epoch that is")
