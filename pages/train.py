@@ -117,7 +117,7 @@ show_question()
 if config is not None and not missing and not busy:
     # last, since all else is on the page by now: what is measured while a worker warms up is several times too long
     for _ in range(WARMING_SECONDS * 10):
-        if house.workers().settled():
+        if acts.settled():
             break
         words.caption(f"{about} How long it takes is being measured.")  # and lets a click through
         time.sleep(0.1)

@@ -16,6 +16,7 @@ from mnist_core.runs import STEPPING, Run, create_run, list_runs, runs_folder
 from mnist_core.worker import execute
 from tests.test_pages import visit, words
 
+pytestmark = pytest.mark.usefixtures("no_mnist_and_no_workers")
 PAGE = "pages/train.py"
 CONFIG = get_recipe("quick").config("digits").replace(epochs=2, dropout=0.1)
 

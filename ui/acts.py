@@ -45,6 +45,11 @@ def warm() -> None:
         house.workers().warm()
 
 
+def settled() -> bool:
+    """Whether no worker is warming up, which takes all cores for some seconds."""
+    return house.workers().settled()
+
+
 def start(config: TrainConfig) -> Run:
     """A new run of this session's owner, handed to a worker. Raises RunError."""
     _require()
