@@ -65,6 +65,11 @@ def _pooled_block(config: TrainConfig, inputs: int, outputs: int, padding: int =
     return [convolution, nn.MaxPool2d(2), *rest]
 
 
+def _read_out(config: TrainConfig, channels: int, shape: Shape) -> list[nn.Module]:
+    """Features of any size → logits."""
+    return [MaxMeanPool(), nn.Dropout(config.dropout), nn.Linear(2 * channels, shape.classes)]
+
+
 @register("small-cnn", "25k parameters: a 5×5 stride-2 and two 3×3 convolutions, max+mean pooling.", 15)
 def small_cnn(config: TrainConfig, shape: Shape) -> nn.Module:
     return _strided_cnn(config, shape, padding=2, pool_at_once=False)
@@ -86,9 +91,7 @@ def _strided_cnn(config: TrainConfig, shape: Shape, padding: int, pool_at_once: 
         *_conv_block(config, shape.channels, first, kernel_size=5, stride=2, padding=padding),
         *block,
         *_conv_block(config, second, third, kernel_size=3),
-        MaxMeanPool(),
-        nn.Dropout(config.dropout),
-        nn.Linear(2 * third, shape.classes),
+        *_read_out(config, third, shape),
     )
 
 
@@ -111,9 +114,7 @@ def _five_conv(config: TrainConfig, shape: Shape, widths: tuple[int, int, int, i
         *_conv_block(config, third, fourth, kernel_size=3, padding=1),
         nn.MaxPool2d(2),
         *_conv_block(config, fourth, fifth, kernel_size=3),
-        MaxMeanPool(),
-        nn.Dropout(config.dropout),
-        nn.Linear(2 * fifth, shape.classes),
+        *_read_out(config, fifth, shape),
     )
 
 
@@ -136,9 +137,7 @@ def separable_cnn(config: TrainConfig, shape: Shape) -> nn.Module:
         *separable(44, 60),
         *separable(60, 68, stride=2),
         *separable(68, 88),
-        MaxMeanPool(),
-        nn.Dropout(config.dropout),
-        nn.Linear(176, shape.classes),
+        *_read_out(config, 88, shape),
     )
 
 
@@ -231,16 +230,13 @@ def residual_cnn(config: TrainConfig, shape: Shape) -> nn.Module:
         _shortcut(config, 32),
         *conv(32, 64, stride=2),
         _shortcut(config, 64),
-        MaxMeanPool(),
-        nn.Dropout(config.dropout),
-        nn.Linear(128, shape.classes),
+        *_read_out(config, 64, shape),
     )
 
 
 @register("small-resnet", "1.65M parameters: eight 3×3 convolutions with two shortcuts, for small colour pictures.", 8)
 def small_resnet(config: TrainConfig, shape: Shape) -> nn.Module:
     """The ResNet-9 of D. Page's "How to train your ResNet" (2018), half as wide, with max+mean pooling at its end."""
-
     return nn.Sequential(
         *_conv_block(config, shape.channels, 32, kernel_size=3, padding=1),
         *_pooled_block(config, 32, 64, padding=1),
@@ -248,9 +244,7 @@ def small_resnet(config: TrainConfig, shape: Shape) -> nn.Module:
         *_pooled_block(config, 64, 128, padding=1),
         *_pooled_block(config, 128, 256, padding=1),
         _shortcut(config, 256),
-        MaxMeanPool(),
-        nn.Dropout(config.dropout),
-        nn.Linear(512, shape.classes),
+        *_read_out(config, 256, shape),
     )
 
 

@@ -26,15 +26,16 @@ def with_extra(data: Dataset, config: TrainConfig, progress: Progress | None = N
     Raises DataError when `extra` is no `drawings:PATH`, cannot be read, or has other classes or sizes than `data`, and
     when images of another size than 1×28×28 should be told from non-digits.
     """
-    images, labels = [data.train_images], [data.train_labels]
-    for found in (_drawings(data, config, progress), _non_digits(data, config)):
-        if found is not None:
-            images.append(found[0])
-            labels.append(found[1])
-    if len(images) == 1:
+    further = [found for found in (_drawings(data, config, progress), _non_digits(data, config)) if found is not None]
+    if not further:
         return data
-    extra = sum(map(len, labels[1:]))
-    return replace(data, train_images=torch.cat(images), train_labels=torch.cat(labels), extra=extra)
+    images, labels = zip((data.train_images, data.train_labels), *further, strict=True)
+    return replace(
+        data,
+        train_images=torch.cat(images),
+        train_labels=torch.cat(labels),
+        extra=sum(len(found) for found in labels[1:]),
+    )
 
 
 def _drawings(data: Dataset, config: TrainConfig, progress: Progress | None) -> tuple[Tensor, Tensor] | None:
