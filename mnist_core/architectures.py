@@ -219,18 +219,28 @@ def two_conv_fc3(config: TrainConfig, shape: Shape) -> nn.Module:
     "residual-cnn", "117k parameters: seven 3×3 convolutions with two shortcuts, max+mean pooling. For many epochs.", 8
 )
 def residual_cnn(config: TrainConfig, shape: Shape) -> nn.Module:
+    return _two_shortcuts(config, shape, (16, 32, 64))
+
+
+@register("wide-residual-cnn", "464k parameters: residual-cnn with twice the channels. The most accurate on MNIST.", 8)
+def wide_residual_cnn(config: TrainConfig, shape: Shape) -> nn.Module:
+    return _two_shortcuts(config, shape, (32, 64, 128))
+
+
+def _two_shortcuts(config: TrainConfig, shape: Shape, widths: tuple[int, int, int]) -> nn.Module:
     """Twice a halving convolution and a shortcut over two more. One output sees 33 pixels, all of a digit."""
 
     def conv(inputs: int, outputs: int, **kwargs: int) -> list[nn.Module]:
         return _conv_block(config, inputs, outputs, kernel_size=3, padding=1, **kwargs)
 
+    first, second, third = widths
     return nn.Sequential(
-        *conv(shape.channels, 16),
-        *conv(16, 32, stride=2),
-        _shortcut(config, 32),
-        *conv(32, 64, stride=2),
-        _shortcut(config, 64),
-        *_read_out(config, 64, shape),
+        *conv(shape.channels, first),
+        *conv(first, second, stride=2),
+        _shortcut(config, second),
+        *conv(second, third, stride=2),
+        _shortcut(config, third),
+        *_read_out(config, third, shape),
     )
 
 

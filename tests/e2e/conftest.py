@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
-from tests.e2e.lab import Lab, chromium, lab
+from tests.e2e.lab import Lab, chromium, lab, stop_all
 
 
 @pytest.fixture(scope="session")
@@ -26,14 +28,20 @@ def page(browser):
 
 
 @pytest.fixture(scope="module")
-def mnist_lab(tmp_path_factory, mnist_dir) -> Lab:
-    """A lab with MNIST and without runs, shared by a module's tests."""
+def shared_lab(tmp_path_factory, mnist_dir) -> Iterator[Lab]:
     with lab(tmp_path_factory.mktemp("lab"), mnist_dir) as running:
         yield running
 
 
+@pytest.fixture
+def mnist_lab(shared_lab) -> Iterator[Lab]:
+    """A lab with MNIST in which nothing trains, shared by a module's tests: one that fails leaves the next in peace."""
+    yield shared_lab
+    stop_all(shared_lab)
+
+
 @pytest.fixture(scope="module")
-def bare_lab(tmp_path_factory, chromium_path) -> Lab:
+def bare_lab(tmp_path_factory, chromium_path) -> Iterator[Lab]:
     """A lab that has never seen MNIST."""
     folder = tmp_path_factory.mktemp("bare")
     with lab(folder, folder / "no-data") as running:

@@ -48,9 +48,18 @@ def lab(folder: Path, data_dir: Path | str) -> Iterator[Lab]:
             yield running
         finally:
             # a training outlives its server by design; the server's end closes the idle workers' input: those end
-            for run in list_runs(running.runs_dir):
-                if run.status().active:
-                    run.command("stop")
+            stop_all(running)
+
+
+def stop_all(running: Lab, patience: float = 30.0) -> None:
+    """Stops every run and waits, `patience` seconds at most, until none is active."""
+    deadline = time.monotonic() + patience
+    while active := [run for run in list_runs(running.runs_dir) if run.status().active]:
+        if time.monotonic() > deadline:
+            return
+        for run in active:
+            run.command("stop")
+        time.sleep(0.2)
 
 
 @contextlib.contextmanager

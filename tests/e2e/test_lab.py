@@ -96,19 +96,34 @@ def test_quick_trains_on_real_mnist_to_the_end_and_is_found_again_after_a_reload
     page.wait_for_function(f"() => ({TRAIN_POINTS}) === 400", timeout=LONG)
 
 
-def begin(page, running, recipe: str, button: str | re.Pattern = re.compile("^Run$")) -> None:
-    """Starts a training of the recipe whose title begins so."""
+def begin(page, running, recipe: str) -> Run:
+    """Starts a training of `recipe` and waits until the page shows that one, whatever it has shown before."""
     open_page(page, f"{running.url}/train")
+    before = {run.id for run in list_runs(running.runs_dir)}
     page.get_by_role("combobox", name="Recipe").click()
-    page.get_by_role("option", name=re.compile(f"^{recipe}")).click()
+    page.get_by_role("option", name=get_recipe(recipe).title).click()
+    page.wait_for_url(re.compile(f"recipe={recipe}"))  # a click on Run before that would start what was chosen earlier
     settled(page)
-    page.get_by_role("button", name=button).click()
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_text(re.compile(f"^{recipe}, "))).to_be_visible(timeout=LONG)
+    expect(badge(page, "Training")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("images/s")).to_be_visible(timeout=LONG)
+    (run,) = (run for run in list_runs(running.runs_dir) if run.id not in before)
+    await_draws(page, 3)
+    return run
+
+
+def await_draws(page: Page, count: int) -> None:
+    """Waits until the loss curves have been drawn `count` times more."""
+    draws = int(page.locator(LOSS).get_attribute("data-draws"))
+    page.wait_for_function(
+        f'least => Number(document.querySelector("{LOSS}").dataset.draws) >= least', arg=draws + count, timeout=LONG
+    )
 
 
 @pytest.mark.mnist
 def test_a_second_tab_finds_the_run_and_pause_resume_stop_and_continue_obey(page, mnist_lab):
-    begin(page, mnist_lab, "Two convolutions")
-    expect(page.get_by_text("images/s")).to_be_visible(timeout=LONG)
+    begin(page, mnist_lab, "two-conv")
 
     other = page.context.new_page()
     open_page(other, f"{mnist_lab.url}/train")
@@ -146,8 +161,7 @@ def test_a_second_tab_finds_the_run_and_pause_resume_stop_and_continue_obey(page
 
 @pytest.mark.mnist
 def test_zoom_survives_streaming(page, mnist_lab):
-    begin(page, mnist_lab, "Accurate")
-    page.wait_for_function(f'() => document.querySelector("{LOSS}")?.dataset.points > 5', timeout=LONG)
+    begin(page, mnist_lab, "accurate")
     chart = page.locator(LOSS)
     box = chart.bounding_box()
     page.mouse.move(box["x"] + 200, box["y"] + 100)
@@ -156,10 +170,7 @@ def test_zoom_survives_streaming(page, mnist_lab):
     page.mouse.up()
     page.wait_for_timeout(300)
     zoomed = page.evaluate(f'document.querySelector("{LOSS}")._fullLayout.xaxis.range.slice()')
-    draws = int(chart.get_attribute("data-draws"))
-    page.wait_for_function(
-        f'draws => Number(document.querySelector("{LOSS}").dataset.draws) > draws + 5', arg=draws, timeout=LONG
-    )
+    await_draws(page, 6)
     assert page.evaluate(f'document.querySelector("{LOSS}")._fullLayout.xaxis.range.slice()') == zoomed
     assert zoomed[0] > 0, "the drag did not zoom"
     page.get_by_role("button", name="Stop").click()
@@ -324,9 +335,7 @@ def test_a_failed_download_leaves_nothing_and_says_what_to_do(page, tmp_path, mo
 
 @pytest.mark.mnist
 def test_keys_pause_and_step_and_a_change_is_marked_on_the_curves(page, mnist_lab):
-    begin(page, mnist_lab, "Two convolutions", re.compile("^(Run|Queue)$"))
-    expect(page.get_by_text("images/s")).to_be_visible(timeout=LONG)
-    (run,) = (run for run in list_runs(mnist_lab.runs_dir) if run.status().active)
+    run = begin(page, mnist_lab, "two-conv")
 
     # a letter or a space in a field is text
     seed = page.get_by_role("spinbutton", name="Seed")
