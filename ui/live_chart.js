@@ -7,7 +7,7 @@ const feeds = new Map(); // URL → feed: one for all charts that show figures f
 const DRAW_MS = 235; // from one drawing to the next: four a second and a bit
 const FETCH_MS = 1000; // a fetch costs as much as three drawings: its points are drawn as they come, one after another
 const BRISK_MS = 3000; // at the beginning and after a change of state every drawing has its own fetch
-const WHOLE_MS = 15000; // at least this often Plotly itself draws, which costs as much as twenty moves of a curve,
+const WHOLE_MS = 60000; // at least this often Plotly itself draws, which costs as much as twenty moves of a curve,
 const WHOLE_HOVERED_MS = 1000; // and sooner under the mouse, to which it shows what it has drawn itself
 
 const TOUCH = matchMedia("(pointer: coarse)").matches;
