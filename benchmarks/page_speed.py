@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page
@@ -125,21 +126,27 @@ def rates(browser: Browser, running: Lab, pairs: int) -> tuple[list[float], list
     return headless, watched, frames
 
 
-def watched_now_and_then(browser: Browser, running: Lab, pairs: int, seconds: float) -> list[float]:
-    """The rate of one long run with its page open ÷ that with no page open, in turn. Without the moments in which a
-    page opens or closes, and without those after, in which the server still feeds it."""
+def watched_now_and_then(browser: Browser, running: Lab, turns: int, seconds: float) -> list[float]:
+    """The rate of one long run with its page open ÷ the mean of those right before and after with no page open.
+
+    Without the moments in which a page opens or closes, and without those after, in which the server still feeds it.
+    """
     open_page(browser, running, "train").close()  # the first visitor starts the worker
     run = start_training(running)
-    ratios = []
-    for _ in range(pairs):
-        page = open_page(browser, running, "train", rest=4.0)
-        watched = batches_per_second(run, seconds)
+    time.sleep(PATIENCE_SECONDS + 2)
+    alone, watched = [batches_per_second(run, seconds)], []
+    for _ in range(turns):
+        page = open_page(browser, running, "train", rest=10.0)
+        watched.append(batches_per_second(run, seconds))
         page.close()
         time.sleep(PATIENCE_SECONDS + 2)
-        ratios.append(watched / batches_per_second(run, seconds))
+        alone.append(batches_per_second(run, seconds))
     run.command("stop")
     wait_for_end(running)
-    return ratios
+    print(
+        "batches a second alone:", *(f"{rate:.0f}" for rate in alone), "watched:", *(f"{rate:.0f}" for rate in watched)
+    )
+    return [2 * rate / sum(beside) for rate, beside in zip(watched, pairwise(alone), strict=True)]
 
 
 def main() -> None:
@@ -147,7 +154,7 @@ def main() -> None:
     parser.add_argument("--clicks", type=int, default=10)
     parser.add_argument("--strokes", type=int, default=60)
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--turns", type=int, default=5, help="of 12 s with the page open and 12 s without, in one run")
+    parser.add_argument("--turns", type=int, default=5, help="of 15 s with the page open between 15 s without")
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -178,11 +185,12 @@ def main() -> None:
                 f"the chart drew {statistics.median(frames):.1f} times a second"
             )
         if options.turns:
-            ratios = watched_now_and_then(browser, running, options.turns, 12.0)
+            ratios = watched_now_and_then(browser, running, options.turns, 15.0)
             listed = ", ".join(f"{ratio:.1%}" for ratio in ratios)
+            deviation = statistics.stdev(ratios) if len(ratios) > 1 else 0.0
             print(
                 f"one long training, page open and closed in turn, {len(ratios)} turns: "
-                f"{statistics.median(ratios):.1%} of the rate without (median of {listed})"
+                f"{statistics.mean(ratios):.1%} ± {deviation:.1%} of the rate without (mean ± deviation of {listed})"
             )
     print(f"({os.cpu_count()} cores, Chromium on the same machine)")
 
