@@ -39,6 +39,11 @@ def badge(page: Page, word: str):
     return page.locator(".stMarkdownBadge", has_text=word)
 
 
+def name_of_run(page: Page, recipe: str):
+    """The name of the shown run, if it is one of `recipe`; the list of earlier runs may hold such names, too."""
+    return page.locator("strong", has_text=re.compile(f"^{recipe}, "))
+
+
 def train_points(page: Page) -> int:
     """How many points the shown run's training curve has."""
     return page.evaluate(TRAIN_POINTS)
@@ -87,7 +92,7 @@ def test_quick_trains_on_real_mnist_to_the_end_and_is_found_again_after_a_reload
 
     page.reload()
     settled(page)
-    expect(page.get_by_text(re.compile("^quick, "))).to_be_visible()
+    expect(name_of_run(page, "quick")).to_be_visible()
     expect(badge(page, "Finished")).to_be_visible(timeout=LONG)
     expect(page.locator("[data-testid='stMetric']", has_text="Test accuracy")).to_contain_text(
         re.compile(r"9[89]\.\d\d%")
@@ -105,7 +110,7 @@ def begin(page, running, recipe: str) -> Run:
     page.wait_for_url(re.compile(f"recipe={recipe}"))  # a click on Run before that would start what was chosen earlier
     settled(page)
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.get_by_text(re.compile(f"^{recipe}, "))).to_be_visible(timeout=LONG)
+    expect(name_of_run(page, recipe)).to_be_visible(timeout=LONG)
     expect(badge(page, "Training")).to_be_visible(timeout=LONG)
     expect(page.get_by_text("images/s")).to_be_visible(timeout=LONG)
     (run,) = (run for run in list_runs(running.runs_dir) if run.id not in before)
@@ -127,7 +132,7 @@ def test_a_second_tab_finds_the_run_and_pause_resume_stop_and_continue_obey(page
 
     other = page.context.new_page()
     open_page(other, f"{mnist_lab.url}/train")
-    expect(other.get_by_text(re.compile("^two-conv, "))).to_be_visible()
+    expect(name_of_run(other, "two-conv")).to_be_visible()
     other.get_by_role("button", name="Pause").click()
     expect(badge(page, "Paused")).to_be_visible(timeout=LONG)
     page.wait_for_timeout(1500)  # the words behind the badge come a moment after it
