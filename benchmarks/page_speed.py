@@ -126,8 +126,8 @@ def rates(browser: Browser, running: Lab, pairs: int) -> tuple[list[float], list
     return headless, watched, frames
 
 
-def watched_now_and_then(browser: Browser, running: Lab, turns: int, seconds: float) -> list[float]:
-    """The rate of one long run with its page open ÷ the mean of those right before and after with no page open.
+def watched_now_and_then(browser: Browser, running: Lab, turns: int, seconds: float) -> tuple[list[float], list[float]]:
+    """Batches a second of one long run with no page open, `turns` + 1 times, and between these with its page open.
 
     Without the moments in which a page opens or closes, and without those after, in which the server still feeds it.
     """
@@ -143,10 +143,7 @@ def watched_now_and_then(browser: Browser, running: Lab, turns: int, seconds: fl
         alone.append(batches_per_second(run, seconds))
     run.command("stop")
     wait_for_end(running)
-    print(
-        "batches a second alone:", *(f"{rate:.0f}" for rate in alone), "watched:", *(f"{rate:.0f}" for rate in watched)
-    )
-    return [2 * rate / sum(beside) for rate, beside in zip(watched, pairwise(alone), strict=True)]
+    return alone, watched
 
 
 def main() -> None:
@@ -185,12 +182,14 @@ def main() -> None:
                 f"the chart drew {statistics.median(frames):.1f} times a second"
             )
         if options.turns:
-            ratios = watched_now_and_then(browser, running, options.turns, 15.0)
+            alone, watched = watched_now_and_then(browser, running, options.turns, 15.0)
+            ratios = [2 * rate / sum(beside) for rate, beside in zip(watched, pairwise(alone), strict=True)]
             listed = ", ".join(f"{ratio:.1%}" for ratio in ratios)
             deviation = statistics.stdev(ratios) if len(ratios) > 1 else 0.0
             print(
                 f"one long training, page open and closed in turn, {len(ratios)} turns: "
-                f"{statistics.mean(ratios):.1%} ± {deviation:.1%} of the rate without (mean ± deviation of {listed})"
+                f"{statistics.mean(ratios):.1%} ± {deviation:.1%} of the rates around it (mean ± deviation of "
+                f"{listed}), which were {', '.join(f'{rate:.0f}' for rate in alone)} batches a second"
             )
     print(f"({os.cpu_count()} cores, Chromium on the same machine)")
 

@@ -40,6 +40,8 @@ def main() -> None:
         answers = [probabilities(load_checkpoint(find_checkpoint(n)).model, images, shifts) for n in names]
         for name, answer in zip([*names, "together"], [*answers, torch.stack(answers).mean(0)], strict=True):
             print(f"{what}, {name}: {(answer.argmax(1) == labels).float().mean().item():.2%}")
+        wrong = torch.stack([answer.argmax(1) != labels for answer in answers])
+        print(f"{what}: {wrong.any(0).sum()} images misread by at least one of them, {wrong.all(0).sum()} by all")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ Of what a watched training costs on two cores, most was the browser's: five reru
 figures drawn whole each time (0.70 of a core). Now a chart fetches its figures itself, once a second (`ui/feed.py`),
 and shows what is new in them over the second that follows. Where only curves have moved, `Plotly.animate` draws these
 alone once a minute (every second under the mouse), and in between lines and their markers are stretched on Plotly's own
-axes. The progress above them moves by the same feed (0.07 of a core, and 0.02 of the server's).
+axes. The progress above them moves by the same feed (0.05 of a core, and 0.01 of the server's).
 """
 
 import os
