@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.e2e.lab import Lab, chromium, lab, stop_all
+
+LONG = 120_000  # milliseconds; machines are shared and slow at times
+expect.set_options(timeout=LONG)
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +23,7 @@ def browser(chromium_path):
 def page(browser):
     """A fresh browser without history; an error in its console fails the test."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(LONG)
     page = context.new_page()
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))

@@ -20,7 +20,6 @@ from mnist_core.worker import execute
 from tests.e2e.lab import SEVEN, draw, lab, settled
 
 pytestmark = pytest.mark.browser
-LONG = 120_000  # milliseconds; machines are shared and slow at times
 LOSS = "[data-testid='live-chart'][data-key='loss']"
 TRAIN_POINTS = f"(document.querySelector(\"{LOSS}\")?._fullData?.find(t => t.name === 'train')?.x || []).length"
 
@@ -44,9 +43,9 @@ def name_of_run(page: Page, recipe: str):
     return page.locator("strong", has_text=re.compile(f"^{recipe}, "))
 
 
-def train_points(page: Page) -> int:
-    """How many points the shown run's training curve has."""
-    return page.evaluate(TRAIN_POINTS)
+def once(page: Page, expression: str, value: str):
+    """Waits until a chart's `expression` is true, and returns what `value` is in that very moment."""
+    return page.wait_for_function(f"() => ({expression}) ? [{value}] : null").json_value()[0]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +62,7 @@ def train_points(page: Page) -> int:
 def test_a_fresh_server_answers_a_deep_link_first(path, sign, page, tmp_path, data_dir):
     with lab(tmp_path, data_dir) as fresh:
         open_page(page, f"{fresh.url}/{path}")
-        expect(page.get_by_text(sign, exact=True).first).to_be_visible(timeout=LONG)
+        expect(page.get_by_text(sign, exact=True).first).to_be_visible()
         # our own menu, and only that
         expect(page.locator("[data-testid='stPageLink']", has_text="Home").first).to_be_visible()
         expect(page.locator("[data-testid='stSidebarNav']")).to_have_count(0)
@@ -74,8 +73,8 @@ def test_a_fresh_server_answers_a_deep_link_first(path, sign, page, tmp_path, da
 def test_quick_trains_on_real_mnist_to_the_end_and_is_found_again_after_a_reload(page, mnist_lab):
     open_page(page, f"{mnist_lab.url}/train")
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.get_by_text("images/s")).to_be_visible(timeout=LONG)
-    page.wait_for_function(f'() => document.querySelector("{LOSS}")?.dataset.points > 5', timeout=LONG)
+    expect(page.get_by_text("images/s")).to_be_visible()
+    page.wait_for_function(f'() => document.querySelector("{LOSS}")?.dataset.points > 5')
 
     # in place: the very same node is drawn again and again
     chart = page.locator(LOSS).element_handle()
@@ -83,22 +82,21 @@ def test_quick_trains_on_real_mnist_to_the_end_and_is_found_again_after_a_reload
     page.wait_for_function(
         "([node, draws]) => node.isConnected && Number(node.dataset.draws) > draws + 3",
         arg=[chart, draws],
-        timeout=LONG,
     )
 
     # the validation curve comes later than the other, and into the legend too
     names = page.locator(f"{LOSS} .legendtext")
-    expect(names).to_have_text(["train", "validation"], timeout=LONG)
+    expect(names).to_have_text(["train", "validation"])
 
     page.reload()
     settled(page)
     expect(name_of_run(page, "quick")).to_be_visible()
-    expect(badge(page, "Finished")).to_be_visible(timeout=LONG)
+    expect(badge(page, "Finished")).to_be_visible()
     expect(page.locator("[data-testid='stMetric']", has_text="Test accuracy")).to_contain_text(
         re.compile(r"9[89]\.\d\d%")
     )
     # 860 batches, drawn as at most 400 points: the last ones a moment after the words
-    page.wait_for_function(f"() => ({TRAIN_POINTS}) === 400", timeout=LONG)
+    page.wait_for_function(f"() => ({TRAIN_POINTS}) === 400")
 
 
 def begin(page, running, recipe: str) -> Run:
@@ -110,9 +108,9 @@ def begin(page, running, recipe: str) -> Run:
     page.wait_for_url(re.compile(f"recipe={recipe}"))  # a click on Run before that would start what was chosen earlier
     settled(page)
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(name_of_run(page, recipe)).to_be_visible(timeout=LONG)
-    expect(badge(page, "Training")).to_be_visible(timeout=LONG)
-    expect(page.get_by_text("images/s")).to_be_visible(timeout=LONG)
+    expect(name_of_run(page, recipe)).to_be_visible()
+    expect(badge(page, "Training")).to_be_visible()
+    expect(page.get_by_text("images/s")).to_be_visible()
     (run,) = (run for run in list_runs(running.runs_dir) if run.id not in before)
     await_draws(page, 3)
     return run
@@ -122,46 +120,38 @@ def await_draws(page: Page, count: int) -> None:
     """Waits until the loss curves have been drawn `count` times more."""
     draws = int(page.locator(LOSS).get_attribute("data-draws"))
     page.wait_for_function(
-        f'least => Number(document.querySelector("{LOSS}").dataset.draws) >= least', arg=draws + count, timeout=LONG
+        f'least => Number(document.querySelector("{LOSS}").dataset.draws) >= least', arg=draws + count
     )
 
 
 @pytest.mark.mnist
 def test_a_second_tab_finds_the_run_and_pause_resume_stop_and_continue_obey(page, mnist_lab):
-    begin(page, mnist_lab, "two-conv")
+    run = begin(page, mnist_lab, "two-conv")
 
     other = page.context.new_page()
     open_page(other, f"{mnist_lab.url}/train")
     expect(name_of_run(other, "two-conv")).to_be_visible()
     other.get_by_role("button", name="Pause").click()
-    expect(badge(page, "Paused")).to_be_visible(timeout=LONG)
-    page.wait_for_timeout(1500)  # the words behind the badge come a moment after it
-    progress = page.locator("[data-testid='live-progress']")
-    before = progress.inner_text(), progress.locator("progress").get_attribute("value")
+    expect(badge(page, "Paused")).to_be_visible()
+    before = steps_done(run)
     page.wait_for_timeout(1000)
-    after = progress.inner_text(), progress.locator("progress").get_attribute("value")
-    assert after == before, "a paused run went on"
+    assert steps_done(run) == before, "a paused run went on"
 
     page.get_by_role("button", name="Resume").click()
-    expect(badge(page, "Training")).to_be_visible(timeout=LONG)
+    expect(badge(page, "Training")).to_be_visible()
     # a page switch does not disturb it
     page.locator("[data-testid='stPageLink']", has_text="Home").first.click()
     expect(page.get_by_text("The state of the house")).to_be_visible()
     page.locator("[data-testid='stPageLink']", has_text="Train").first.click()
     page.get_by_role("button", name="Stop").click()
-    expect(badge(page, "Stopped")).to_be_visible(timeout=LONG)
-    before = train_points(page)
-    assert before > 0
+    expect(badge(page, "Stopped")).to_be_visible()
+    before = once(page, f"{TRAIN_POINTS} > 0", TRAIN_POINTS)
 
     page.get_by_role("button", name="Continue").click()
-    expect(badge(page, "Training")).to_be_visible(timeout=LONG)
-    page.wait_for_function(
-        f"before => document.querySelector(\"{LOSS}\")._fullData.find(t => t.name === 'train').x.length > before",
-        arg=before,
-        timeout=LONG,
-    )
+    expect(badge(page, "Training")).to_be_visible()
+    page.wait_for_function(f"before => {TRAIN_POINTS} > before", arg=before)
     page.get_by_role("button", name="Stop").click()
-    expect(badge(page, "Stopped")).to_be_visible(timeout=LONG)
+    expect(badge(page, "Stopped")).to_be_visible()
 
 
 @pytest.mark.mnist
@@ -173,40 +163,37 @@ def test_zoom_survives_streaming(page, mnist_lab):
     page.mouse.down()
     page.mouse.move(box["x"] + 400, box["y"] + 180, steps=5)
     page.mouse.up()
-    page.wait_for_timeout(300)
-    zoomed = page.evaluate(f'document.querySelector("{LOSS}")._fullLayout.xaxis.range.slice()')
+    axis = f'document.querySelector("{LOSS}")._fullLayout.xaxis'
+    zoomed = once(page, f"{axis}.autorange === false", f"{axis}.range.slice()")
     await_draws(page, 6)
-    assert page.evaluate(f'document.querySelector("{LOSS}")._fullLayout.xaxis.range.slice()') == zoomed
-    assert zoomed[0] > 0, "the drag did not zoom"
+    assert page.evaluate(f"{axis}.range.slice()") == zoomed
     page.get_by_role("button", name="Stop").click()
-    expect(badge(page, "Stopped")).to_be_visible(timeout=LONG)
+    expect(badge(page, "Stopped")).to_be_visible()
 
 
 def test_a_drawn_seven_is_read_as_seven_and_survives_a_page_switch(page, bare_lab):
     open_page(page, f"{bare_lab.url}/draw")
     expect(answer(page)).to_contain_text("Draw a digit")
     draw(page, SEVEN)
-    expect(answer(page)).to_have_text("7", timeout=LONG)
+    expect(answer(page)).to_have_text("7")
     expect(page.get_by_text("What the model sees")).to_be_visible()
-    bars = page.locator("[data-testid='live-chart'][data-key='probabilities']")
-    expect(bars).to_have_attribute("data-points", "10")
-    assert page.evaluate("document.querySelector(\"[data-key='probabilities']\")._fullData[0].y[7]") > 0.5
+    bars = "document.querySelector(\"[data-testid='live-chart'][data-key='probabilities']\")?._fullData?.[0].y"
+    shown = f"JSON.stringify({bars})"
+    assert len(json.loads(once(page, f"{bars}?.[7] > 0.5", shown))) == 10  # a moment after the word above them
 
     page.locator("[data-testid='stPageLink']", has_text="Home").first.click()
     expect(page.get_by_text("The state of the house")).to_be_visible()
     page.locator("[data-testid='stPageLink']", has_text="Draw").first.click()
-    expect(answer(page)).to_have_text("7", timeout=LONG)
+    expect(answer(page)).to_have_text("7")
 
     # a second stroke changes the answer, Undo takes it back, Clear takes all
-    shown = "JSON.stringify(document.querySelector(\"[data-key='probabilities']\")._fullData[0].y)"
-    page.wait_for_function("() => document.querySelector(\"[data-key='probabilities']\")?._fullData", timeout=LONG)
-    seven = page.evaluate(shown)
+    seven = once(page, f"{bars}?.[7] > 0.5", shown)
     draw(page, [[(60, 220), (240, 220), (60, 120)]])
-    page.wait_for_function(f"seven => {shown} !== seven", arg=seven, timeout=LONG)
+    page.wait_for_function(f"seven => {shown} !== seven", arg=seven)
     page.get_by_role("button", name="Undo").last.click()
-    expect(answer(page)).to_have_text("7", timeout=LONG)
+    expect(answer(page)).to_have_text("7")
     page.get_by_role("button", name="Clear").last.click()
-    expect(answer(page)).to_contain_text("Draw a digit", timeout=LONG)
+    expect(answer(page)).to_contain_text("Draw a digit")
 
 
 def test_uploads_are_read_or_refused_with_a_sentence(page, bare_lab, tmp_path):
@@ -221,10 +208,10 @@ def test_uploads_are_read_or_refused_with_a_sentence(page, bare_lab, tmp_path):
     open_page(page, f"{bare_lab.url}/draw")
     page.get_by_role("radio", name="Upload").or_(page.get_by_text("Upload", exact=True)).first.click()
     page.locator("input[type=file]").set_input_files(tmp_path / "seven.png")
-    expect(answer(page)).to_have_text("7", timeout=LONG)
+    expect(answer(page)).to_have_text("7")
     for bad in ("text.png", "empty.png"):
         page.locator("input[type=file]").set_input_files(tmp_path / bad)
-        expect(page.locator("[data-testid='stAlert']")).to_be_visible(timeout=LONG)
+        expect(page.locator("[data-testid='stAlert']")).to_be_visible()
         expect(answer(page)).to_contain_text("Draw a digit")
         expect(page.locator("[data-testid='stException']")).to_have_count(0)
 
@@ -232,31 +219,32 @@ def test_uploads_are_read_or_refused_with_a_sentence(page, bare_lab, tmp_path):
 @pytest.mark.mnist
 def test_clicking_a_confusion_cell_shows_its_images(page, mnist_lab):
     open_page(page, f"{mnist_lab.url}/results")
-    expect(page.locator("[data-testid='stMetric']", has_text="Accuracy")).to_contain_text("99.", timeout=LONG)
+    expect(page.locator("[data-testid='stMetric']", has_text="Accuracy")).to_contain_text("99.")
     plot = page.locator(".js-plotly-plot", has=page.locator(".heatmaplayer")).first
-    expect(plot.locator(".scatterlayer .textpoint")).to_have_count(100, timeout=LONG)
+    expect(plot.locator(".scatterlayer .textpoint")).to_have_count(100)
+    settled(page)
     # the cell "true 4, predicted 4" is the middle of the diagonal
     point = plot.locator(".scatterlayer .points path").nth(44).bounding_box()
     page.mouse.click(point["x"] + point["width"] / 2, point["y"] + point["height"] / 2)
-    expect(page.get_by_text(re.compile(r"\d+ × 4 read as 4"))).to_be_visible(timeout=LONG)
+    expect(page.get_by_text(re.compile(r"\d+ × 4 read as 4"))).to_be_visible()
     expect(page.locator("[data-testid='stImage']").first).to_be_visible()
 
     page.get_by_role("combobox", name="Predicted").click()
     page.keyboard.type("9")
     page.keyboard.press("Enter")
-    expect(page.get_by_text(re.compile(r"\d+ × 4 read as 9"))).to_be_visible(timeout=LONG)
+    expect(page.get_by_text(re.compile(r"\d+ × 4 read as 9"))).to_be_visible()
 
 
 def test_without_mnist_the_lab_says_so_and_trains_on_digits(page, bare_lab):
     open_page(page, f"{bare_lab.url}/train")
     expect(page.get_by_text("MNIST is not on this machine yet.")).to_be_visible()
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(badge(page, "Finished")).to_be_visible(timeout=LONG)
+    expect(badge(page, "Finished")).to_be_visible()
     expect(page.get_by_text("images of digits")).to_be_visible()
     page.locator("[data-testid='stPageLink']", has_text="See where it fails").click()
-    expect(page.get_by_role("combobox", name="Test images of")).to_have_value(re.compile("^digits"), timeout=LONG)
+    expect(page.get_by_role("combobox", name="Test images of")).to_have_value(re.compile("^digits"))
     expect(page.locator("[data-testid='stMetric']", has_text="Accuracy")).to_contain_text(
-        re.compile(r"(9\d\.\d\d|100\.00)%"), timeout=LONG
+        re.compile(r"(9\d\.\d\d|100\.00)%")
     )
 
 
@@ -269,23 +257,22 @@ def test_runs_are_compared_by_a_deep_link_and_taken_along(page, tmp_path, chromi
             runs.append(run)
         open_page(page, f"{fresh.url}/compare?runs={runs[0].id},{runs[1].id}")
         chart = "document.querySelector(\"[data-key='compare-loss']\")"
-        page.wait_for_function(f"() => {chart}?._fullData?.length === 6", timeout=LONG)  # raw, smoothed, validation
+        page.wait_for_function(f"() => {chart}?._fullData?.length === 6")  # raw, smoothed, validation
         expect(page.get_by_text(re.compile("dropout 0.5"))).to_be_visible()
         assert page.evaluate(f"{chart}._fullLayout.yaxis.type") == "linear"
         page.get_by_text("Logarithmic y-axis").click()
         page.get_by_role("radio", name="seconds").click()
         page.wait_for_function(
             f"() => {chart}._fullLayout.yaxis.type === 'log' && /seconds/.test({chart}._fullLayout.xaxis.title.text)",
-            timeout=LONG,
         )
-        with page.expect_download(timeout=LONG) as download:
+        with page.expect_download() as download:
             page.get_by_role("button", name="Everything (JSON)").click()
         exported = json.loads(Path(download.value.path()).read_text())
         assert [run["run_id"] for run in exported["runs"]] == [run.id for run in runs]
         assert exported["differing"] == ["dropout"]
 
         open_page(page, f"{fresh.url}/train")
-        with page.expect_download(timeout=LONG) as download:
+        with page.expect_download() as download:
             page.get_by_role("button", name="Download bundle").click()
         with zipfile.ZipFile(download.value.path()) as archive:
             assert json.loads(archive.read("config.json")) == runs[1].config().model_dump(mode="json")
@@ -299,11 +286,11 @@ def test_an_ablation_is_planned_watched_and_answered(page, tmp_path, chromium_pa
         epochs.press("Enter")
         settled(page)
         plan = page.locator("[data-testid='stMarkdown']", has_text="9 runs")
-        expect(plan).to_contain_text(re.compile(r"About \d+ s"), timeout=LONG)
+        expect(plan).to_contain_text(re.compile(r"About \d+ s"))
         page.get_by_role("button", name="Start").click()
-        expect(page.get_by_role("button", name="Cancel")).to_be_visible(timeout=LONG)
-        expect(page.get_by_text("9 of 9 runs ended")).to_be_visible(timeout=LONG)
-        expect(page.get_by_text(re.compile("paired t-test over 3 seeds"))).to_have_count(2, timeout=LONG)
+        expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+        expect(page.get_by_text("9 of 9 runs ended")).to_be_visible()
+        expect(page.get_by_text(re.compile("paired t-test over 3 seeds"))).to_have_count(2)
         chart = page.locator("[data-testid='live-chart'][data-key^='study-']")
         expect(chart).to_have_attribute("data-points", "9")  # three means of one epoch, three bands around them
         expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
@@ -328,7 +315,7 @@ def test_a_failed_download_leaves_nothing_and_says_what_to_do(page, tmp_path, mo
         with lab(tmp_path, tmp_path / "data") as running:
             open_page(page, running.url)
             page.get_by_role("button", name="Download MNIST").click()
-            expect(page.locator("[data-testid='stAlert']")).to_contain_text("try again", timeout=LONG, ignore_case=True)
+            expect(page.locator("[data-testid='stAlert']")).to_contain_text("try again", ignore_case=True)
             # the page stays usable, and says again what is missing
             expect(page.get_by_role("button", name="Download MNIST")).to_be_enabled()
     finally:
@@ -354,7 +341,7 @@ def test_keys_pause_and_step_and_a_change_is_marked_on_the_curves(page, mnist_la
     page.locator("h1").click()
 
     page.keyboard.press("Space")
-    expect(badge(page, "Paused")).to_be_visible(timeout=LONG)
+    expect(badge(page, "Paused")).to_be_visible()
     before = steps_done(run)
     page.evaluate("window.scrollTo(0, 0)")
     for expected in (before + 1, before + 2):
@@ -362,7 +349,7 @@ def test_keys_pause_and_step_and_a_change_is_marked_on_the_curves(page, mnist_la
         deadline = time.monotonic() + 30
         while steps_done(run) < expected and time.monotonic() < deadline:
             page.wait_for_timeout(50)
-        expect(badge(page, "Paused")).to_be_visible(timeout=LONG)
+        expect(badge(page, "Paused")).to_be_visible()
         assert steps_done(run) == expected
 
     page.get_by_role("button", name="Change").click()
@@ -374,25 +361,25 @@ def test_keys_pause_and_step_and_a_change_is_marked_on_the_curves(page, mnist_la
     page.wait_for_timeout(1500)
     assert run.commanded() == "pause", "space on a slider is not for the run"
     panel.get_by_role("button", name="Apply").click()
-    expect(page.get_by_text("From the next batch on: learning rate 0.002.")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("From the next batch on: learning rate 0.002.")).to_be_visible()
     page.keyboard.press("Escape")
     page.locator("h1").click()
     page.keyboard.press("s")
     label = page.locator(f"{LOSS} .annotation-text")
-    expect(label).to_have_text("lr 0.001 → 0.002", timeout=LONG)
+    expect(label).to_have_text("lr 0.001 → 0.002")
     expect(page.locator(f"{LOSS} .shapelayer path")).to_have_count(1)
 
     # on a focused button the key does what it does elsewhere, once
-    expect(page.get_by_role("button", name="Resume")).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
     page.get_by_role("button", name="Step batch").focus()
     page.keyboard.press("Space")
-    expect(badge(page, "Training")).to_be_visible(timeout=LONG)
+    expect(badge(page, "Training")).to_be_visible()
     assert page.evaluate("window.scrollY") == 0
     assert run.control().steps == ()
     page.get_by_role("button", name="Stop").click()
-    expect(badge(page, "Stopped")).to_be_visible(timeout=LONG)
+    expect(badge(page, "Stopped")).to_be_visible()
     page.get_by_role("button", name="Evaluate on test").click()
-    expect(page.locator("[data-testid='stMetric']", has_text="Test accuracy")).to_be_visible(timeout=LONG)
+    expect(page.locator("[data-testid='stMetric']", has_text="Test accuracy")).to_be_visible()
     # the mark stays with the ended run
     expect(label).to_have_text("lr 0.001 → 0.002")
 
