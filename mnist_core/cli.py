@@ -160,12 +160,13 @@ def _check_model(config: Any, data_dir: Path) -> None:
     """Raises ConfigError or CheckpointError now rather than a failed run later."""
     from mnist_core.data import load_dataset
     from mnist_core.models import build_model
-    from mnist_core.state import load_pretrained
+    from mnist_core.state import load_pretrained, load_teachers
 
     shape = load_dataset(config.dataset, data_dir).shape
     build_model(config, shape)
     if config.init_from:
         load_pretrained(config, shape)
+    load_teachers(config, shape)
 
 
 @contextlib.contextmanager

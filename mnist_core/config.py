@@ -98,6 +98,15 @@ class TrainConfig(BaseModel):
         max_length=300,
         description="Weights to begin with in place of random ones: a shipped model's name, or a checkpoint's folder",
     )
+    teachers: str = Field(
+        "",
+        max_length=1000,
+        description="Models to learn from beside the labels (distillation): what they answer on average to each image "
+        "as it is shown. Shipped models' names or checkpoints' folders, separated by commas",
+    )
+    distillation: float = Field(
+        0.9, ge=0, le=1, description="How much the teachers' answer counts in the target; the label counts the rest"
+    )
     extra: str = Field(
         "", max_length=300, description="Further images to learn from, `drawings:PATH`; never to watch or to judge by"
     )

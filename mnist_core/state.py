@@ -70,7 +70,7 @@ class TrainState:
     """All that a training carries from one step to the next: weights, optimizer, average, position, random state.
 
     `data` is an arranged dataset (`data.arrange`). Raises ConfigError or DataError when it and `config` do not fit,
-    CheckpointError when `config.init_from` names no model.
+    CheckpointError when `config.init_from` or `config.teachers` names no model.
     """
 
     def __init__(self, config: TrainConfig, data: Dataset, device: str | None = None) -> None:
@@ -79,6 +79,7 @@ class TrainState:
         self.device = torch.device(device or default_device())
         self.train_indices, self.val_indices = train_and_validation(data, config)
         pretrained = load_pretrained(config, data.shape) if config.init_from else None
+        self.teachers = [model.to(self.device) for model in load_teachers(config, data.shape)]
         if pretrained is not None:  # its weights know its own normalisation
             self.mean, self.std = list(pretrained.card.mean), list(pretrained.card.std)
         elif config.normalization == "standard":
@@ -217,6 +218,17 @@ def load_pretrained(config: TrainConfig, shape: Shape) -> Checkpoint:
         raise ConfigError(f"The model {config.init_from} is another network: to begin with its weights, set {needed}.")
     card.require(shape, config.dataset)
     return checkpoint
+
+
+def load_teachers(config: TrainConfig, shape: Shape) -> list[Classifier]:
+    """The models that `config.teachers` names, of any architecture, for inference. Raises CheckpointError when one
+    cannot be read or reads other images."""
+    models = []
+    for name in filter(None, (part.strip() for part in config.teachers.split(","))):
+        checkpoint = load_checkpoint(find_checkpoint(name))
+        checkpoint.card.require(shape, config.dataset)
+        models.append(checkpoint.model.eval().requires_grad_(False))
+    return models
 
 
 def make_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:

@@ -12,17 +12,18 @@ from mnist_core.augment import augment
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.data import to_unit
 from mnist_core.models import build_model
-from mnist_core.state import default_device, make_optimizer, threads
-from mnist_core.training import reduced_precision, training_loss
+from mnist_core.state import default_device, load_teachers, make_optimizer, threads
+from mnist_core.training import reduced_precision, teachers_answer, training_loss
 
 PARTS = ("batch", "augmentation", "forward", "loss", "backward", "optimizer")
 
 
 def step_seconds(config: TrainConfig, shape: Shape, steps: int = 3) -> list[dict[str, float]]:
-    """For each of `steps` steps of a training of `config`: seconds of each of PARTS. Raises ConfigError.
+    """For each of `steps` steps of a training of `config`: seconds of each of PARTS. Raises ConfigError, and
+    CheckpointError when `config.teachers` names no model.
 
-    Each is a whole step of `train` (see there), on one batch of random pixels. Of a new network the first step is
-    slower than the rest.
+    Each is a whole step of `train` (see there), on one batch of random pixels; the teachers' answer belongs to its
+    forward part. Of a new network the first step is slower than the rest.
     """
     device = torch.device(default_device())
     with threads(config.threads), torch.random.fork_rng():  # whoever asks may be amid a training of its own
@@ -30,6 +31,7 @@ def step_seconds(config: TrainConfig, shape: Shape, steps: int = 3) -> list[dict
         images = torch.randint(0, 256, size, dtype=torch.uint8, device=device)
         labels = torch.randint(0, shape.classes, (config.batch_size,), device=device)
         model = build_model(config, shape, [0.0] * shape.channels, [1.0] * shape.channels).to(device)
+        teachers = [teacher.to(device) for teacher in load_teachers(config, shape)]
         optimizer = make_optimizer(config, model)
         rows = torch.arange(config.batch_size, device=device)
         measured = []
@@ -42,8 +44,9 @@ def step_seconds(config: TrainConfig, shape: Shape, steps: int = 3) -> list[dict
                 x = augment(x, config)
             with part("forward"), reduced_precision(config, device):
                 logits = model(x).float()
+                taught = teachers_answer(teachers, x)
             with part("loss"):
-                loss = training_loss(config, model, logits, y)
+                loss = training_loss(config, model, logits, y, taught)
             with part("backward"):
                 optimizer.zero_grad()
                 loss.backward()
@@ -54,7 +57,7 @@ def step_seconds(config: TrainConfig, shape: Shape, steps: int = 3) -> list[dict
 
 
 def seconds_per_image(config: TrainConfig, shape: Shape, steps: int = 3) -> float:
-    """Training time per image in seconds: the fastest of `steps` steps. Raises ConfigError."""
+    """Training time per image in seconds: the fastest of `steps` steps. Raises as `step_seconds`."""
     return min(sum(parts.values()) for parts in step_seconds(config, shape, steps)) / config.batch_size
 
 

@@ -72,7 +72,8 @@ def train(config: TrainConfig, data: Dataset, state: TrainState | None = None) -
             x, y = augment(to_unit(images[indices]), config), labels[indices]
             with reduced_precision(config, device):
                 logits = state.model(x).float()
-            loss = training_loss(config, state.model, logits, y)
+                taught = teachers_answer(state.teachers, x)
+            loss = training_loss(config, state.model, logits, y, taught)
             state.optimizer.zero_grad()
             loss.backward()
             state.optimizer.step()
@@ -156,16 +157,29 @@ def has_bfloat16(device: torch.device) -> bool:
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
-def training_loss(config: TrainConfig, model: Classifier, logits: Tensor, labels: Tensor) -> Tensor:
+@torch.no_grad()
+def teachers_answer(teachers: list[Classifier], x: Tensor) -> Tensor | None:
+    """(N, C, H, W) float32 in [0, 1] → (N, K) float32 probabilities, the mean over `teachers`; None without any."""
+    if not teachers:
+        return None
+    return torch.stack([teacher(x).float().softmax(dim=1) for teacher in teachers]).mean(dim=0)
+
+
+def training_loss(
+    config: TrainConfig, model: Classifier, logits: Tensor, labels: Tensor, taught: Tensor | None = None
+) -> Tensor:
     """Mean cross-entropy in nats of (N, K) `logits` against (N,) int64 `labels`, with the penalties of `config`.
 
+    `taught`, (N, K) probabilities, is mixed into the target (distillation, arXiv:1503.02531, at temperature 1).
     Where the label is NO_CLASS every class should be as likely (outlier exposure, arXiv:1812.04606).
     Of a log-softmax head this is the negative log-likelihood: log-probabilities are their own log-softmax.
     """
     classes = logits.shape[1]
     target = labels
-    if config.labels == "one-hot" or config.non_digits:
+    if config.labels == "one-hot" or config.non_digits or taught is not None:
         target = F.one_hot(labels.clamp(min=0), classes).to(logits.dtype)
+    if taught is not None:
+        target = target.lerp(taught, config.distillation)
     if config.non_digits:
         target[labels == NO_CLASS] = 1 / classes
     loss = F.cross_entropy(logits, target, label_smoothing=config.label_smoothing)

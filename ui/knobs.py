@@ -72,6 +72,9 @@ def knobs(start: TrainConfig) -> TrainConfig:
         panel.choice("precision", field_choices("precision"), "Precision")
         panel.number("threads", "CPU threads (0: all)", 0, all_threads(), 1)
         panel.text("init_from", "Weights to begin with", "random; or a model's name: best")
+        panel.text("teachers", "Teachers", "none; or models' names: best, accurate")
+        if panel.values["teachers"]:
+            panel.number("distillation", "Weight of the teachers", 0.0, 1.0, 0.05)
         panel.text("extra", "Further drawings to learn from", "drawings:PATH")
         if panel.values["extra"]:
             panel.number("extra_copies", "Copies of each drawing", 1, 20, 1)
