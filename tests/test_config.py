@@ -26,6 +26,7 @@ RANGES = {
     "shear": (0, 45),
     "elastic": (0, 6),
     "erasing": (0, 32),
+    "distillation": (0, 1),
     "extra_copies": (1, 100),
     "non_digits": (0, 100_000),
     "test_fraction": (0, 0.5),
