@@ -143,8 +143,8 @@ def reproduce(
         except DataError as error:
             skipped.append(f"{claim.recipe} on {claim.dataset}: {error}")
             continue
-        wanted.append((claim, [_run(claim.config(seed, dataset), runs_dir) for seed in seeds]))
-    _finish([run for _, runs in wanted for run in runs], runs_dir, data_dir, progress or (lambda *_: None))
+        wanted.append((claim, [find_or_create_run(claim.config(seed, dataset), runs_dir) for seed in seeds]))
+    finish_runs([run for _, runs in wanted for run in runs], runs_dir, data_dir, progress or (lambda *_: None))
     return [_row(claim, list(seeds), runs, data_dir) for claim, runs in wanted], skipped
 
 
@@ -166,8 +166,8 @@ def _row(claim: Claim, seeds: list[int], runs: list[Run], data_dir: Path) -> Row
     )
 
 
-def _run(config: TrainConfig, runs_dir: Path) -> Run:
-    """The run of exactly this configuration that came farthest, or a new one."""
+def find_or_create_run(config: TrainConfig, runs_dir: Path) -> Run:
+    """The run of exactly this configuration that came farthest, or a new one. Raises RunError."""
     order = {state: place for place, state in enumerate(("completed", "running", "paused", "queued", "stopped"))}
     same = [run for run in list_runs(runs_dir) if _has(run, config) and run.status().state != "failed"]
     return min(same, key=lambda run: order.get(run.status().state, len(order)), default=None) or create_run(
@@ -183,8 +183,11 @@ def _has(run: Run, config: TrainConfig) -> bool:
         return False
 
 
-def _finish(runs: list[Run], runs_dir: Path, data_dir: Path, progress: Callable[[int, int], None]) -> None:
-    """Trains what is not complete, as many at once as MNIST_LAB_PARALLEL says."""
+def finish_runs(runs: list[Run], runs_dir: Path, data_dir: Path, progress: Callable[[int, int], None]) -> None:
+    """Trains what is not complete, as many at once as MNIST_LAB_PARALLEL says.
+
+    `progress` is called with (epochs finished, epochs in all). Raises RunFailedError when a run does not end well.
+    """
     readers = [EventReader(run) for run in runs]
     total = sum(run.config().epochs for run in runs)
     pool, queue = WorkerPool(runs_dir, data_dir), Queue(runs_dir)
