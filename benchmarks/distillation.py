@@ -3,7 +3,7 @@
     python -m benchmarks.distillation [--seeds 2] [--runs-dir DIR]     (about nine hours on one core)
 
 1. labels: `wide-residual-cnn`, from the labels alone, 25 epochs.
-2. taught: the same network from random weights, 22 epochs, nine tenths of its target being what `best` and the networks
+2. taught: the same network from random weights, 22 epochs, nine tenths of its target being what `residual` and the networks
    of step 1 answer on average to the image as it is shown.
 3. taught on: each of step 2 for 11 epochs more, the others of step 2 being among its teachers.
 
@@ -27,8 +27,7 @@ from mnist_core.recipes import get_recipe
 from mnist_core.reproduce import find_or_create_run, finish_runs
 from mnist_core.runs import runs_folder
 
-WIDE = {"model": "wide-residual-cnn", "epochs": 25, "learning_rate": 0.004, "precision": "auto"}
-TAUGHT = {"epochs": 22, "label_smoothing": 0.0}
+UNTAUGHT = {"epochs": 25, "label_smoothing": 0.02}
 TAUGHT_ON = {"epochs": 11, "learning_rate": 0.002}
 
 
@@ -59,17 +58,16 @@ def main() -> None:
     parser.add_argument("--runs-dir", type=Path, default=runs_folder())
     options = parser.parse_args()
     seeds = range(options.seeds)
-    wide = get_recipe("best").config("mnist").replace(**WIDE)
-    first = trained("labels", [wide.replace(seed=seed) for seed in seeds], options.runs_dir)
-    teachers = [*first, "best"]
-    wide = wide.replace(**TAUGHT)
+    config = get_recipe("best").config("mnist")
+    first = trained("labels", [config.replace(**UNTAUGHT, seed=seed) for seed in seeds], options.runs_dir)
+    teachers = [*first, "residual"]
     second = trained(
-        "taught", [wide.replace(seed=seed, teachers=",".join(teachers)) for seed in seeds], options.runs_dir
+        "taught", [config.replace(seed=seed, teachers=",".join(teachers)) for seed in seeds], options.runs_dir
     )
     third = []
     for seed, own in zip(seeds, second, strict=True):
         others = [*teachers, *(each for each in second if each != own)]
-        third.append(wide.replace(**TAUGHT_ON, seed=seed, init_from=own, teachers=",".join(others)))
+        third.append(config.replace(**TAUGHT_ON, seed=seed, init_from=own, teachers=",".join(others)))
     trained("taught on", third, options.runs_dir)
 
 
