@@ -3,8 +3,8 @@
     python -m benchmarks.distillation [--seeds 2] [--runs-dir DIR]     (about nine hours on one core)
 
 1. labels: `wide-residual-cnn`, from the labels alone, 25 epochs.
-2. taught: the same network from random weights, 22 epochs, nine tenths of its target being what `residual` and the networks
-   of step 1 answer on average to the image as it is shown.
+2. taught: the same network from random weights, 22 epochs, nine tenths of its target being what `residual` and the
+   networks of step 1 answer on average to the image as it is shown.
 3. taught on: each of step 2 for 11 epochs more, the others of step 2 being among its teachers.
 
 Ordinary runs: interrupted, the next call goes on with them. The test images are read once a run, after its last epoch.
