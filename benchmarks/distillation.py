@@ -1,6 +1,6 @@
 """What it is worth to learn from other models: MNIST test accuracy of one network, taught by labels and by models.
 
-    python -m benchmarks.distillation [--seeds 2] [--runs-dir DIR]     (about nine hours on one core)
+    python -m benchmarks.distillation [--seeds 2] [--runs-dir DIR]     (about five hours on one core)
 
 1. labels: `wide-residual-cnn`, from the labels alone, 25 epochs.
 2. taught: the same network from random weights, 22 epochs, nine tenths of its target being what `residual` and the
