@@ -386,10 +386,10 @@ def test_a_wrong_request_is_one_line_and_leaves_no_run(refused, arguments, named
 def test_a_run_that_was_changed_on_the_way_reproduces_nothing(tmp_path):
     config = TrainConfig(dataset="digits")
     run = create_run(config, tmp_path)
-    assert module._run(config, tmp_path) == run
+    assert module.find_or_create_run(config, tmp_path) == run
     change = {"event": "change", "step": 3, "field": "dropout", "from": 0.0, "to": 0.5, "asked": 1}
     run.metrics_path.write_text(json.dumps(change) + "\n")
-    assert module._run(config, tmp_path) != run
+    assert module.find_or_create_run(config, tmp_path) != run
 
 
 def test_of_a_single_seed_there_is_no_deviation():
