@@ -11,8 +11,11 @@ from typing import NoReturn
 
 import pytest
 
+from mnist_core.checkpoints import save_checkpoint
 from mnist_core.cli import main
+from mnist_core.config import Shape, TrainConfig
 from mnist_core.data import Dataset, data_folder, load_dataset, mnist_is_there
+from mnist_core.models import build_model
 
 REQUIRED = os.environ.get("MNIST_LAB_REQUIRE", "").split(",")
 
@@ -99,6 +102,26 @@ def tiny_data() -> Dataset:
         digits.test_images[:100],
         digits.test_labels[:100],
     )
+
+
+@pytest.fixture
+def colour_checkpoint(tmp_path) -> Path:
+    """An untrained model of 3×32×32 pixels in 4 classes, for what reads 28×28 grey digits."""
+    config = TrainConfig(dataset="digits", model="mlp")
+    save_checkpoint(
+        tmp_path / "colour",
+        build_model(config, Shape(3, 32, 32, 4), [0.5] * 3, [0.2] * 3),
+        architecture="mlp",
+        classes=list("abcd"),
+        input_shape=(3, 32, 32),
+        dataset="folder:pictures",
+        config=config,
+        name="colour",
+        epoch=1,
+        step=5,
+        train_seconds=1.5,
+    )
+    return tmp_path / "colour"
 
 
 @pytest.fixture(autouse=True)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mnist_core.checkpoints import SHIPPED, load_checkpoint, save_checkpoint
-from mnist_core.config import Shape, TrainConfig
+from mnist_core.checkpoints import SHIPPED, load_checkpoint
+from mnist_core.config import TrainConfig
 from mnist_core.errors import CheckpointError, ConfigError
-from mnist_core.models import build_model
 from mnist_core.runs import create_run
 from mnist_core.state import TrainState
 from mnist_core.training import train
@@ -72,23 +71,9 @@ def test_weights_of_another_network_are_refused_with_what_to_set(trained, tiny_d
         TrainState(CONFIG.replace(init_from=str(trained), **changes), tiny_data)
 
 
-def test_weights_for_other_images_are_refused(tmp_path, tiny_data):
-    model = build_model(CONFIG, Shape(3, 32, 32, 4), [0.5] * 3, [0.2] * 3)
-    save_checkpoint(
-        tmp_path / "colour",
-        model,
-        architecture="mlp",
-        classes=list("abcd"),
-        input_shape=(3, 32, 32),
-        dataset="folder:pictures",
-        config=CONFIG,
-        name="colour",
-        epoch=1,
-        step=5,
-        train_seconds=1.5,
-    )
+def test_weights_for_other_images_are_refused(colour_checkpoint, tiny_data):
     with pytest.raises(CheckpointError, match=r"3×32×32 pixels in 4 classes.* of digits have 1×28×28 pixels in 10"):
-        TrainState(CONFIG.replace(init_from=str(tmp_path / "colour")), tiny_data)
+        TrainState(CONFIG.replace(init_from=str(colour_checkpoint)), tiny_data)
 
 
 def test_a_model_that_is_not_there_is_refused_with_those_that_are(tiny_data):

@@ -9,12 +9,11 @@ import torch
 import torch.nn.functional as F
 
 from mnist_core import timing
-from mnist_core.checkpoints import load_checkpoint, save_checkpoint
+from mnist_core.checkpoints import load_checkpoint
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.data import NO_CLASS, Dataset
 from mnist_core.errors import CheckpointError
 from mnist_core.evaluation import infer
-from mnist_core.models import build_model
 from mnist_core.runs import create_run
 from mnist_core.state import TrainState, load_teachers
 from mnist_core.training import teachers_answer, train, training_loss
@@ -123,22 +122,9 @@ def test_the_estimate_asks_them_too(teachers, monkeypatch):
         timing.step_seconds(CONFIG.replace(teachers="nobody"), Shape())
 
 
-def test_one_that_reads_other_images_or_is_not_there_is_refused(teachers, tmp_path, tiny_data):
-    save_checkpoint(
-        tmp_path / "colour",
-        build_model(CONFIG, Shape(3, 32, 32, 4), [0.5] * 3, [0.2] * 3),
-        architecture="mlp",
-        classes=list("abcd"),
-        input_shape=(3, 32, 32),
-        dataset="folder:pictures",
-        config=CONFIG,
-        name="colour",
-        epoch=1,
-        step=5,
-        train_seconds=1.5,
-    )
+def test_one_that_reads_other_images_or_is_not_there_is_refused(teachers, colour_checkpoint, tiny_data):
     with pytest.raises(CheckpointError, match=r"3×32×32 pixels in 4 classes.* of digits have 1×28×28 pixels in 10"):
-        TrainState(CONFIG.replace(teachers=f"{teachers[0]},{tmp_path / 'colour'}"), tiny_data)
+        TrainState(CONFIG.replace(teachers=f"{teachers[0]},{colour_checkpoint}"), tiny_data)
     with pytest.raises(CheckpointError, match=r"no checkpoint 'nobody'"):
         TrainState(CONFIG.replace(teachers=f"{teachers[0]}, nobody"), tiny_data)
 
