@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mnist_core.config import TrainConfig
+from mnist_core.cores import parallel_runs
 from mnist_core.errors import RunError
 from mnist_core.limits import limits
-from mnist_core.queue import parallel_runs
 from mnist_core.runs import list_runs, runs_folder
 from mnist_core.storage import MEGABYTE, size
 

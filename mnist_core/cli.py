@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+from mnist_core.cores import keep_threads_apart
 from mnist_core.errors import ConfigError, DrawingError, LabError, RunFailedError
 
 
@@ -99,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _train(options: argparse.Namespace) -> None:
+    keep_threads_apart()
     from mnist_core.admission import admit
     from mnist_core.config import parse_assignments
     from mnist_core.data import data_folder, default_dataset, load_dataset
@@ -316,6 +318,7 @@ def _download(options: argparse.Namespace) -> None:
 
 
 def _reproduce(options: argparse.Namespace) -> None:
+    keep_threads_apart()
     from dataclasses import asdict
 
     from tqdm import tqdm
@@ -350,6 +353,7 @@ def _reproduce(options: argparse.Namespace) -> None:
 
 
 def _bench(options: argparse.Namespace) -> None:
+    keep_threads_apart()
     from dataclasses import asdict
 
     from mnist_core.bench import bench, report

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from mnist_core.cores import leave_core
+
 CHUNK = 64  # items that a thread takes at a time
 
 Item = TypeVar("Item")
@@ -27,7 +29,7 @@ def in_threads(
         return [function(item) for item in items[start : start + CHUNK]]
 
     results: list[Result] = []
-    pool = ThreadPoolExecutor(threads)
+    pool = ThreadPoolExecutor(threads, initializer=leave_core)
     try:
         for part in pool.map(chunk, range(0, len(items), CHUNK)):
             results += part

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mnist_core.cores import parallel_runs
 from mnist_core.errors import LabError, RunError
-from mnist_core.queue import Queue, parallel_runs
+from mnist_core.queue import Queue
 from mnist_core.runs import Run, open_run
 from mnist_core.state import all_threads
 from mnist_core.worker import WORKERS_FOLDER
@@ -115,7 +116,7 @@ class WorkerPool:
             self.runs_dir.mkdir(parents=True, exist_ok=True)
             with (self.runs_dir / ".worker.log").open("ab") as log:
                 return subprocess.Popen(
-                    [sys.executable, "-m", "mnist_core.worker", str(self.runs_dir), str(self.data_dir)],
+                    [sys.executable, "-m", "mnist_core.start_worker", str(self.runs_dir), str(self.data_dir)],
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=log,

@@ -13,18 +13,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from mnist_core.errors import ConfigError, RunError
+from mnist_core.cores import parallel_runs
+from mnist_core.errors import RunError
 from mnist_core.runs import QUEUE_FOLDER, Run, is_run_id, open_run
 
 OWN = ".own"  # ends the mark of a run that a process of its own waits with: workers leave it alone
-
-
-def parallel_runs() -> int:
-    """How many trainings may run at once: MNIST_LAB_PARALLEL, or 1. Raises ConfigError when that is no number."""
-    text = os.environ.get("MNIST_LAB_PARALLEL") or "1"
-    if not text.isdigit() or not 1 <= int(text) <= 64:
-        raise ConfigError(f"MNIST_LAB_PARALLEL should be a number from 1 to 64, not '{text[:40]}'.")
-    return int(text)
 
 
 class Queue:

@@ -1,4 +1,4 @@
-"""The process that executes runs: `python -m mnist_core.worker RUNS_DIR DATA_DIR` takes them from the queue.
+"""The process that executes runs: it takes them from the queue (`start_worker.py` begins it).
 
 A worker outlives a run and waits for the next with everything imported, so that a click is followed by a first step
 at once. It ends when its input does and the queue is empty: whoever started it is gone, no training is lost.
@@ -20,6 +20,7 @@ from typing import Any
 from filelock import Timeout
 
 from mnist_core.control import Changes
+from mnist_core.cores import share_the_cores
 from mnist_core.errors import LabError
 from mnist_core.event_log import EventLog
 from mnist_core.files import remove_temporaries
@@ -27,7 +28,7 @@ from mnist_core.limits import limits
 from mnist_core.queue import Queue, Slot
 from mnist_core.runs import Run
 from mnist_core.turn import POLL_SECONDS, LeftUnwrittenError, Turn, log
-from mnist_core.warmup import share_the_cores, warm_up
+from mnist_core.warmup import warm_up
 
 RESUME_EVERY_SECONDS = 20.0
 WORKERS_FOLDER = ".workers"
@@ -135,8 +136,8 @@ def _ending(state: Any) -> str:
     )
 
 
-def main() -> None:
-    runs_dir, data_dir = (Path(argument) for argument in sys.argv[1:3])
+def work(runs_dir: Path, data_dir: Path) -> None:
+    """The life of a worker process, until its input ends and nothing waits any more."""
     share_the_cores()
     warm_up(data_dir)
     abandoned = threading.Event()
@@ -180,7 +181,3 @@ def _write_note(note: Path, text: str) -> None:
     with contextlib.suppress(OSError):  # without it another worker may be started early, no more
         note.parent.mkdir(parents=True, exist_ok=True)
         note.write_text(text)
-
-
-if __name__ == "__main__":
-    main()

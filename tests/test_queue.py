@@ -3,8 +3,9 @@
 import pytest
 
 from mnist_core.config import TrainConfig
+from mnist_core.cores import parallel_runs
 from mnist_core.errors import ConfigError
-from mnist_core.queue import Queue, Slot, parallel_runs
+from mnist_core.queue import Queue, Slot
 from mnist_core.runs import Run, create_run
 
 

@@ -21,7 +21,6 @@ from mnist_core.queue import Slot
 from mnist_core.resume import read_resume
 from mnist_core.runs import Run, create_run
 from mnist_core.turn import Turn
-from mnist_core.warmup import share_the_cores
 from mnist_core.worker import execute
 
 # 1,149 training images of the digits in batches of 128: 9 steps an epoch
@@ -419,18 +418,3 @@ def test_a_second_run_waits_for_the_first_and_passes_it_when_it_pauses(tmp_path)
     for thread in threads:
         thread.join(timeout=60)
     assert first.status().state == "completed"
-
-
-@pytest.mark.parametrize(
-    ("parallel", "own", "expected"), [("1", None, []), ("2", None, [4]), ("16", None, [1]), ("2", "3", [])]
-)
-def test_trainings_at_once_divide_the_cores(monkeypatch, parallel, own, expected):
-    monkeypatch.setenv("MNIST_LAB_PARALLEL", parallel)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    if own:
-        monkeypatch.setenv("OMP_NUM_THREADS", own)
-    given = []
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
-    monkeypatch.setattr(torch, "set_num_threads", given.append)
-    share_the_cores()
-    assert given == expected

@@ -1,0 +1,14 @@
+"""`python -m mnist_core.start_worker RUNS_DIR DATA_DIR` begins a worker (worker.py) with its threads apart."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from mnist_core.cores import keep_threads_apart
+
+if __name__ == "__main__":
+    keep_threads_apart()
+    from mnist_core.worker import work  # imports torch
+
+    work(*(Path(argument) for argument in sys.argv[1:3]))
