@@ -26,8 +26,8 @@ INTERVAL_SECONDS = 1.0
 BRISK_SECONDS = 3.0
 """After a beginning or a change of state the figures are written a few times a second for so long."""
 BRISK_INTERVAL_SECONDS = 0.2
-PATIENCE_SECONDS = 35.0
-"""A feed that no page has asked for in this time ends; a page asks every fifteen seconds."""
+PATIENCE_SECONDS = 45.0
+"""A feed that no page has asked for in this time ends; a page asks every thirty seconds."""
 STALE_SECONDS = 60.0
 
 Snapshot = Callable[[], tuple[str, dict[str, dict[str, Any]]]]

@@ -4,6 +4,8 @@
 
 const charts = new WeakMap(); // parentElement → chart: survives between calls, goes when the element goes
 const feeds = new Map(); // URL → feed: one for all charts that show figures from it
+const beginnings = new WeakMap(); // trace → [the longer trace that it begins, how many of that one's points it has]
+const placed = new WeakMap(); // trace → where its points are on the axes, as text
 const DRAW_MS = 235; // from one drawing to the next: four a second and a bit
 const FETCH_MS = 1000; // a fetch costs as much as three drawings: its points are drawn as they come, one after another
 const BRISK_MS = 3000; // at the beginning and after a change of state every drawing has its own fetch
@@ -46,11 +48,15 @@ export default function ({ parentElement, data, setTriggerValue }) {
 
 function mount(parentElement, box) {
   const chart = { box, data: null, given: null, feed: null, frame: 0, drawn: null, draws: 0, observer: null };
+  chart.width = box.clientWidth; // to ask for it at each drawing would have the browser lay out the page each time
   chart.stretched = new Set(); // traces that are ahead of what Plotly itself has drawn
   box.dataset.testid = "live-chart";
   box.dataset.draws = 0;
   box.setAttribute("role", "figure");
-  chart.observer = new ResizeObserver(() => schedule(chart));
+  chart.observer = new ResizeObserver(() => {
+    chart.width = box.clientWidth;
+    schedule(chart);
+  });
   chart.observer.observe(box);
   charts.set(parentElement, chart);
   return chart;
@@ -92,11 +98,12 @@ function openFeed(url) {
   return feed;
 }
 
-// A feed that does not answer has ended or is on its way: the figures that Streamlit sends are shown meanwhile.
+// While a feed does not answer, the figures that Streamlit sends are shown.
 async function fetchNewest(feed) {
   let found;
   try {
     const answer = await fetch(feed.url, { cache: "no-store", signal: AbortSignal.timeout(2000) });
+    if (answer.status === 404) return lose(feed);
     if (!answer.ok) return;
     found = await answer.json();
   } catch {
@@ -113,6 +120,13 @@ async function fetchNewest(feed) {
   const [first] = feed.charts;
   if (first && found.state !== first.data.state && found.state !== feed.told) first.rerun();
   feed.told = found.state;
+}
+
+// It ended while this page was out of sight, or with its server: the page is asked for another, once.
+function lose(feed) {
+  const [first] = feed.charts;
+  if (first && !feed.lost) first.rerun();
+  feed.lost = true;
 }
 
 // However many figures arrive before the next frame, one is drawn: the newest.
@@ -142,7 +156,7 @@ function newest({ given, feed, data }) {
   if (progress) return { progress: { ...progress, share: between(before.progress?.share, progress.share, due) } };
   const ends = new Map(before.figure.data.map((trace) => [trace.name, trace.x.at?.(-1)]));
   const traces = spec.data.map((trace) => upTo(trace, between(ends.get(trace.name), trace.x.at?.(-1), due)));
-  return { points, spec: { ...spec, data: traces } };
+  return { points, spec: { ...spec, data: traces }, whole: spec };
 }
 
 const between = (from, to, share) => (from < to ? from + share * (to - from) : to);
@@ -154,7 +168,9 @@ function upTo(trace, end) {
   if (count < 1) return trace;
   const share = (end - trace.x[count - 1]) / (trace.x[count] - trace.x[count - 1]);
   const last = trace.y[count - 1] + share * (trace.y[count] - trace.y[count - 1]);
-  return { ...trace, x: [...trace.x.slice(0, count), end], y: [...trace.y.slice(0, count), last] };
+  const beginning = { ...trace, x: [...trace.x.slice(0, count), end], y: [...trace.y.slice(0, count), last] };
+  beginnings.set(beginning, [trace, count]);
+  return beginning;
 }
 
 function drawProgress(chart) {
@@ -171,18 +187,27 @@ function drawProgress(chart) {
     words.textContent = text;
     bar.setAttribute("aria-label", text);
   }
-  if (Math.abs(bar.value - share) * box.clientWidth >= 1) bar.value = share; // what moves by less is not seen
+  if (Math.abs(bar.value - share) * chart.width >= 1) bar.value = share; // what moves by less is not seen
+}
+
+// All of a figure but where its curves are, as text: made anew only for another figure.
+function frameOf(chart, spec, theme) {
+  const from = [spec, theme, chart.width, chart.data.height];
+  if (!chart.frameFrom?.every((part, i) => part === from[i])) {
+    // a trace enters the legend with its first point, so whether it has any belongs to the frame
+    const looks = spec.data.map(({ x, y, ...rest }) => [rest, isEmpty(y)]);
+    chart.frameFrom = from;
+    chart.frameText = JSON.stringify([...from.slice(1), spec.layout, looks]);
+  }
+  return chart.frameText;
 }
 
 async function draw(Plotly, chart) {
-  const { box, data } = chart;
-  const width = box.clientWidth;
+  const { box, data, width } = chart;
   if (!width) return; // in a closed tab or expander: the ResizeObserver calls again when it opens
-  const { spec, points } = newest(chart);
+  const { spec, points, whole } = newest(chart);
   const theme = (chart.theme ??= readTheme(box));
-  // a trace enters the legend with its first point, so whether it has any belongs to the frame
-  const looks = spec.data.map(({ x, y, ...rest }) => [rest, isEmpty(y)]);
-  const frame = JSON.stringify([theme, width, data.height, spec.layout, looks]);
+  const frame = frameOf(chart, whole ?? spec, theme);
   const kept = chart.drawn?.frame === frame;
   const moved = spec.data.flatMap((trace, i) => (kept && isSame(trace, chart.drawn.spec.data[i]) ? [] : [i]));
   const since = performance.now() - chart.whole;
@@ -232,7 +257,7 @@ function stretch(box, trace, index) {
   const path = group?.querySelector("path.js-line");
   const { xaxis, yaxis } = box._fullLayout ?? {};
   if (!path || !xaxis?.c2p || !yaxis?.c2p) return false;
-  const points = trace.x.map((x, i) => `${xaxis.c2p(x).toFixed(1)},${yaxis.c2p(trace.y[i]).toFixed(1)}`);
+  const points = places(trace, xaxis, yaxis);
   if (marked) {
     const dots = [...group.querySelectorAll("path.point")];
     if (!dots.length || dots.length > points.length) return false;
@@ -246,10 +271,20 @@ function stretch(box, trace, index) {
   return true;
 }
 
+// The points of `trace` in pixels, as "x,y". Of one that only begins a longer one, all but the last are known from that.
+function places(trace, xaxis, yaxis) {
+  const place = (x, y) => `${xaxis.c2p(x).toFixed(1)},${yaxis.c2p(y).toFixed(1)}`;
+  const [whole, count] = beginnings.get(trace) ?? [trace, trace.x.length];
+  const axes = [xaxis, yaxis].map(({ range, _length }) => `${range} ${_length}`).join();
+  if (placed.get(whole)?.axes !== axes) placed.set(whole, { axes, all: whole.x.map((x, i) => place(x, whole.y[i])) });
+  const { all } = placed.get(whole);
+  return whole === trace ? all : [...all.slice(0, count), place(trace.x[count], trace.y[count])];
+}
+
 // Plotly shall find its own markers alone.
 const removeAhead = (box) => box.querySelectorAll("path.point.ahead").forEach((dot) => dot.remove());
 
-const isSame = (one, other) => sameNumbers(one.x, other.x) && sameNumbers(one.y, other.y);
+const isSame = (one, other) => one === other || sameNumbers(one.x, other.x) && sameNumbers(one.y, other.y);
 
 const isEmpty = (numbers) => !(Array.isArray(numbers) ? numbers.length : numbers?.bdata);
 

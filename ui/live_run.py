@@ -20,7 +20,7 @@ from ui.feed import feed_url
 from ui.live_chart import Progress, live_chart, live_progress
 
 WORDS_SECONDS = 1.0
-WORDS_SECONDS_FED = 15.0  # a rerun costs as much as a dozen moves of the curves; what moves or ends is in the feed
+WORDS_SECONDS_FED = 30.0  # a rerun costs as much as two dozen moves of the curves; what moves or ends is in the feed
 CHARTS_SECONDS = 0.24  # where there is no feed (ui/feed.py) by which they move themselves
 CHART_HEIGHT = 280  # both charts fit on a laptop's screen
 WORDS = {
