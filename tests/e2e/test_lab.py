@@ -171,6 +171,25 @@ def test_zoom_survives_streaming(page, mnist_lab):
     expect(badge(page, "Stopped")).to_be_visible()
 
 
+@pytest.mark.mnist
+def test_curves_whose_feed_has_gone_ask_for_another_and_go_on(page, mnist_lab):
+    sent = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+    begin(page, mnist_lab, "accurate")
+    await_draws(page, 2)
+    settled(page)
+    sent.clear()
+    page.route("**/static/live/*", lambda route: route.fulfill(status=404))
+    deadline = time.monotonic() + 20  # by itself the page asks every thirty seconds
+    while not sent and time.monotonic() < deadline:
+        page.wait_for_timeout(100)
+    assert sent, "nothing was asked"
+    page.unroute("**/static/live/*")
+    await_draws(page, 3)
+    page.get_by_role("button", name="Stop").click()
+    expect(badge(page, "Stopped")).to_be_visible()
+
+
 def test_a_drawn_seven_is_read_as_seven_and_survives_a_page_switch(page, bare_lab):
     open_page(page, f"{bare_lab.url}/draw")
     expect(answer(page)).to_contain_text("Draw a digit")
