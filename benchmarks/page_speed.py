@@ -1,7 +1,7 @@
 """Claims: click to first point ≤ 1.5 s (median); stroke's end to changed prediction ≤ 350 ms (95th percentile);
 curves drawn at ≥ 4 Hz; training with the page open at ≥ 95 % of the headless rate. On 2 cores, Chromium included.
 
-    python -m benchmarks.page_speed [--clicks 10] [--strokes 60] [--pairs 5] [--turns 5]
+    python -m benchmarks.page_speed [--clicks 10] [--strokes 60] [--pairs 5] [--turns 5] [--stops 40]
 
 Starts a lab of its own with real MNIST (MNIST_LAB_DATA) and drives a real Chromium. Times are taken inside the
 browser, from the event to the first animation frame in which the chart has changed.
@@ -10,9 +10,11 @@ browser, from the event to the first animation frame in which the chart has chan
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
+import signal
 import statistics
 import subprocess
 import sys
@@ -146,12 +148,57 @@ def watched_now_and_then(browser: Browser, running: Lab, turns: int, seconds: fl
     return alone, watched
 
 
+def browser_processes() -> list[int]:
+    """The Chromium that this process has started, with all that belongs to it."""
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # ended meanwhile
+            name, rest = status.read_text().split("(", 1)[1].rsplit(")", 1)
+            parents[int(status.parent.name)] = (int(rest.split()[1]), name)
+
+    def ours(process: int) -> bool:
+        return process == os.getpid() or (process in parents and ours(parents[process][0]))
+
+    return [process for process, (_, name) in parents.items() if name.startswith("chrom") and ours(process)]
+
+
+def signalled(processes: list[int], number: int) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, number)
+
+
+def watched_and_stopped(browser: Browser, running: Lab, pairs: int, seconds: float) -> list[float]:
+    """The rate of one long run with its page open, by its rate with the whole browser stopped (SIGSTOP), `pairs` times.
+
+    The two are seconds apart, so that the machine's own pace, which drifts, hardly enters. The server feeds the page
+    in both; `watched_now_and_then` sees what that takes.
+    """
+    open_page(browser, running, "train").close()
+    run = start_training(running)
+    page = open_page(browser, running, "train", rest=45.0)  # when what opening it left behind is tidied up
+    ratios = []
+    for pair in range(pairs):
+        rates = {}
+        for number in [signal.SIGSTOP, signal.SIGCONT][:: 1 if pair % 2 else -1]:
+            signalled(browser_processes(), number)
+            time.sleep(1.0)
+            rates[number] = batches_per_second(run, seconds)
+        signalled(browser_processes(), signal.SIGCONT)
+        ratios.append(rates[signal.SIGCONT] / rates[signal.SIGSTOP])
+    page.close()
+    run.command("stop")
+    wait_for_end(running)
+    return ratios
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clicks", type=int, default=10)
     parser.add_argument("--strokes", type=int, default=60)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--turns", type=int, default=5, help="of 15 s with the page open between 15 s without")
+    parser.add_argument("--stops", type=int, default=40, help="of the browser, for 3 s each, beside a training")
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -190,6 +237,13 @@ def main() -> None:
                 f"one long training, page open and closed in turn, {len(ratios)} turns: "
                 f"{statistics.mean(ratios):.1%} ± {deviation:.1%} of the rates around it (mean ± deviation of "
                 f"{listed}), which were {', '.join(f'{rate:.0f}' for rate in alone)} batches a second"
+            )
+        if options.stops:
+            ratios = watched_and_stopped(browser, running, options.stops, 3.0)
+            error = statistics.stdev(ratios) / len(ratios) ** 0.5 if len(ratios) > 1 else 0.0
+            print(
+                f"one long training, browser at work and stopped in turn, {len(ratios)} pairs: "
+                f"{statistics.mean(ratios):.1%} ± {error:.1%} (mean ± its standard error)"
             )
     print(f"({os.cpu_count()} cores, Chromium on the same machine)")
 
