@@ -152,25 +152,14 @@ _ALL = (
         "Teaches `residual` pen strokes too (name them under More settings, Further drawings to learn from), "
         "and to be unsure of what is no digit.",
         {
-            "model": "residual-cnn",
+            **_RESIDUAL,
             "init_from": "residual",
-            "activation": "silu",
             "epochs": 5,
-            "batch_size": 128,
-            "optimizer": "adamw",
             "learning_rate": 0.002,
-            "weight_decay": 0.02,
-            "schedule": "one-cycle",
             "ema_decay": 0.998,
-            "label_smoothing": 0.02,
-            "dropout": 0.1,
-            "rotation": 10.0,
-            "translation": 2.0,
-            "scaling": 0.1,
-            "shear": 10.0,
+            "elastic": 0.0,
             "extra_copies": 3,
             "non_digits": 8000,
-            "validation_fraction": 0.03333,
         },
         {
             "digits": {
