@@ -28,6 +28,7 @@ TITLES = {
     "digits": "digits (1,797 small handwritten digits, built in)",
     "cifar10": "CIFAR-10 (60,000 small colour photos of 10 things, 32×32)",
 }
+OWN_KINDS = ("folder", "drawings")  # a person's own datasets: each name is one of these, a colon and a path
 KEPT_IN_MEMORY = 3
 NO_CLASS = -1  # the label of what belongs to none of the classes
 Progress = Callable[[float], None]
@@ -104,7 +105,7 @@ def default_dataset(data_dir: Path | str) -> str:
 def dataset_title(name: str) -> str:
     """A dataset as labels call it, in a word or two: a person's own by the last part of its path."""
     kind, _, path = name.partition(":")
-    if kind in _OWN and path:
+    if kind in OWN_KINDS and path:
         return Path(path).name or path
     return TITLES.get(name, name).split(" (")[0]
 
@@ -120,11 +121,11 @@ def load_dataset(name: str, data_dir: Path | str | None = None, progress: Progre
     """
     data_dir = Path(data_dir if data_dir is not None else data_folder()).resolve()
     kind, _, path = name.partition(":")
-    if kind in _OWN:
+    if kind in OWN_KINDS:
         own = own_path(kind, path)
-        return _kept((name, own), stamp(own), lambda: _divided(name, *_OWN[kind](own, progress)))
+        return _kept((name, own), stamp(own), lambda: _divided(name, *_OWN_LOADERS[kind](own, progress)))
     if name not in _LOADERS:
-        own_names = ", ".join(f"{kind}:PATH" for kind in _OWN)
+        own_names = ", ".join(f"{kind}:PATH" for kind in OWN_KINDS)
         raise DataError(f"There is no dataset '{name[:100]}'; there are: {', '.join(_LOADERS)}, {own_names}.")
     return _kept((name, data_dir), None, lambda: _LOADERS[name](data_dir))
 
@@ -222,7 +223,7 @@ def _load_cifar10(data_dir: Path) -> Dataset:
 
 
 _LOADERS = {"mnist": _load_mnist, "digits": _load_digits, "cifar10": _load_cifar10}
-_OWN = {"folder": load_pictures, "drawings": load_drawings}
+_OWN_LOADERS = {"folder": load_pictures, "drawings": load_drawings}
 DATASETS = tuple(_LOADERS)
 
 
