@@ -18,7 +18,7 @@ from ui.legend import legend
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = [
     ROOT / "app.py",
-    *(path for folder in ("mnist_core", "ui", "pages", "benchmarks") for path in sorted((ROOT / folder).glob("*.py"))),
+    *(path for folder in ("mnist_core", "ui", "pages", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))),
 ]
 # file → what it may do although it is forbidden, and why
 JUSTIFIED = {
