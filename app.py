@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from mnist_core.data import data_folder, mnist_is_there
-from mnist_core.runs import list_runs, runs_folder
-from mnist_core.state import default_device
+from mnist_core.data import mnist_is_there
+from mnist_core.runs import list_runs
+from mnist_core.system.device import default_device
+from mnist_core.system.settings import data_folder, runs_folder
 from ui import acts, house, page
 from ui.download_offer import offer_download
 from ui.models import show_models

@@ -20,11 +20,11 @@ from tests.e2e.lab import ROOT
 
 TRAINING = """
 import sys, time
-from mnist_core.cores import keep_threads_apart
+from mnist_core.system.threads import keep_threads_apart
 keep_threads_apart()
 from mnist_core.data import load_dataset
 from mnist_core.recipes import get_recipe
-from mnist_core.training import TrainState, train
+from mnist_core.state import TrainState; from mnist_core.training import train
 data, config = load_dataset("mnist"), get_recipe("quick").config("mnist").replace(epochs=100)
 state, begun = TrainState(config, data), None
 for event in train(config, data, state):

@@ -23,12 +23,13 @@ from torch.nn.functional import normalize
 
 from mnist_core.calibration import REFUSED
 from mnist_core.checkpoints import find_checkpoint, load_checkpoint
-from mnist_core.data import data_folder, load_dataset, train_and_validation
+from mnist_core.data import load_dataset, train_and_validation
 from mnist_core.evaluation import infer
 from mnist_core.models import Classifier
 from mnist_core.non_digits import KINDS, non_digits
 from mnist_core.pen_strokes import load_drawings
 from mnist_core.predict import Predictor
+from mnist_core.system.settings import data_folder
 
 CHOOSING, JUDGING = 1000, 2000  # seeds: the renderings on which the score was chosen are not those that judge it
 DRAWS = 5

@@ -27,8 +27,8 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page
 
 from benchmarks.long_run import batches_per_second, start_training
-from mnist_core.data import data_folder
 from mnist_core.runs import list_runs
+from mnist_core.system.settings import data_folder
 from tests.e2e.lab import ROOT, Lab, chromium, draw, lab, settled
 from ui.feed import PATIENCE_SECONDS
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from mnist_core.data import data_folder
+from mnist_core.system.settings import data_folder
 from tests.e2e.lab import ROOT, SEVEN, chromium, draw, lab, settled
 
 SIZES = {"wide": (1440, 900), "phone": (390, 844)}

@@ -20,9 +20,10 @@ from pydantic import TypeAdapter
 from mnist_core.admission import admit
 from mnist_core.config import TrainConfig, parse_config
 from mnist_core.errors import ConfigError, RunError
-from mnist_core.files import read_json, write_json
 from mnist_core.queue import Queue
-from mnist_core.runs import Run, create_run, open_run, runs_folder
+from mnist_core.runs import Run, create_run, open_run
+from mnist_core.system.files import read_json, write_json
+from mnist_core.system.settings import runs_folder
 
 STUDIES_FOLDER = ".studies"
 MOST_RUNS = 200

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mnist_core.errors import CheckpointError
-from mnist_core.files import read_json
+from mnist_core.system.files import read_json
 
 Line = Annotated[str, Field(max_length=1000)]
 Share = Annotated[float, Field(ge=0, le=1)]

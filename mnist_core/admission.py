@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mnist_core.config import TrainConfig
-from mnist_core.cores import parallel_runs
 from mnist_core.errors import RunError
-from mnist_core.limits import limits
-from mnist_core.runs import list_runs, runs_folder
+from mnist_core.runs import list_runs
 from mnist_core.storage import MEGABYTE, size
+from mnist_core.system.settings import limits, parallel_runs, runs_folder
 
 
 def admit(configs: Sequence[TrainConfig], runs_dir: Path | str | None = None) -> None:

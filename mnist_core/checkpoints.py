@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mnist_core.about import About, Measured
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.errors import CheckpointError, LabError
-from mnist_core.files import json_bytes, read_json, write_json, write_pair
 from mnist_core.models import Classifier, build_model
+from mnist_core.system.files import json_bytes, read_json, write_json, write_pair
 
 CARD, WEIGHTS = "card.json", "model.safetensors"
 SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mnist_core.cores import keep_threads_apart
 from mnist_core.errors import ConfigError, DrawingError, LabError, RunFailedError
+from mnist_core.system.threads import keep_threads_apart
 
 
 class _Parser(argparse.ArgumentParser):
@@ -103,9 +103,10 @@ def _train(options: argparse.Namespace) -> None:
     keep_threads_apart()
     from mnist_core.admission import admit
     from mnist_core.config import parse_assignments
-    from mnist_core.data import data_folder, default_dataset, load_dataset
+    from mnist_core.data import default_dataset, load_dataset
     from mnist_core.recipes import get_recipe
     from mnist_core.runs import create_run, open_run
+    from mnist_core.system.settings import data_folder
     from mnist_core.worker import execute
 
     data_dir = Path(options.data_dir) if options.data_dir else data_folder()
@@ -303,8 +304,9 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _download(options: argparse.Namespace) -> None:
-    from mnist_core.data import data_folder, dataset_title, load_dataset
+    from mnist_core.data import dataset_title, load_dataset
     from mnist_core.download import download
+    from mnist_core.system.settings import data_folder
 
     data_dir, title = Path(options.data_dir) if options.data_dir else data_folder(), dataset_title(options.dataset)
     steps = download(options.dataset, data_dir)
@@ -323,9 +325,8 @@ def _reproduce(options: argparse.Namespace) -> None:
 
     from tqdm import tqdm
 
-    from mnist_core.data import data_folder
     from mnist_core.reproduce import chosen_claims, reproduce, save_rows, table
-    from mnist_core.runs import runs_folder
+    from mnist_core.system.settings import data_folder, runs_folder
 
     if not 1 <= options.seeds <= 100:
         raise ConfigError(f"--seeds should be from 1 to 100, not {options.seeds}.")
@@ -357,7 +358,7 @@ def _bench(options: argparse.Namespace) -> None:
     from dataclasses import asdict
 
     from mnist_core.bench import bench, report
-    from mnist_core.data import data_folder
+    from mnist_core.system.settings import data_folder
 
     if not 1 <= options.seeds <= 100:
         raise ConfigError(f"--seeds should be from 1 to 100, not {options.seeds}.")

@@ -17,7 +17,7 @@ from mnist_core.config import TrainConfig
 from mnist_core.control import change_label
 from mnist_core.follow import EventReader, changes
 from mnist_core.runs import Run
-from mnist_core.training import Event
+from mnist_core.state import Event
 
 AXES = ("step", "epoch", "seconds")
 

@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import ConfigError, LabError, RunError
-from mnist_core.files import read_json, write_json
+from mnist_core.system.files import read_json, write_json
 
 FILE = "control.json"
 COMMANDS = ("run", "pause", "stop")

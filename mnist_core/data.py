@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from mnist_core.config import Shape, TrainConfig
 from mnist_core.errors import DataError
 from mnist_core.pen_strokes import load_drawings
 from mnist_core.picture_folder import load_pictures
+from mnist_core.system.settings import data_folder
 
 DIGITS = tuple("0123456789")
 TITLES = {
@@ -80,11 +80,6 @@ def _digest(images: Tensor, labels: Tensor) -> str:
     digest = hashlib.sha256(images.contiguous().numpy())
     digest.update(labels.contiguous().numpy())
     return digest.hexdigest()
-
-
-def data_folder() -> Path:
-    """The data folder: MNIST_LAB_DATA, or ./data."""
-    return Path(os.environ.get("MNIST_LAB_DATA") or "data")
 
 
 def mnist_is_there(data_dir: Path | str) -> bool:

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.interpolate import make_interp_spline
 
 from mnist_core.drawing import render_strokes, to_model_input
-from mnist_core.parallel import in_threads
+from mnist_core.system.threads import in_threads
 
 CANVAS = 280
 # strokes in a box of 4 × 4, y counted down; a stroke of five points or more is a curve through them

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from mnist_core.errors import ConfigError
-from mnist_core.files import read_json, write_json
+from mnist_core.system.files import read_json, write_json
 
 FILE = "owner.json"
 MOST_LETTERS = 30

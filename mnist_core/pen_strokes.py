@@ -17,7 +17,7 @@ from mnist_core.drawing import render_strokes, to_model_input
 from mnist_core.errors import DataError, DrawingError
 from mnist_core.hand import Strokes, another_hand
 from mnist_core.holdout import held_out, natural
-from mnist_core.parallel import in_threads
+from mnist_core.system.threads import in_threads
 
 MAX_BYTES = 64 * 2**20  # packed or unpacked
 # px of a canvas of 280, and the share of it that a digit takes

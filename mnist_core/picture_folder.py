@@ -16,8 +16,8 @@ from mnist_core.archives import Archive, Member, open_archive
 from mnist_core.errors import DataError
 from mnist_core.fitting import fitted, size_within, without_alpha
 from mnist_core.holdout import held_out, natural
-from mnist_core.parallel import in_threads
 from mnist_core.picture_file import FORMATS, SUFFIXES
+from mnist_core.system.threads import in_threads
 
 MAX_PIXELS = 64_000_000  # of one picture: a large camera's
 LARGEST_KEPT = 64  # px a side: images of one size up to this keep it

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mnist_core.cores import parallel_runs
 from mnist_core.errors import LabError, RunError
 from mnist_core.queue import Queue
 from mnist_core.runs import Run, open_run
-from mnist_core.state import all_threads
+from mnist_core.system.device import all_threads
+from mnist_core.system.settings import parallel_runs
 from mnist_core.worker import WORKERS_FOLDER
 
 TEND_SECONDS = 0.5

@@ -22,12 +22,12 @@ from mnist_core.control import recorded_changes
 from mnist_core.data import arrange, dataset_title, load_dataset
 from mnist_core.errors import ConfigError, DataError, LabError, RunError, RunFailedError
 from mnist_core.evaluation import infer, summarize
-from mnist_core.files import read_json, write_json
 from mnist_core.follow import EventReader
 from mnist_core.pool import WorkerPool
 from mnist_core.queue import Queue
 from mnist_core.recipes import get_recipe
 from mnist_core.runs import Run, create_run, list_runs
+from mnist_core.system.files import read_json, write_json
 
 KEPT = Path(__file__).resolve().parent.parent / "docs" / "reproduction.json"
 """The table that is kept in the repository and shown on the Compare page."""

@@ -19,8 +19,8 @@ import torch
 from mnist_core.config import parse_config
 from mnist_core.control import changed_config
 from mnist_core.errors import CheckpointError, LabError
-from mnist_core.files import write_atomic
 from mnist_core.state import TrainState
+from mnist_core.system.files import write_atomic
 
 RESUME, PREVIOUS = "resume.pt", "resume-previous.pt"
 _TITLE = b"MNIST Lab resume state, SHA-256 "

@@ -20,9 +20,10 @@ from mnist_core.checkpoints import CARD, is_whole
 from mnist_core.config import TrainConfig, parse_config
 from mnist_core.control import COMMANDS, STEPS, Control, check_change, give, read_control
 from mnist_core.errors import ConfigError, LabError, RunError
-from mnist_core.files import read_json, write_json
 from mnist_core.models import has_dropout
 from mnist_core.owners import parse_owner, read_owner, write_owner
+from mnist_core.system.files import read_json, write_json
+from mnist_core.system.settings import runs_folder
 
 ACTIVE = ("queued", "running", "paused")
 STEPPING = "Taking a step."  # the reason of a `running` that ends in a pause
@@ -44,11 +45,6 @@ class Status:
     @property
     def active(self) -> bool:
         return self.state in ACTIVE
-
-
-def runs_folder() -> Path:
-    """Where runs are kept: MNIST_LAB_RUNS, or ./runs."""
-    return Path(os.environ.get("MNIST_LAB_RUNS") or "runs")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from mnist_core.cores import keep_threads_apart
+from mnist_core.system.threads import keep_threads_apart
 
 if __name__ == "__main__":
     keep_threads_apart()

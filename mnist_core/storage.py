@@ -12,9 +12,9 @@ from pathlib import Path
 from filelock import Timeout
 
 from mnist_core.errors import RunError
-from mnist_core.limits import Limits
 from mnist_core.queue import Queue
-from mnist_core.runs import Run, open_run, runs_folder
+from mnist_core.runs import Run, open_run
+from mnist_core.system.settings import Limits, runs_folder
 
 PIN = "pinned"
 TRASH = ".trash"  # in the runs folder: what was removed and is not wholly gone yet

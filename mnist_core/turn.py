@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from mnist_core.control import Control, Steps
 from mnist_core.errors import LabError, RunError
-from mnist_core.files import refusal
 from mnist_core.queue import Queue, Slot
 from mnist_core.runs import STEPPING, Run
+from mnist_core.system.files import refusal
 
 if TYPE_CHECKING:
     from mnist_core.state import TrainState

@@ -11,7 +11,8 @@ def warm_up(data_dir: Path) -> None:
     """Pays for imports, the dataset and the first call of each kernel before somebody waits for them."""
     from mnist_core.data import default_dataset, load_dataset
     from mnist_core.recipes import RECIPES
-    from mnist_core.training import TrainState, train
+    from mnist_core.state import TrainState
+    from mnist_core.training import train
 
     try:
         data = load_dataset(default_dataset(data_dir), data_dir)

@@ -20,13 +20,13 @@ from typing import Any
 from filelock import Timeout
 
 from mnist_core.control import Changes
-from mnist_core.cores import share_the_cores
 from mnist_core.errors import LabError
 from mnist_core.event_log import EventLog
-from mnist_core.files import remove_temporaries
-from mnist_core.limits import limits
 from mnist_core.queue import Queue, Slot
 from mnist_core.runs import Run
+from mnist_core.system.device import share_the_cores
+from mnist_core.system.files import remove_temporaries
+from mnist_core.system.settings import limits
 from mnist_core.turn import POLL_SECONDS, LeftUnwrittenError, Turn, log
 from mnist_core.warmup import warm_up
 
@@ -72,7 +72,8 @@ def _execute(
     from mnist_core.extra import with_extra
     from mnist_core.results import Results
     from mnist_core.resume import can_resume, load_resume, restore, save_resume
-    from mnist_core.training import TrainState, train
+    from mnist_core.state import TrainState
+    from mnist_core.training import train
 
     config, allowed = run.config(), limits()
     if not turn.insist(turn.wait):

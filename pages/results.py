@@ -3,9 +3,10 @@
 import numpy as np
 import streamlit as st
 
-from mnist_core.data import DATASETS, Dataset, arrange, data_folder, dataset_title, is_there
+from mnist_core.data import DATASETS, Dataset, arrange, dataset_title, is_there
 from mnist_core.evaluation import Evaluation
 from mnist_core.figures import confusion_figure
+from mnist_core.system.settings import data_folder
 from ui import house, page
 from ui.calibration import calibration
 from ui.datasets import choose_dataset

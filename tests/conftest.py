@@ -14,8 +14,9 @@ import pytest
 from mnist_core.checkpoints import save_checkpoint
 from mnist_core.cli import main
 from mnist_core.config import Shape, TrainConfig
-from mnist_core.data import Dataset, data_folder, load_dataset, mnist_is_there
+from mnist_core.data import Dataset, load_dataset, mnist_is_there
 from mnist_core.models import build_model
+from mnist_core.system.settings import data_folder
 
 REQUIRED = os.environ.get("MNIST_LAB_REQUIRE", "").split(",")
 
@@ -133,7 +134,8 @@ def _own_runs_folder(tmp_path, monkeypatch) -> None:
 def no_mnist_and_no_workers(tmp_path, monkeypatch) -> None:
     """Pages on a machine without MNIST, on which a run that is started waits in the queue for ever."""
     from mnist_core.queue import Queue
-    from mnist_core.runs import Run, runs_folder
+    from mnist_core.runs import Run
+    from mnist_core.system.settings import runs_folder
     from ui import house
 
     monkeypatch.setenv("MNIST_LAB_DATA", str(tmp_path / "data"))

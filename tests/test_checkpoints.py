@@ -261,7 +261,7 @@ def test_a_card_with_a_huge_input_does_not_take_the_memory_of_one(tmp_path):
     edit(tmp_path / "c", input_shape=[1, 1024, 1024])
     program = (
         "import re, sys\n"
-        "from mnist_core.checkpoints import CheckpointError, load_checkpoint\n"
+        "from mnist_core.errors import CheckpointError; from mnist_core.checkpoints import load_checkpoint\n"
         "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+) kB', open('/proc/self/status').read())[1]) // 1024\n"
         "before = peak()\n"
         "try:\n    load_checkpoint(sys.argv[1])\n"

@@ -12,7 +12,8 @@ from streamlit.testing.v1 import AppTest
 from mnist_core.checkpoints import read_card
 from mnist_core.queue import Queue
 from mnist_core.recipes import get_recipe
-from mnist_core.runs import STEPPING, Run, create_run, list_runs, runs_folder
+from mnist_core.runs import STEPPING, Run, create_run, list_runs
+from mnist_core.system.settings import runs_folder
 from mnist_core.worker import execute
 from tests.test_pages import visit, words
 

@@ -6,15 +6,16 @@ import sys
 import pytest
 import torch
 
-from mnist_core.cores import CHOSEN_BY_A_PERSON, keep_threads_apart, share_the_cores
+from mnist_core.system.device import share_the_cores
+from mnist_core.system.threads import CHOSEN_BY_A_PERSON, keep_threads_apart
 from tests.e2e.lab import ROOT
 
 PROGRAM = """
 import json, os
-from mnist_core.cores import keep_threads_apart
+from mnist_core.system.threads import keep_threads_apart
 keep_threads_apart()
 import torch
-from mnist_core.parallel import in_threads
+from mnist_core.system.threads import in_threads
 torch.ones(1000, 1000) @ torch.ones(1000, 1000)  # now OpenMP has begun its threads
 cores = {task: sorted(os.sched_getaffinity(int(task))) for task in os.listdir("/proc/self/task")}
 helper = in_threads(lambda _: sorted(os.sched_getaffinity(0)), [None], 1)[0]

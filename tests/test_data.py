@@ -11,7 +11,6 @@ from mnist_core.data import (
     Dataset,
     arrange,
     batches,
-    data_folder,
     default_dataset,
     load_dataset,
     mnist_is_there,
@@ -22,6 +21,7 @@ from mnist_core.data import (
 )
 from mnist_core.errors import DataError
 from mnist_core.statistics import pixel_statistics
+from mnist_core.system.settings import data_folder
 
 
 def idx(values: np.ndarray, magic: bytes | None = None) -> bytes:
@@ -94,7 +94,7 @@ def small_mnist(monkeypatch):
         "test_labels": np.array([7, 2, 1, 0]),
     }
     files = {part: (name, parts[part].shape) for part, (name, _) in module._MNIST_FILES.items()}
-    monkeypatch.setattr(module, "_MNIST_FILES", files)
+    monkeypatch.setattr("mnist_core.data.mnist._MNIST_FILES", files)
     return parts
 
 

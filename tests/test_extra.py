@@ -13,7 +13,8 @@ from mnist_core.evaluation import infer
 from mnist_core.extra import with_extra
 from mnist_core.non_digits import non_digits
 from mnist_core.pen_strokes import GRID, load_copies, load_grid
-from mnist_core.training import TrainState, share_right, train, training_loss
+from mnist_core.state import TrainState
+from mnist_core.training import share_right, train, training_loss
 from tests.test_pen_strokes import sheet
 
 

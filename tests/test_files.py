@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from mnist_core.files import read_json, write_atomic, write_json
+from mnist_core.system.files import read_json, write_atomic, write_json
 
 
 def test_what_is_written_is_read_and_nothing_lies_beside_it(tmp_path):

@@ -7,7 +7,8 @@ from torch import nn
 
 from mnist_core.config import TrainConfig
 from mnist_core.schedule import learning_rate_at
-from mnist_core.training import TrainState, train
+from mnist_core.state import TrainState
+from mnist_core.training import train
 
 
 def torchs_rates(make, peak: float, steps: int) -> list[float]:

@@ -4,8 +4,8 @@ import pytest
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import ConfigError
-from mnist_core.limits import Limits, limits
 from mnist_core.runs import create_run
+from mnist_core.system.settings import Limits, limits
 from mnist_core.worker import execute
 
 

@@ -4,9 +4,10 @@ import pytest
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import ConfigError
-from mnist_core.files import read_json
 from mnist_core.owners import FILE, parse_owner, read_owner, write_owner
-from mnist_core.runs import create_run, list_runs, runs_folder
+from mnist_core.runs import create_run, list_runs
+from mnist_core.system.files import read_json
+from mnist_core.system.settings import runs_folder
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from mnist_core.parallel import in_threads
+from mnist_core.system.threads import in_threads
 
 
 @pytest.mark.parametrize("threads", [1, 3])

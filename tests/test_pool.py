@@ -7,11 +7,11 @@ import pytest
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import RunError
-from mnist_core.files import write_json
 from mnist_core.follow import EventReader
 from mnist_core.pool import CROWD, QUIET, WorkerPool
 from mnist_core.queue import Queue
 from mnist_core.runs import Run, create_run
+from mnist_core.system.files import write_json
 from tests.test_worker import until
 
 
@@ -38,7 +38,7 @@ def threads(run: Run) -> list[tuple[int, int]]:
 
 def test_beside_many_people_a_training_does_with_one_thread_less_and_takes_it_back(tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")  # the worker's
-    monkeypatch.setattr("mnist_core.state._all_threads", 2)
+    monkeypatch.setattr("mnist_core.system.device._all_threads", 2)
     people = 0
     pool = WorkerPool(tmp_path / "runs", tmp_path / "no-data", lambda: people)
     run, chosen = created(pool, epochs=200), created(pool, epochs=200)

@@ -12,7 +12,8 @@ from mnist_core.errors import CheckpointError, DrawingError
 from mnist_core.evaluation import evaluate
 from mnist_core.models import build_model
 from mnist_core.predict import Predictor
-from mnist_core.training import TrainState, train
+from mnist_core.state import TrainState
+from mnist_core.training import train
 
 
 def save(folder, model, shape: Shape, config: TrainConfig, refuse_below: float = 0.0):

@@ -7,7 +7,8 @@ from mnist_core.data import DATASETS, load_dataset
 from mnist_core.errors import ConfigError
 from mnist_core.models import build_model, count_parameters
 from mnist_core.recipes import RECIPES, get_recipe
-from mnist_core.training import TrainState, train
+from mnist_core.state import TrainState
+from mnist_core.training import train
 
 
 @pytest.mark.parametrize(("name", "dataset"), list(itertools.product(RECIPES, DATASETS)))

@@ -17,17 +17,7 @@ from mnist_core.data import load_dataset
 from mnist_core.errors import ConfigError, RunError, RunFailedError
 from mnist_core.follow import EventReader
 from mnist_core.queue import Queue, Slot
-from mnist_core.reproduce import (
-    CLAIMS,
-    KEPT,
-    Claim,
-    Row,
-    chosen_claims,
-    load_rows,
-    reproduce,
-    save_rows,
-    table,
-)
+from mnist_core.reproduce import CLAIMS, KEPT, Claim, Row, chosen_claims, load_rows, reproduce, save_rows, table
 from mnist_core.runs import create_run, list_runs
 from mnist_core.worker import execute
 from tests.test_cli import strict

@@ -28,7 +28,7 @@ from mnist_core.follow import EventReader
 from mnist_core.queue import Queue
 from mnist_core.resume import PREVIOUS, RESUME, can_resume, load_resume, read_resume, restore, save_resume
 from mnist_core.runs import Run, create_run
-from mnist_core.training import TrainState
+from mnist_core.state import TrainState
 from mnist_core.worker import execute
 from tests.test_worker import until
 

@@ -10,7 +10,8 @@ import pytest
 from mnist_core.config import TrainConfig
 from mnist_core.errors import RunError
 from mnist_core.follow import EventReader, RunFollower, column
-from mnist_core.runs import QUEUED_GRACE_SECONDS, Run, create_run, list_runs, open_run, runs_folder
+from mnist_core.runs import QUEUED_GRACE_SECONDS, Run, create_run, list_runs, open_run
+from mnist_core.system.settings import runs_folder
 
 CONFIG = TrainConfig(recipe="quick", dataset="digits", epochs=3)
 

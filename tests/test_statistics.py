@@ -6,6 +6,7 @@ import torch
 
 from mnist_core.config import TrainConfig
 from mnist_core.data import Dataset
+from mnist_core.state import TrainState
 from mnist_core.statistics import (
     class_counts,
     held_out,
@@ -15,7 +16,6 @@ from mnist_core.statistics import (
     pixel_histogram,
     pixel_statistics,
 )
-from mnist_core.training import TrainState
 
 LABELS = torch.tensor([2, 0, 2, 2, 0])
 

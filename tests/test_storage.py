@@ -8,10 +8,10 @@ import pytest
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import RunError
-from mnist_core.limits import Limits
 from mnist_core.queue import Queue
-from mnist_core.runs import Run, create_run, list_runs, runs_folder
+from mnist_core.runs import Run, create_run, list_runs
 from mnist_core.storage import TRASH, delete_run, is_pinned, offered, pin, size
+from mnist_core.system.settings import Limits, runs_folder
 
 
 def ended(state: str = "completed") -> Run:

@@ -7,7 +7,8 @@ import torch
 
 from mnist_core.config import TrainConfig
 from mnist_core.data import arrange, load_dataset
-from mnist_core.state import TrainState, threads, use_threads
+from mnist_core.state import TrainState
+from mnist_core.system.device import threads, use_threads
 from mnist_core.training import train
 
 CONFIG = TrainConfig(model="small-cnn", dataset="digits", epochs=2, batch_size=64, validation_fraction=0.2, seed=3)
@@ -18,7 +19,7 @@ def two_threads(monkeypatch):
     """A process that has two threads, on any machine."""
     before = torch.get_num_threads()
     torch.set_num_threads(2)
-    monkeypatch.setattr("mnist_core.state._all_threads", None)
+    monkeypatch.setattr("mnist_core.system.device._all_threads", None)
     yield
     torch.set_num_threads(before)
 

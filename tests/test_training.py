@@ -17,8 +17,9 @@ from mnist_core.data import Dataset, batches, load_dataset, split
 from mnist_core.errors import ConfigError, DataError
 from mnist_core.models import build_model
 from mnist_core.resume import load_resume, restore, save_resume
+from mnist_core.state import TrainState
 from mnist_core.statistics import pixel_statistics
-from mnist_core.training import DivergedError, TrainState, train, training_loss
+from mnist_core.training import DivergedError, train, training_loss
 
 PLAIN = TrainConfig(
     model="mlp",

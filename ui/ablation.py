@@ -12,11 +12,11 @@ from mnist_core.analysis import METRICS, Analysis, SettingResult, analyse
 from mnist_core.architectures import MODELS
 from mnist_core.comparison import seconds_left
 from mnist_core.config import TrainConfig, field_choices, field_help
-from mnist_core.cores import parallel_runs
-from mnist_core.data import data_folder, dataset_title, default_dataset, is_there
+from mnist_core.data import dataset_title, default_dataset, is_there
 from mnist_core.errors import ConfigError
 from mnist_core.overlays import Band, band_figure
 from mnist_core.runs import list_runs
+from mnist_core.system.settings import data_folder, parallel_runs
 from ui import acts, asking, house, page
 from ui.datasets import choose_dataset
 from ui.knobs import choose_recipe

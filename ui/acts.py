@@ -1,7 +1,7 @@
 """What a visitor does: all that starts, stops, changes, deletes or fetches something goes through here.
 
-This is the one place that holds the lab's mode and limits (mnist_core/limits.py) against a page's wish; that a button
-is not shown is a kindness, not the protection. A test keeps pages from going past it.
+This is the one place that holds the lab's mode and limits (mnist_core/system/settings.py) against a page's wish; that
+a button is not shown is a kindness, not the protection. A test keeps pages from going past it.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ from typing import Any
 from mnist_core.ablation import Factor, Study, create_study
 from mnist_core.admission import admit
 from mnist_core.config import TrainConfig
-from mnist_core.data import data_folder
 from mnist_core.download import Progress, download
 from mnist_core.errors import RunError
-from mnist_core.limits import limits
 from mnist_core.queue import Queue
 from mnist_core.runs import Run, create_run
-from mnist_core.state import threads
 from mnist_core.storage import delete_run
 from mnist_core.storage import pin as pin_run
+from mnist_core.system.device import threads
+from mnist_core.system.settings import data_folder, limits
 from mnist_core.verdict import judge_stopped
 from ui import house
 from ui.owner import me

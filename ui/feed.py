@@ -19,7 +19,7 @@ import plotly.io as pio
 import streamlit as st
 
 from mnist_core.errors import LabError
-from mnist_core.files import write_atomic
+from mnist_core.system.files import write_atomic
 from ui.live_chart import STATIC_DIR, count_points
 
 INTERVAL_SECONDS = 1.0

@@ -14,14 +14,15 @@ from mnist_core.bundle import bundle, command
 from mnist_core.checkpoints import SHIPPED, Card, read_card, shipped_names
 from mnist_core.comparison import Record, record
 from mnist_core.config import TrainConfig
-from mnist_core.data import Dataset, data_folder, dataset_title, load_dataset
+from mnist_core.data import Dataset, dataset_title, load_dataset
 from mnist_core.errors import LabError
 from mnist_core.evaluation import Evaluation, evaluate
 from mnist_core.follow import EventReader, RunFollower
 from mnist_core.pool import WorkerPool
 from mnist_core.predict import Predictor
-from mnist_core.runs import ACTIVE, Run, list_runs, runs_folder
-from mnist_core.state import threads
+from mnist_core.runs import ACTIVE, Run, list_runs
+from mnist_core.system.device import threads
+from mnist_core.system.settings import data_folder, runs_folder
 from mnist_core.timing import seconds_per_image
 from ui import page
 from ui.people import people

@@ -10,10 +10,9 @@ from collections.abc import Iterator
 
 import streamlit as st
 
-from mnist_core.cores import share_the_cores
 from mnist_core.errors import LabError
-from mnist_core.limits import limits
-from mnist_core.state import use_threads
+from mnist_core.system.device import share_the_cores, use_threads
+from mnist_core.system.settings import limits
 from ui.people import here
 
 MENU = (

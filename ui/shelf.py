@@ -8,9 +8,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from mnist_core.limits import limits
 from mnist_core.runs import Run, list_runs
 from mnist_core.storage import MEGABYTE, is_pinned, offered, size
+from mnist_core.system.settings import limits
 from ui import acts, asking, house, page
 
 Sizes = list[tuple[Run, int]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from mnist_core.queue import Queue
-from mnist_core.runs import runs_folder
+from mnist_core.system.settings import runs_folder
 from ui import asking, house, page
 
 REFRESH_SECONDS = 2.0

@@ -1,34 +1,21 @@
-"""How trainings share the processor's cores, and which core each thread of a training runs on."""
+"""Which core each thread of a training runs on, and a function over many items in several threads.
+
+Imports no torch: OpenMP reads its variables as torch is loaded, so `keep_threads_apart` must come before.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
-from mnist_core.errors import ConfigError
+from mnist_core.system.settings import parallel_runs
 
 CHOSEN_BY_A_PERSON = ("OMP_NUM_THREADS", "OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY")
 _every_core: set[int] | None = None
-
-
-def parallel_runs() -> int:
-    """How many trainings may run at once: MNIST_LAB_PARALLEL, or 1. Raises ConfigError when that is no number."""
-    text = os.environ.get("MNIST_LAB_PARALLEL") or "1"
-    if not text.isdigit() or not 1 <= int(text) <= 64:
-        raise ConfigError(f"MNIST_LAB_PARALLEL should be a number from 1 to 64, not '{text[:40]}'.")
-    return int(text)
-
-
-def share_the_cores() -> None:
-    """Divides the cores among the trainings that may run at once, unless OMP_NUM_THREADS says otherwise.
-
-    A single one takes them all, with the page open too: on two cores `quick` then took 13 s, with one thread 14 s.
-    """
-    import torch
-
-    if "OMP_NUM_THREADS" not in os.environ and parallel_runs() > 1:
-        torch.set_num_threads(max(1, torch.get_num_threads() // parallel_runs()))
 
 
 def keep_threads_apart() -> None:
@@ -55,3 +42,34 @@ def leave_core() -> None:
     if _every_core is not None:
         with contextlib.suppress(OSError):  # they may have been taken away meanwhile
             os.sched_setaffinity(0, _every_core)
+
+
+CHUNK = 64  # items that a thread takes at a time
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def in_threads(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    threads: int,
+    progress: Callable[[float], None] | None = None,
+) -> list[Result]:
+    """`function` of each item, in the order of `items`; `progress` is called with the share done, in (0, 1].
+
+    Of several errors that `function` raises, the first in that order is raised, and what is not begun is dropped.
+    """
+
+    def chunk(start: int) -> list[Result]:
+        return [function(item) for item in items[start : start + CHUNK]]
+
+    results: list[Result] = []
+    pool = ThreadPoolExecutor(threads, initializer=leave_core)
+    try:
+        for part in pool.map(chunk, range(0, len(items), CHUNK)):
+            results += part
+            if progress:
+                progress(len(results) / len(items))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return results

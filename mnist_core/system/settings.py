@@ -1,4 +1,4 @@
-"""What a lab that others can reach allows: its mode, and limits on runs; set by environment variables, read each time.
+"""Every environment variable of the lab (MNIST_LAB_…), read here and nowhere else, anew each time.
 
 The modes are for the pages, which strangers may see. The limits hold on the command line too.
 """
@@ -6,6 +6,7 @@ The modes are for the pages, which strangers may see. The limits hold on the com
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -44,3 +45,21 @@ def limits() -> Limits:
         name = f"{PREFIX}{str(problem['loc'][0]).upper()}"
         reason = problem["msg"].removeprefix("Input should be ")
         raise ConfigError(f"{name} should be {reason}, not {repr(problem['input'])[:60]}.") from None
+
+
+def parallel_runs() -> int:
+    """How many trainings may run at once: MNIST_LAB_PARALLEL, or 1. Raises ConfigError when that is no number."""
+    text = os.environ.get("MNIST_LAB_PARALLEL") or "1"
+    if not text.isdigit() or not 1 <= int(text) <= 64:
+        raise ConfigError(f"MNIST_LAB_PARALLEL should be a number from 1 to 64, not '{text[:40]}'.")
+    return int(text)
+
+
+def data_folder() -> Path:
+    """The data folder: MNIST_LAB_DATA, or ./data."""
+    return Path(os.environ.get("MNIST_LAB_DATA") or "data")
+
+
+def runs_folder() -> Path:
+    """Where runs are kept: MNIST_LAB_RUNS, or ./runs."""
+    return Path(os.environ.get("MNIST_LAB_RUNS") or "runs")
