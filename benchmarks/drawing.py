@@ -2,7 +2,7 @@
 
     python -m benchmarks.drawing pen --strokes DATA/pendigits-train.json.gz --writers 21-30 [--digits 500]
 
-Each condition draws the same digits. It is the measure by which a step of `mnist_core/drawing.py` is kept or dropped.
+Each condition draws the same digits. By it a step of `mnist_core/drawing/preprocess.py` is kept or dropped.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from benchmarks.drawn import writers
 from mnist_core.checkpoints import find_checkpoint
-from mnist_core.drawing import render_strokes
+from mnist_core.drawing.strokes import render_strokes
 from mnist_core.pen_strokes import Sheet, read_sheet
 from mnist_core.predict import Predictor
 

@@ -243,7 +243,7 @@ def _bar(title: str) -> Iterator[Any]:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from mnist_core.picture_file import read_picture
+    from mnist_core.drawing.images import read_picture
     from mnist_core.predict import Predictor
 
     predictor = Predictor(options.checkpoint)
@@ -271,7 +271,7 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _pictures(names: list[str]) -> Iterator[Path]:
-    from mnist_core.picture_file import SUFFIXES
+    from mnist_core.drawing.images import SUFFIXES
 
     for name in names:
         path = Path(name)

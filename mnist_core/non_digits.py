@@ -15,7 +15,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy.interpolate import make_interp_spline
 
-from mnist_core.drawing import render_strokes, to_model_input
+from mnist_core.drawing.preprocess import to_model_input
+from mnist_core.drawing.strokes import render_strokes
 from mnist_core.system.threads import in_threads
 
 CANVAS = 280

@@ -13,9 +13,9 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mnist_core.drawing import render_strokes, to_model_input
+from mnist_core.drawing.preprocess import to_model_input
+from mnist_core.drawing.strokes import Strokes, another_hand, render_strokes
 from mnist_core.errors import DataError, DrawingError
-from mnist_core.hand import Strokes, another_hand
 from mnist_core.holdout import held_out, natural
 from mnist_core.system.threads import in_threads
 

@@ -13,10 +13,9 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from mnist_core.archives import Archive, Member, open_archive
+from mnist_core.drawing.images import FORMATS, SUFFIXES, fitted, size_within, without_alpha
 from mnist_core.errors import DataError
-from mnist_core.fitting import fitted, size_within, without_alpha
 from mnist_core.holdout import held_out, natural
-from mnist_core.picture_file import FORMATS, SUFFIXES
 from mnist_core.system.threads import in_threads
 
 MAX_PIXELS = 64_000_000  # of one picture: a large camera's

@@ -14,8 +14,8 @@ from PIL import Image
 from mnist_core.calibration import certainty
 from mnist_core.checkpoints import Checkpoint, find_checkpoint, load_checkpoint
 from mnist_core.data import DIGITS, to_unit
-from mnist_core.drawing import to_model_input
-from mnist_core.fitting import fitted, without_alpha
+from mnist_core.drawing.images import fitted, without_alpha
+from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.objections import objection
 
 Doubt = Literal["blank", "several", "filled", "unsure"]

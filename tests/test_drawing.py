@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from mnist_core.drawing import WORK_SIDE, render_strokes, to_model_input
+from mnist_core.drawing.preprocess import WORK_SIDE, to_model_input
+from mnist_core.drawing.strokes import render_strokes
 from mnist_core.errors import DrawingError
 
 SEVEN = [[[0, 0], [60, 0], [20, 100]]]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnist_core.fitting import fitted, size_within, without_alpha
+from mnist_core.drawing.images import fitted, size_within, without_alpha
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mnist_core.hand import another_hand
+from mnist_core.drawing.strokes import another_hand
 
 SEVEN = [[[20, 90], [80, 90], [40, 10]], [[35, 50], [65, 50]]]
 

@@ -3,7 +3,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from mnist_core.data import load_dataset
-from mnist_core.drawing import render_strokes, to_model_input
+from mnist_core.drawing.preprocess import to_model_input
+from mnist_core.drawing.strokes import render_strokes
 from mnist_core.non_digits import non_digits
 from mnist_core.objections import THICKEST, objection
 

@@ -7,7 +7,8 @@ import pytest
 
 from mnist_core import pen_strokes as module
 from mnist_core.data import load_dataset
-from mnist_core.drawing import render_strokes, to_model_input
+from mnist_core.drawing.preprocess import to_model_input
+from mnist_core.drawing.strokes import render_strokes
 from mnist_core.errors import DataError
 
 ONE = [[[50, 10], [50, 90]]]

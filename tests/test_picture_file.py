@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnist_core.drawing import to_model_input
+from mnist_core.drawing.images import MAX_BYTES, read_picture
+from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.errors import DrawingError
-from mnist_core.picture_file import MAX_BYTES, read_picture
 from tests.test_drawing import EIGHT, SEVEN, canvas, likeness
 
 

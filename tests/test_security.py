@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import streamlit as st
 
+from mnist_core.drawing.images import MAX_BYTES
 from mnist_core.errors import LabError
-from mnist_core.picture_file import MAX_BYTES
 from mnist_core.runs import open_run
 from ui.legend import legend
 

@@ -12,7 +12,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from mnist_core.picture_file import MAX_BYTES
+from mnist_core.drawing.images import MAX_BYTES
 from tests.e2e.lab import lab
 
 pytestmark = pytest.mark.browser

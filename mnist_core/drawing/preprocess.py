@@ -1,11 +1,13 @@
-"""A canvas, a screenshot, a photo or pen strokes → the 28×28 picture that a model trained on MNIST expects.
+"""A canvas, a screenshot or a photo → the 28×28 picture that a model trained on MNIST expects.
 
 The target is MNIST's own geometry (LeCun et al., 1998): the digit's longest side is 20 px, its centre of mass lies on
 pixel (14, 14), strokes are 2.6 ± 0.7 px wide, light on dark. numpy, scipy.ndimage and Pillow only.
 """
 
+from __future__ import annotations
+
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 from scipy import ndimage
 
 from mnist_core.errors import DrawingError
@@ -207,36 +209,3 @@ def _centred(digit: np.ndarray) -> np.ndarray:
     out = np.zeros((28, 28), np.float32)
     out[top : top + height, left : left + width] = digit / digit.max()
     return np.uint8(np.rint(255 * out))
-
-
-# ---- pen strokes → canvas ---------------------------------------------------------------------------------------
-
-
-def render_strokes(strokes, box, y_axis="down", *, canvas=280, brush=20, height=0.7, centre=(0.5, 0.5)) -> np.ndarray:
-    """Pen trajectories [[[x, y], …], …] in a box (w, h) → (canvas, canvas) uint8, white on black, as drawn by hand.
-
-    The longest side of the pen's path takes `height` of the canvas and its middle lies at `centre` (x, y from the top
-    left, in canvases); `brush` is the round pen's diameter in px. `height=None` keeps the digit's place in its box.
-    `y_axis="up"` counts y from the bottom of the box. Raises DrawingError when there is no point to draw.
-    """
-    paths = [np.asarray(stroke, np.float64).reshape(-1, 2) for stroke in strokes if len(stroke)]
-    if not paths or y_axis not in ("up", "down"):
-        raise DrawingError("A drawing needs one stroke of one point at least, and y_axis 'up' or 'down'.")
-    points = np.concatenate(paths)
-    if y_axis == "up":
-        points[:, 1] = box[1] - points[:, 1]
-    low, high = points.min(0), points.max(0)
-    if height is None:
-        points = points * (canvas / max(box))
-    else:
-        scale = height * canvas / max(*(high - low), 1e-9)
-        points = (points - (low + high) / 2) * scale + np.asarray(centre) * canvas
-    fine = 4  # drawn at four times the size and averaged: 17 levels of edge
-    sheet = Image.new("L", (canvas * fine, canvas * fine))
-    pen = ImageDraw.Draw(sheet)
-    radius = brush * fine / 2
-    for path in np.split(points * fine, np.cumsum([len(path) for path in paths])[:-1]):
-        pen.line([tuple(point) for point in path], fill=255, width=round(brush * fine))
-        for x, y in path:
-            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
-    return np.asarray(sheet.reduce(fine))

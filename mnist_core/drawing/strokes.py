@@ -1,4 +1,4 @@
-"""another_hand(strokes) → the same character as somebody else might have drawn it: slanted, stretched, bent, shaky."""
+"""Pen strokes: drawn on a canvas, and varied as another hand would write them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from PIL import Image, ImageDraw
+
+from mnist_core.errors import DrawingError
 
 Strokes = Sequence[Sequence[Sequence[float]]]  # [[[x, y], …], …]
-
 SLANT = math.radians(15)  # everything here is the end of a range about zero, or a deviation where it says so
 TURN = math.radians(10)
 STRETCH = 0.25  # of width to height, as a share
@@ -48,3 +50,36 @@ def _affine(chance: np.random.Generator) -> np.ndarray:
     stretch = math.exp(chance.uniform(-1, 1) * math.log1p(STRETCH) / 2)
     rotation = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
     return rotation @ np.array([[1, slant], [0, 1]]) @ np.diag([stretch, 1 / stretch])
+
+
+# ---- pen strokes → canvas ---------------------------------------------------------------------------------------
+
+
+def render_strokes(strokes, box, y_axis="down", *, canvas=280, brush=20, height=0.7, centre=(0.5, 0.5)) -> np.ndarray:
+    """Pen trajectories [[[x, y], …], …] in a box (w, h) → (canvas, canvas) uint8, white on black, as drawn by hand.
+
+    The longest side of the pen's path takes `height` of the canvas and its middle lies at `centre` (x, y from the top
+    left, in canvases); `brush` is the round pen's diameter in px. `height=None` keeps the digit's place in its box.
+    `y_axis="up"` counts y from the bottom of the box. Raises DrawingError when there is no point to draw.
+    """
+    paths = [np.asarray(stroke, np.float64).reshape(-1, 2) for stroke in strokes if len(stroke)]
+    if not paths or y_axis not in ("up", "down"):
+        raise DrawingError("A drawing needs one stroke of one point at least, and y_axis 'up' or 'down'.")
+    points = np.concatenate(paths)
+    if y_axis == "up":
+        points[:, 1] = box[1] - points[:, 1]
+    low, high = points.min(0), points.max(0)
+    if height is None:
+        points = points * (canvas / max(box))
+    else:
+        scale = height * canvas / max(*(high - low), 1e-9)
+        points = (points - (low + high) / 2) * scale + np.asarray(centre) * canvas
+    fine = 4  # drawn at four times the size and averaged: 17 levels of edge
+    sheet = Image.new("L", (canvas * fine, canvas * fine))
+    pen = ImageDraw.Draw(sheet)
+    radius = brush * fine / 2
+    for path in np.split(points * fine, np.cumsum([len(path) for path in paths])[:-1]):
+        pen.line([tuple(point) for point in path], fill=255, width=round(brush * fine))
+        for x, y in path:
+            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
+    return np.asarray(sheet.reduce(fine))
