@@ -16,8 +16,8 @@ import numpy as np
 from scipy import ndimage
 
 from benchmarks.drawn import writers
-from mnist_core.checkpoints import find_checkpoint
 from mnist_core.drawing.strokes import render_strokes
+from mnist_core.models.checkpoint import find_checkpoint
 from mnist_core.pen_strokes import Sheet, read_sheet
 from mnist_core.predict import Predictor
 

@@ -22,10 +22,10 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from mnist_core.calibration import REFUSED
-from mnist_core.checkpoints import find_checkpoint, load_checkpoint
 from mnist_core.data import load_dataset, train_and_validation
 from mnist_core.evaluation import infer
-from mnist_core.models import Classifier
+from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint
+from mnist_core.models.classifier import Classifier
 from mnist_core.non_digits import KINDS, non_digits
 from mnist_core.pen_strokes import load_drawings
 from mnist_core.predict import Predictor

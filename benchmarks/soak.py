@@ -26,8 +26,8 @@ from pathlib import Path
 import websockets
 
 from benchmarks.visitors import Load, Visitor, draw_and_browse, look_around, resident_megabytes
-from mnist_core.checkpoints import WEIGHTS, load_checkpoint
 from mnist_core.errors import LabError
+from mnist_core.models.checkpoint import WEIGHTS, load_checkpoint
 from mnist_core.queue import Queue
 from mnist_core.resume import read_resume
 from mnist_core.runs import ACTIVE, ENDED, Run, list_runs

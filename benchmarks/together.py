@@ -14,9 +14,9 @@ import itertools
 import torch
 from torch import Tensor
 
-from mnist_core.checkpoints import find_checkpoint, load_checkpoint
 from mnist_core.data import load_dataset, to_unit
-from mnist_core.models import Classifier
+from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint
+from mnist_core.models.classifier import Classifier
 
 SHIFTS = tuple(itertools.product((-1, 0, 1), repeat=2))  # pixels down, right
 

@@ -138,7 +138,7 @@ def _train(options: argparse.Namespace) -> None:
     checkpoint = run.checkpoint()
     if status.state != "completed" or checkpoint is None:
         raise RunFailedError(f"The run {run.id} is {status.state}. {status.reason}".strip())
-    from mnist_core.checkpoints import read_card
+    from mnist_core.models.checkpoint import read_card
 
     card = read_card(checkpoint)
     result = {
@@ -162,7 +162,7 @@ def _train(options: argparse.Namespace) -> None:
 def _check_model(config: Any, data_dir: Path) -> None:
     """Raises ConfigError or CheckpointError now rather than a failed run later."""
     from mnist_core.data import load_dataset
-    from mnist_core.models import build_model
+    from mnist_core.models.classifier import build_model
     from mnist_core.state import load_pretrained, load_teachers
 
     shape = load_dataset(config.dataset, data_dir).shape
@@ -190,9 +190,9 @@ def _train_progress(epochs: int) -> Iterator[Any]:
 
 def _evaluate(options: argparse.Namespace) -> None:
     from mnist_core.calibration import reliability
-    from mnist_core.checkpoints import find_checkpoint, load_checkpoint
     from mnist_core.data import arrange, load_dataset, train_and_validation
     from mnist_core.evaluation import evaluate
+    from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint
     from mnist_core.predict import Predictor
 
     checkpoint = load_checkpoint(find_checkpoint(options.checkpoint))
@@ -285,8 +285,8 @@ def _pictures(names: list[str]) -> Iterator[Path]:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from mnist_core.about import read_about
-    from mnist_core.checkpoints import find_checkpoint, load_checkpoint, save_checkpoint, update_card
+    from mnist_core.models.card import read_about
+    from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint, update_card
 
     checkpoint = load_checkpoint(find_checkpoint(options.checkpoint))
     folder = Path(options.folder)

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from mnist_core.checkpoints import read_card
 from mnist_core.config import TrainConfig
 from mnist_core.control import change_label
 from mnist_core.follow import EventReader, changes
+from mnist_core.models.checkpoint import read_card
 from mnist_core.runs import Run
 from mnist_core.state import Event
 

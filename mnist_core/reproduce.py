@@ -16,13 +16,13 @@ from typing import Any
 import torch.nn.functional as F
 from pydantic import TypeAdapter
 
-from mnist_core.checkpoints import load_checkpoint
 from mnist_core.config import TrainConfig
 from mnist_core.control import recorded_changes
 from mnist_core.data import arrange, dataset_title, load_dataset
 from mnist_core.errors import ConfigError, DataError, LabError, RunError, RunFailedError
 from mnist_core.evaluation import infer, summarize
 from mnist_core.follow import EventReader
+from mnist_core.models.checkpoint import load_checkpoint
 from mnist_core.pool import WorkerPool
 from mnist_core.queue import Queue
 from mnist_core.recipes import get_recipe

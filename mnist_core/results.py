@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from mnist_core.calibration import calibrated
-from mnist_core.checkpoints import is_whole, read_card, save_checkpoint
 from mnist_core.data import Dataset
 from mnist_core.follow import EventReader
+from mnist_core.models.checkpoint import is_whole, read_card, save_checkpoint
 from mnist_core.runs import Run
 from mnist_core.state import Event, TrainState
 from mnist_core.verdict import judge

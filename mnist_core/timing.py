@@ -11,7 +11,7 @@ import torch
 from mnist_core.augment import augment
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.data import to_unit
-from mnist_core.models import build_model
+from mnist_core.models.classifier import build_model
 from mnist_core.state import load_teachers, make_optimizer
 from mnist_core.system.device import default_device, threads
 from mnist_core.training import reduced_precision, teachers_answer, training_loss

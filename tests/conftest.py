@@ -11,11 +11,11 @@ from typing import NoReturn
 
 import pytest
 
-from mnist_core.checkpoints import save_checkpoint
 from mnist_core.cli import main
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.data import Dataset, load_dataset, mnist_is_there
-from mnist_core.models import build_model
+from mnist_core.models.checkpoint import save_checkpoint
+from mnist_core.models.classifier import build_model
 from mnist_core.system.settings import data_folder
 
 REQUIRED = os.environ.get("MNIST_LAB_REQUIRE", "").split(",")

@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from mnist_core.about import About, Figure, read_about
-from mnist_core.checkpoints import SHIPPED, read_card, update_card
 from mnist_core.errors import CheckpointError
+from mnist_core.models.card import About, Figure, read_about
+from mnist_core.models.checkpoint import SHIPPED, read_card, update_card
 
 WHOLE = {
     "data": ["MNIST (LeCun, Cortes, Burges)"],

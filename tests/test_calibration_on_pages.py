@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnist_core.about import About, Figure, Measured
-from mnist_core.checkpoints import SHIPPED, load_checkpoint, read_card, update_card
 from mnist_core.data import load_dataset
 from mnist_core.evaluation import evaluate
+from mnist_core.models.card import About, Figure, Measured
+from mnist_core.models.checkpoint import SHIPPED, load_checkpoint, read_card, update_card
 from mnist_core.predict import Predictor
 from tests.test_pages import drawn_seven, finished_run, visit, words
 
@@ -112,7 +112,7 @@ def shipped(tmp_path, monkeypatch, ask):
     folder = tmp_path / "checkpoints"
     folder.mkdir()
     assert ask("export", "accurate", str(folder / "mine"), "--summary", "A model of *ours*.")[0] == 0
-    for module in ("mnist_core.checkpoints", "ui.house", "ui.models"):
+    for module in ("mnist_core.models.checkpoint", "ui.house", "ui.models"):
         monkeypatch.setattr(f"{module}.SHIPPED", folder)
     return folder / "mine"
 

@@ -11,8 +11,11 @@ import pytest
 import safetensors.torch
 import torch
 
-from mnist_core import checkpoints as module
-from mnist_core.checkpoints import (
+from mnist_core.config import Shape, TrainConfig
+from mnist_core.data import load_dataset
+from mnist_core.errors import CheckpointError
+from mnist_core.models import checkpoint as module
+from mnist_core.models.checkpoint import (
     CARD,
     WEIGHTS,
     find_checkpoint,
@@ -23,10 +26,7 @@ from mnist_core.checkpoints import (
     shipped_names,
     update_card,
 )
-from mnist_core.config import Shape, TrainConfig
-from mnist_core.data import load_dataset
-from mnist_core.errors import CheckpointError
-from mnist_core.models import Classifier, build_model
+from mnist_core.models.classifier import Classifier, build_model
 
 
 def save(folder, model: str = "small-cnn", **card: object) -> Classifier:
@@ -261,7 +261,7 @@ def test_a_card_with_a_huge_input_does_not_take_the_memory_of_one(tmp_path):
     edit(tmp_path / "c", input_shape=[1, 1024, 1024])
     program = (
         "import re, sys\n"
-        "from mnist_core.errors import CheckpointError; from mnist_core.checkpoints import load_checkpoint\n"
+        "from mnist_core.errors import CheckpointError; from mnist_core.models.checkpoint import load_checkpoint\n"
         "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+) kB', open('/proc/self/status').read())[1]) // 1024\n"
         "before = peak()\n"
         "try:\n    load_checkpoint(sys.argv[1])\n"

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mnist_core.checkpoints import save_checkpoint
 from mnist_core.comparison import curve_rows, differing, record, seconds_at, seconds_left, table, to_csv, to_json
 from mnist_core.config import TrainConfig
 from mnist_core.errors import RunError
-from mnist_core.models import build_model
+from mnist_core.models.checkpoint import save_checkpoint
+from mnist_core.models.classifier import build_model
 from mnist_core.recipes import get_recipe
 from mnist_core.runs import create_run
 from mnist_core.worker import execute

@@ -10,14 +10,15 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from mnist_core import models, training
-from mnist_core.architectures import MODELS, ModelSpec
-from mnist_core.checkpoints import load_checkpoint, read_card
+from mnist_core import training
 from mnist_core.config import TrainConfig
 from mnist_core.control import Control, Steps, change_label, changed_config, read_control
 from mnist_core.data import arrange, load_dataset
 from mnist_core.errors import ConfigError, RunError
 from mnist_core.follow import EventReader, RunFollower, changes
+from mnist_core.models import classifier
+from mnist_core.models.architectures import MODELS, ModelSpec
+from mnist_core.models.checkpoint import load_checkpoint, read_card
 from mnist_core.resume import load_resume, save_resume
 from mnist_core.runs import STEPPING, Run
 from mnist_core.state import TrainState
@@ -110,7 +111,7 @@ def test_a_network_without_dropout_layers_says_so(tmp_path, monkeypatch):
     monkeypatch.setitem(MODELS, "bare", bare)
     with pytest.raises(ConfigError, match="bare has no dropout layer"):
         created(tmp_path, model="bare").change(dropout=0.5)
-    assert all(models.has_dropout(TrainConfig(model=name)) for name in MODELS if name != "bare")
+    assert all(classifier.has_dropout(TrainConfig(model=name)) for name in MODELS if name != "bare")
 
 
 def test_an_ended_run_takes_no_change(tmp_path):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mnist_core.checkpoints import read_card
+from mnist_core.models.checkpoint import read_card
 from mnist_core.queue import Queue
 from mnist_core.recipes import get_recipe
 from mnist_core.runs import STEPPING, Run, create_run, list_runs

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from mnist_core.checkpoints import is_whole, read_card
 from mnist_core.errors import RunError
 from mnist_core.follow import EventReader
+from mnist_core.models.checkpoint import is_whole, read_card
 from mnist_core.queue import Queue
 from mnist_core.resume import PREVIOUS, RESUME, load_resume
 from mnist_core.runs import Run, create_run

@@ -27,7 +27,6 @@ import torch
 from PIL import Image
 
 from mnist_core.bundle import bundle
-from mnist_core.checkpoints import CARD, WEIGHTS, is_whole, load_checkpoint
 from mnist_core.comparison import record, seconds_left
 from mnist_core.config import TrainConfig, parse_assignments
 from mnist_core.data import load_dataset
@@ -35,6 +34,7 @@ from mnist_core.drawing.images import read_picture
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.errors import LabError
 from mnist_core.follow import EventReader, RunFollower
+from mnist_core.models.checkpoint import CARD, WEIGHTS, is_whole, load_checkpoint
 from mnist_core.predict import Predictor
 from mnist_core.queue import Queue
 from mnist_core.recipes import get_recipe

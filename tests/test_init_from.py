@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mnist_core.checkpoints import SHIPPED, load_checkpoint
 from mnist_core.config import TrainConfig
 from mnist_core.errors import CheckpointError, ConfigError
+from mnist_core.models.checkpoint import SHIPPED, load_checkpoint
 from mnist_core.runs import create_run
 from mnist_core.state import TrainState
 from mnist_core.training import train

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mnist_core.architectures import ACTIVATIONS, MODELS, MaxMeanPool, Residual
 from mnist_core.config import Shape, TrainConfig, field_choices
 from mnist_core.errors import ConfigError
-from mnist_core.models import Classifier, build_model, count_parameters, layer_table
+from mnist_core.models.architectures import ACTIVATIONS, MODELS, MaxMeanPool, Residual
+from mnist_core.models.classifier import Classifier, build_model, count_parameters, layer_table
 
 every_model = pytest.mark.parametrize("name", MODELS)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)

@@ -11,11 +11,11 @@ import torch
 from sklearn.metrics import f1_score
 
 from mnist_core import reproduce as module
-from mnist_core.checkpoints import load_checkpoint
 from mnist_core.config import TrainConfig
 from mnist_core.data import load_dataset
 from mnist_core.errors import ConfigError, RunError, RunFailedError
 from mnist_core.follow import EventReader
+from mnist_core.models.checkpoint import load_checkpoint
 from mnist_core.queue import Queue, Slot
 from mnist_core.reproduce import CLAIMS, KEPT, Claim, Row, chosen_claims, load_rows, reproduce, save_rows, table
 from mnist_core.runs import create_run, list_runs

@@ -21,10 +21,10 @@ import pytest
 import torch
 
 from mnist_core import worker
-from mnist_core.checkpoints import is_whole, read_card
 from mnist_core.config import TrainConfig
 from mnist_core.errors import CheckpointError
 from mnist_core.follow import EventReader
+from mnist_core.models.checkpoint import is_whole, read_card
 from mnist_core.queue import Queue
 from mnist_core.resume import PREVIOUS, RESUME, can_resume, load_resume, read_resume, restore, save_resume
 from mnist_core.runs import Run, create_run

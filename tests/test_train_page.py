@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mnist_core.config import Shape, TrainConfig
-from mnist_core.models import build_model, count_parameters
+from mnist_core.models.classifier import build_model, count_parameters
 from mnist_core.queue import Queue
 from mnist_core.recipes import RECIPES, get_recipe
 from mnist_core.runs import create_run

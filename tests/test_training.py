@@ -15,7 +15,7 @@ from mnist_core import training
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.data import Dataset, batches, load_dataset, split
 from mnist_core.errors import ConfigError, DataError
-from mnist_core.models import build_model
+from mnist_core.models.classifier import build_model
 from mnist_core.resume import load_resume, restore, save_resume
 from mnist_core.state import TrainState
 from mnist_core.statistics import pixel_statistics

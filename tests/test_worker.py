@@ -13,10 +13,10 @@ import torch
 from filelock import FileLock
 
 from mnist_core import runs, training
-from mnist_core.checkpoints import load_checkpoint, read_card
 from mnist_core.config import TrainConfig
 from mnist_core.data import load_dataset, split
 from mnist_core.follow import EventReader
+from mnist_core.models.checkpoint import load_checkpoint, read_card
 from mnist_core.queue import Slot
 from mnist_core.resume import read_resume
 from mnist_core.runs import Run, create_run

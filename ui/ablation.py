@@ -9,11 +9,11 @@ import streamlit as st
 
 from mnist_core.ablation import Factor, Study, list_studies, plan, setting_label
 from mnist_core.analysis import METRICS, Analysis, SettingResult, analyse
-from mnist_core.architectures import MODELS
 from mnist_core.comparison import seconds_left
 from mnist_core.config import TrainConfig, field_choices, field_help
 from mnist_core.data import dataset_title, default_dataset, is_there
 from mnist_core.errors import ConfigError
+from mnist_core.models.architectures import MODELS
 from mnist_core.overlays import Band, band_figure
 from mnist_core.runs import list_runs
 from mnist_core.system.settings import data_folder, parallel_runs

@@ -11,13 +11,14 @@ from pathlib import Path
 import streamlit as st
 
 from mnist_core.bundle import bundle, command
-from mnist_core.checkpoints import SHIPPED, Card, read_card, shipped_names
 from mnist_core.comparison import Record, record
 from mnist_core.config import TrainConfig
 from mnist_core.data import Dataset, dataset_title, load_dataset
 from mnist_core.errors import LabError
 from mnist_core.evaluation import Evaluation, evaluate
 from mnist_core.follow import EventReader, RunFollower
+from mnist_core.models.card import Card
+from mnist_core.models.checkpoint import SHIPPED, read_card, shipped_names
 from mnist_core.pool import WorkerPool
 from mnist_core.predict import Predictor
 from mnist_core.runs import ACTIVE, Run, list_runs

@@ -6,10 +6,10 @@ from typing import Any
 
 import streamlit as st
 
-from mnist_core.architectures import MODELS
 from mnist_core.config import TrainConfig, field_choices, field_help, field_range
 from mnist_core.control import setting, shown
-from mnist_core.models import has_dropout
+from mnist_core.models.architectures import MODELS
+from mnist_core.models.classifier import has_dropout
 from mnist_core.recipes import RECIPES, Recipe
 from mnist_core.system.device import all_threads
 

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from mnist_core.config import Shape, TrainConfig
-from mnist_core.models import build_model, layer_table
+from mnist_core.models.classifier import build_model, layer_table
 
 
 def show_layers(config: TrainConfig, shape: Shape) -> None:

@@ -6,85 +6,23 @@ import functools
 import hashlib
 import math
 import os
-import platform
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from mnist_core.about import About, Measured
-from mnist_core.config import Shape, TrainConfig
 from mnist_core.errors import CheckpointError, LabError
-from mnist_core.models import Classifier, build_model
+from mnist_core.models.card import Card, versions
+from mnist_core.models.classifier import Classifier, build_model
 from mnist_core.system.files import json_bytes, read_json, write_json, write_pair
 
 CARD, WEIGHTS = "card.json", "model.safetensors"
-SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
+SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
 _MAX_CARD_BYTES = 1_000_000
 _MAX_WEIGHT_BYTES = 500_000_000
-
-
-class SettingChange(BaseModel):
-    """A setting that was changed while the training ran, after batch `step`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, serialize_by_alias=True)
-
-    step: int = Field(ge=0)
-    field: str = Field(max_length=60)
-    before: bool | int | float = Field(alias="from")
-    to: bool | int | float
-
-
-class Card(BaseModel):
-    """What a checkpoint's weights are, where they come from and how good they are. Accuracies in [0, 1]."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    format: int = Field(1, ge=1, le=1)
-    name: str = Field(max_length=200)
-    summary: str = Field("", max_length=2000)
-    architecture: str = Field(max_length=60)
-    parameters: int = Field(ge=0, le=10**12)
-    classes: list[str] = Field(min_length=2, max_length=1000)
-    input_shape: tuple[int, int, int]  # channels, height, width
-    mean: list[float]  # per channel, of pixels in [0, 1]
-    std: list[float]
-    dataset: str = Field(max_length=300)
-    config: TrainConfig  # as it was at the end
-    changes: list[SettingChange] = Field(default_factory=list)  # made while the training ran, in order
-    epoch: int = Field(ge=0, le=10**6)
-    step: int = Field(ge=0, le=10**12)
-    train_seconds: float = Field(ge=0)
-    metrics: dict[str, float] = Field(default_factory=dict)
-    # the logits are divided by it: fitted on validation images, so that "90 % sure" is right 9 times in 10
-    temperature: float = Field(1.0, gt=0, le=100)
-    # where the model is less sure, a drawing is called "not sure it is a digit" (see predict.py): by the probability of
-    # its best class, as in older cards, or by the certainty of calibration.py
-    refuse_by: Literal["confidence", "certainty"] = "confidence"
-    refuse_below: float = Field(0.0, ge=0, le=1)
-    about: About = Field(default_factory=About)
-    measured: Measured | None = None
-    versions: dict[str, str] = Field(default_factory=dict)
-    weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-
-    @property
-    def shape(self) -> Shape:
-        channels, height, width = self.input_shape
-        return Shape(channels, height, width, len(self.classes))
-
-    def require(self, shape: Shape, dataset: str) -> None:
-        """Raises CheckpointError unless the model reads images of `shape`, those of `dataset`."""
-        if shape != self.shape:
-            mine, theirs = (
-                f"{s.channels}×{s.height}×{s.width} pixels in {s.classes} classes" for s in (self.shape, shape)
-            )
-            raise CheckpointError(
-                f"The model reads images of {mine} (channels × height × width), and those of {dataset} have {theirs}: "
-                "choose another dataset or another model."
-            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,11 +32,6 @@ class Checkpoint:
     model: Classifier
     card: Card
     folder: Path
-
-
-def versions() -> dict[str, str]:
-    """What the weights were made with: Python, torch, and the processor's architecture."""
-    return {"python": platform.python_version(), "torch": torch.__version__, "machine": platform.machine()}
 
 
 def save_checkpoint(folder: Path, model: Classifier, **card: Any) -> Card:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mnist_core.architectures import MODELS
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.errors import ConfigError
+from mnist_core.models.architectures import MODELS
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,144 @@
+"""The card of a checkpoint: what its weights are, how they were trained, how good they are and where they fail."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mnist_core.config import Shape, TrainConfig
+from mnist_core.errors import CheckpointError
+from mnist_core.system.files import read_json
+
+Line = Annotated[str, Field(max_length=1000)]
+Share = Annotated[float, Field(ge=0, le=1)]
+_MAX_BYTES = 1_000_000
+
+
+class Figure(BaseModel):
+    """A figure over several trainings: its mean, sample standard deviation, and how many trainings (seeds)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mean: float = Field(allow_inf_nan=False)
+    std: float | None = Field(None, ge=0, allow_inf_nan=False)  # None: one training has no spread
+    seeds: int = Field(ge=1)
+
+
+class About(BaseModel):
+    """How the weights came about. What is not known is left empty."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: list[Line] = Field(default_factory=list, max_length=50)  # sources of the images, with their authors
+    seeds: list[int] = Field(default_factory=list, max_length=100)
+    command: Line = ""
+    machine: Line = ""  # on which `train_seconds` of the card were spent
+    figures: dict[str, Figure] = Field(default_factory=dict, max_length=50)
+    limits: list[Line] = Field(default_factory=list, max_length=50)
+
+
+class Measured(BaseModel):
+    """What `benchmarks/models.py` measured of exactly these weights, after training. Shares in [0, 1]."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    test_accuracy: Share  # on MNIST's test images
+    # on digits drawn with a pen by writers not trained on: mean and lowest over every pen at every size (GRID)
+    drawn_accuracy: Share | None = None
+    drawn_lowest: Share | None = None
+    calibration_error: Share  # on MNIST's test images, see calibration.py
+    refused: Share  # of MNIST's test images, that were called "not a digit"
+    milliseconds: float = Field(ge=0, allow_inf_nan=False)  # from a canvas to the answer, median
+    machine: Line = ""  # that took those milliseconds
+    command: Line = ""
+
+
+def read_about(path: Path) -> About:
+    """About, from a JSON file. Raises CheckpointError, saying what is wrong in it."""
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise CheckpointError(f"{path} is too large to describe a model.")
+        content: Any = read_json(path)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror or error}).") from None
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{path} is no JSON.") from None
+    try:
+        return About.model_validate(content)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"]) or "the file"
+        raise CheckpointError(
+            f"{path} does not describe a model: {where}: {problem['msg']}. Its fields: {', '.join(About.model_fields)}."
+        ) from None
+
+
+class SettingChange(BaseModel):
+    """A setting that was changed while the training ran, after batch `step`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, serialize_by_alias=True)
+
+    step: int = Field(ge=0)
+    field: str = Field(max_length=60)
+    before: bool | int | float = Field(alias="from")
+    to: bool | int | float
+
+
+class Card(BaseModel):
+    """What a checkpoint's weights are, where they come from and how good they are. Accuracies in [0, 1]."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    format: int = Field(1, ge=1, le=1)
+    name: str = Field(max_length=200)
+    summary: str = Field("", max_length=2000)
+    architecture: str = Field(max_length=60)
+    parameters: int = Field(ge=0, le=10**12)
+    classes: list[str] = Field(min_length=2, max_length=1000)
+    input_shape: tuple[int, int, int]  # channels, height, width
+    mean: list[float]  # per channel, of pixels in [0, 1]
+    std: list[float]
+    dataset: str = Field(max_length=300)
+    config: TrainConfig  # as it was at the end
+    changes: list[SettingChange] = Field(default_factory=list)  # made while the training ran, in order
+    epoch: int = Field(ge=0, le=10**6)
+    step: int = Field(ge=0, le=10**12)
+    train_seconds: float = Field(ge=0)
+    metrics: dict[str, float] = Field(default_factory=dict)
+    # the logits are divided by it: fitted on validation images, so that "90 % sure" is right 9 times in 10
+    temperature: float = Field(1.0, gt=0, le=100)
+    # where the model is less sure, a drawing is called "not sure it is a digit" (see inference/): by the probability of
+    # its best class, as in older cards, or by the certainty of inference/calibration.py
+    refuse_by: Literal["confidence", "certainty"] = "confidence"
+    refuse_below: float = Field(0.0, ge=0, le=1)
+    about: About = Field(default_factory=About)
+    measured: Measured | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
+    weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+    @property
+    def shape(self) -> Shape:
+        channels, height, width = self.input_shape
+        return Shape(channels, height, width, len(self.classes))
+
+    def require(self, shape: Shape, dataset: str) -> None:
+        """Raises CheckpointError unless the model reads images of `shape`, those of `dataset`."""
+        if shape != self.shape:
+            mine, theirs = (
+                f"{s.channels}×{s.height}×{s.width} pixels in {s.classes} classes" for s in (self.shape, shape)
+            )
+            raise CheckpointError(
+                f"The model reads images of {mine} (channels × height × width), and those of {dataset} have {theirs}: "
+                "choose another dataset or another model."
+            )
+
+
+def versions() -> dict[str, str]:
+    """What the weights were made with: Python, torch, and the processor's architecture."""
+    return {"python": platform.python_version(), "torch": torch.__version__, "machine": platform.machine()}
