@@ -22,7 +22,7 @@ TRAINING = """
 import sys, time
 from mnist_core.system.threads import keep_threads_apart
 keep_threads_apart()
-from mnist_core.data import load_dataset
+from mnist_core.data.loading import load_dataset
 from mnist_core.recipes import get_recipe
 from mnist_core.state import TrainState; from mnist_core.training import train
 data, config = load_dataset("mnist"), get_recipe("quick").config("mnist").replace(epochs=100)

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from mnist_core.data.pen_digits import GRID, Cell, load_grid, read_sheet
 from mnist_core.models.checkpoint import find_checkpoint
-from mnist_core.pen_strokes import GRID, Cell, load_grid, read_sheet
 from mnist_core.predict import Predictor
 
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.not_a_digit CHECKPOINT [--count 1000] [--pen FILE] [--candidates] [--json]
 
-Renders non-digits as the Draw page would (mnist_core/non_digits.py) and prints, per kind, the AUROC of the model's
+Renders non-digits as the Draw page would (mnist_core/data/outliers.py) and prints, per kind, the AUROC of the model's
 certainty (calibration.py) against MNIST's test digits (mean and standard deviation of 5 draws of the renderings), the
 share that the lab refuses, and the share without what the shape says (objections.py); then the share refused of MNIST's
 test digits and of pen digits. `--candidates` compares other scores instead, on validation digits and on renderings of
@@ -22,12 +22,13 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from mnist_core.calibration import REFUSED
-from mnist_core.data import load_dataset, train_and_validation
+from mnist_core.data.loading import load_dataset
+from mnist_core.data.outliers import KINDS, non_digits
+from mnist_core.data.pen_digits import load_drawings
+from mnist_core.data.splits import train_and_validation
 from mnist_core.evaluation import infer
 from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint
 from mnist_core.models.classifier import Classifier
-from mnist_core.non_digits import KINDS, non_digits
-from mnist_core.pen_strokes import load_drawings
 from mnist_core.predict import Predictor
 from mnist_core.system.settings import data_folder
 

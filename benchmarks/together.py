@@ -14,7 +14,8 @@ import itertools
 import torch
 from torch import Tensor
 
-from mnist_core.data import load_dataset, to_unit
+from mnist_core.data.dataset import to_unit
+from mnist_core.data.loading import load_dataset
 from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint
 from mnist_core.models.classifier import Classifier
 

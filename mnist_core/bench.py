@@ -13,7 +13,8 @@ from statistics import mean, median, stdev
 import torch
 
 from mnist_core.config import TrainConfig
-from mnist_core.data import Dataset, load_dataset
+from mnist_core.data.dataset import Dataset
+from mnist_core.data.loading import load_dataset
 from mnist_core.evaluation import infer, loss_and_accuracy
 from mnist_core.models.classifier import build_model
 from mnist_core.recipes import get_recipe

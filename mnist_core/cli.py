@@ -103,7 +103,7 @@ def _train(options: argparse.Namespace) -> None:
     keep_threads_apart()
     from mnist_core.admission import admit
     from mnist_core.config import parse_assignments
-    from mnist_core.data import default_dataset, load_dataset
+    from mnist_core.data.loading import default_dataset, load_dataset
     from mnist_core.recipes import get_recipe
     from mnist_core.runs import create_run, open_run
     from mnist_core.system.settings import data_folder
@@ -161,7 +161,7 @@ def _train(options: argparse.Namespace) -> None:
 
 def _check_model(config: Any, data_dir: Path) -> None:
     """Raises ConfigError or CheckpointError now rather than a failed run later."""
-    from mnist_core.data import load_dataset
+    from mnist_core.data.loading import load_dataset
     from mnist_core.models.classifier import build_model
     from mnist_core.state import load_pretrained, load_teachers
 
@@ -190,7 +190,8 @@ def _train_progress(epochs: int) -> Iterator[Any]:
 
 def _evaluate(options: argparse.Namespace) -> None:
     from mnist_core.calibration import reliability
-    from mnist_core.data import arrange, load_dataset, train_and_validation
+    from mnist_core.data.loading import load_dataset
+    from mnist_core.data.splits import arrange, train_and_validation
     from mnist_core.evaluation import evaluate
     from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint
     from mnist_core.predict import Predictor
@@ -304,8 +305,9 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _download(options: argparse.Namespace) -> None:
-    from mnist_core.data import dataset_title, load_dataset
-    from mnist_core.download import download
+    from mnist_core.data.dataset import dataset_title
+    from mnist_core.data.download import download
+    from mnist_core.data.loading import load_dataset
     from mnist_core.system.settings import data_folder
 
     data_dir, title = Path(options.data_dir) if options.data_dir else data_folder(), dataset_title(options.dataset)

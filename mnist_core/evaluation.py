@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mnist_core.data import to_unit
+from mnist_core.data.dataset import to_unit
 
 
 @dataclass(frozen=True)

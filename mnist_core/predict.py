@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from mnist_core.calibration import certainty
-from mnist_core.data import DIGITS, to_unit
+from mnist_core.data.dataset import DIGITS, to_unit
 from mnist_core.drawing.images import fitted, without_alpha
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint

@@ -18,7 +18,9 @@ from pydantic import TypeAdapter
 
 from mnist_core.config import TrainConfig
 from mnist_core.control import recorded_changes
-from mnist_core.data import arrange, dataset_title, load_dataset
+from mnist_core.data.dataset import dataset_title
+from mnist_core.data.loading import load_dataset
+from mnist_core.data.splits import arrange
 from mnist_core.errors import ConfigError, DataError, LabError, RunError, RunFailedError
 from mnist_core.evaluation import infer, summarize
 from mnist_core.follow import EventReader

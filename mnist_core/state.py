@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mnist_core.config import Shape, TrainConfig, parse_config
-from mnist_core.data import Dataset, batches, train_and_validation
+from mnist_core.data.dataset import Dataset, batches
+from mnist_core.data.splits import train_and_validation
+from mnist_core.data.statistics import pixel_statistics
 from mnist_core.errors import ConfigError
 from mnist_core.evaluation import infer
 from mnist_core.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from mnist_core.models.classifier import Classifier, build_model, set_dropout
-from mnist_core.statistics import pixel_statistics
 from mnist_core.system.device import default_device, use_threads
 
 Event = dict[str, Any]

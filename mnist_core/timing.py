@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 import torch
 
-from mnist_core.augment import augment
 from mnist_core.config import Shape, TrainConfig
-from mnist_core.data import to_unit
+from mnist_core.data.augment import augment
+from mnist_core.data.dataset import to_unit
 from mnist_core.models.classifier import build_model
 from mnist_core.state import load_teachers, make_optimizer
 from mnist_core.system.device import default_device, threads

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mnist_core.augment import augment
 from mnist_core.config import TrainConfig
-from mnist_core.data import NO_CLASS, Dataset, batches, to_unit
+from mnist_core.data.augment import augment
+from mnist_core.data.dataset import NO_CLASS, Dataset, batches, to_unit
 from mnist_core.errors import LabError
 from mnist_core.evaluation import loss_and_accuracy
 from mnist_core.models.classifier import Classifier, count_parameters

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from mnist_core.data import Dataset, arrange, load_dataset
+from mnist_core.data.dataset import Dataset
+from mnist_core.data.loading import load_dataset
+from mnist_core.data.splits import arrange
 from mnist_core.errors import RunError
 from mnist_core.evaluation import infer, loss_and_accuracy
 from mnist_core.models.checkpoint import load_checkpoint, update_card

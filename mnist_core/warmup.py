@@ -9,7 +9,7 @@ from mnist_core.errors import LabError
 
 def warm_up(data_dir: Path) -> None:
     """Pays for imports, the dataset and the first call of each kernel before somebody waits for them."""
-    from mnist_core.data import default_dataset, load_dataset
+    from mnist_core.data.loading import default_dataset, load_dataset
     from mnist_core.recipes import RECIPES
     from mnist_core.state import TrainState
     from mnist_core.training import train

@@ -68,8 +68,9 @@ def _execute(
     run: Run, data_dir: Path | str | None, on_event: Callable[[dict], None], turn: Turn
 ) -> tuple[str, str, Path | None]:
     """→ the state that the run ends in, the reason, and its checkpoint, as `Run.finish` takes them."""
-    from mnist_core.data import arrange, load_dataset
-    from mnist_core.extra import with_extra
+    from mnist_core.data.auxiliary import with_extra
+    from mnist_core.data.loading import load_dataset
+    from mnist_core.data.splits import arrange
     from mnist_core.results import Results
     from mnist_core.resume import can_resume, load_resume, restore, save_resume
     from mnist_core.state import TrainState

@@ -3,13 +3,15 @@
 import numpy as np
 import streamlit as st
 
-from mnist_core.augment import variants
 from mnist_core.config import TrainConfig, field_choices, field_help
-from mnist_core.data import Dataset, default_dataset, is_there, split
+from mnist_core.data.augment import variants
+from mnist_core.data.dataset import Dataset
+from mnist_core.data.loading import default_dataset, is_there
+from mnist_core.data.mirrors import SOURCES
+from mnist_core.data.splits import split
+from mnist_core.data.statistics import class_counts, held_out, level_values, mean_images, moments, pixel_histogram
 from mnist_core.figures import count_figure, held_out_figure, level_figure
 from mnist_core.recipes import get_recipe
-from mnist_core.sources import SOURCES
-from mnist_core.statistics import class_counts, held_out, level_values, mean_images, moments, pixel_histogram
 from mnist_core.system.settings import data_folder
 from ui import house, page
 from ui.datasets import choose_dataset

@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from mnist_core.data import DIGITS
+from mnist_core.data.dataset import DIGITS
 from mnist_core.drawing.images import MAX_BYTES, MAX_SIDE, read_picture
 from mnist_core.figures import enlarge, probability_bars
 from mnist_core.models.card import Card

@@ -13,7 +13,9 @@ import pytest
 
 from mnist_core.cli import main
 from mnist_core.config import Shape, TrainConfig
-from mnist_core.data import Dataset, load_dataset, mnist_is_there
+from mnist_core.data.dataset import Dataset
+from mnist_core.data.loading import load_dataset
+from mnist_core.data.mnist import mnist_is_there
 from mnist_core.models.checkpoint import save_checkpoint
 from mnist_core.models.classifier import build_model
 from mnist_core.system.settings import data_folder

@@ -5,8 +5,8 @@ import zipfile
 
 import pytest
 
-from mnist_core import archives as module
-from mnist_core.archives import open_archive, stamp
+from mnist_core.data import archive as module
+from mnist_core.data.archive import open_archive, stamp
 from mnist_core.errors import DataError
 
 FILES = {"train/cat/1.png": b"one", "train/dog/2.png": b"two", "notes.txt": b"three"}

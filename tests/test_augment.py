@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy import ndimage
 
-from mnist_core.augment import augment, variants
 from mnist_core.config import TrainConfig
+from mnist_core.data.augment import augment, variants
 
 STRONG = TrainConfig(rotation=20, translation=3, scaling=0.2, shear=15)
 

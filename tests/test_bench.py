@@ -10,7 +10,7 @@ from mnist_core import bench as module
 from mnist_core.bench import Bench, Trained, Usual, multiplications, report, usual_training
 from mnist_core.cli import main
 from mnist_core.config import TrainConfig
-from mnist_core.data import load_dataset
+from mnist_core.data.loading import load_dataset
 
 RESULT = Bench(
     quick=[Trained(0, 0.991, 2.0), Trained(1, 0.993, 4.0)],

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnist_core.data import load_dataset
+from mnist_core.data.loading import load_dataset
 from mnist_core.evaluation import evaluate
 from mnist_core.models.card import About, Figure, Measured
 from mnist_core.models.checkpoint import SHIPPED, load_checkpoint, read_card, update_card

@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 
 from mnist_core.config import Shape, TrainConfig
-from mnist_core.data import load_dataset
+from mnist_core.data.loading import load_dataset
 from mnist_core.errors import CheckpointError
 from mnist_core.models import checkpoint as module
 from mnist_core.models.checkpoint import (

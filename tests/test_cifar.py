@@ -6,9 +6,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from mnist_core import cifar as module
 from mnist_core.config import Shape
-from mnist_core.data import load_dataset
+from mnist_core.data import cifar10 as module
+from mnist_core.data.loading import load_dataset
 from mnist_core.errors import DataError
 
 RNG = np.random.default_rng(0)

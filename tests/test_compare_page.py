@@ -27,7 +27,7 @@ def _no_mnist(tmp_path, monkeypatch) -> None:
 @pytest.fixture
 def trained(tmp_path, monkeypatch, tiny_data):
     """Trains a tiny run to its end."""
-    monkeypatch.setattr("mnist_core.data.load_dataset", lambda name, data_dir: tiny_data)
+    monkeypatch.setattr("mnist_core.data.loading.load_dataset", lambda name, data_dir: tiny_data)
 
     def train(**settings: object):
         run = create_run(get_recipe("quick").config("digits").replace(epochs=2, **settings))

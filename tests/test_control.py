@@ -13,7 +13,8 @@ from torch import nn
 from mnist_core import training
 from mnist_core.config import TrainConfig
 from mnist_core.control import Control, Steps, change_label, changed_config, read_control
-from mnist_core.data import arrange, load_dataset
+from mnist_core.data.loading import load_dataset
+from mnist_core.data.splits import arrange
 from mnist_core.errors import ConfigError, RunError
 from mnist_core.follow import EventReader, RunFollower, changes
 from mnist_core.models import classifier

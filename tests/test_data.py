@@ -5,22 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-from mnist_core import data as module
 from mnist_core.config import Shape, TrainConfig
-from mnist_core.data import (
-    Dataset,
-    arrange,
-    batches,
-    default_dataset,
-    load_dataset,
-    mnist_is_there,
-    read_idx,
-    split,
-    to_unit,
-    train_and_validation,
-)
+from mnist_core.data.dataset import Dataset, batches, to_unit
+from mnist_core.data.loading import default_dataset, load_dataset
+from mnist_core.data.mnist import _MNIST_FILES, mnist_is_there, read_idx
+from mnist_core.data.splits import arrange, split, train_and_validation
+from mnist_core.data.statistics import pixel_statistics
 from mnist_core.errors import DataError
-from mnist_core.statistics import pixel_statistics
 from mnist_core.system.settings import data_folder
 
 
@@ -33,7 +24,7 @@ def idx(values: np.ndarray, magic: bytes | None = None) -> bytes:
 def write_mnist(folder, parts: dict[str, np.ndarray]) -> None:
     raw = folder / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    for part, (name, _) in module._MNIST_FILES.items():
+    for part, (name, _) in _MNIST_FILES.items():
         (raw / name).write_bytes(idx(parts[part]))
 
 
@@ -93,7 +84,7 @@ def small_mnist(monkeypatch):
         "test_images": rng.integers(0, 256, (4, 28, 28)),
         "test_labels": np.array([7, 2, 1, 0]),
     }
-    files = {part: (name, parts[part].shape) for part, (name, _) in module._MNIST_FILES.items()}
+    files = {part: (name, parts[part].shape) for part, (name, _) in _MNIST_FILES.items()}
     monkeypatch.setattr("mnist_core.data.mnist._MNIST_FILES", files)
     return parts
 

@@ -7,8 +7,10 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from mnist_core import data as module
-from mnist_core.data import Dataset, load_dataset, split
+from mnist_core.data import loading as module
+from mnist_core.data.dataset import TITLES, Dataset
+from mnist_core.data.loading import load_dataset
+from mnist_core.data.splits import split
 from tests.test_pages import visit, words
 from ui import datasets
 
@@ -30,7 +32,7 @@ def offer(monkeypatch):
         labels = torch.arange(images) % classes
         random = Dataset(f"random-{classes}-{shape}", names, pixels, labels, pixels[:classes], labels[:classes])
         monkeypatch.setitem(module._LOADERS, random.name, lambda _: random)
-        monkeypatch.setitem(module.TITLES, random.name, "random pixels")
+        monkeypatch.setitem(TITLES, random.name, "random pixels")
         monkeypatch.setattr(datasets, "DATASETS", ("digits", random.name))
         return random
 

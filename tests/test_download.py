@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnist_core.download import Progress, download
+from mnist_core.data.download import Progress, download
+from mnist_core.data.mirrors import Resource, Source
 from mnist_core.errors import DataError
-from mnist_core.sources import Resource, Source
 
 LOCK = ".download.lock"  # empty, and stays on purpose
 
@@ -344,7 +344,7 @@ def test_two_at_once(tmp_path: Path, server: Server) -> None:
     assert "already being downloaded" in failure(tmp_path, server)
 
     code = (
-        "import sys; from mnist_core.download import *\n"
+        "import sys; from mnist_core.data.download import *\n"
         "source = Source('MNIST', 'MNIST/raw', ('http://127.0.0.1:9',), (Resource('x.gz', ''),))\n"
         "try: list(download('mnist', sys.argv[1], source))\n"
         "except Exception as error: print(type(error).__name__, error, 'torch' in sys.modules)"

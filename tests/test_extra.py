@@ -7,12 +7,14 @@ import torch
 
 from mnist_core.calibration import certainty
 from mnist_core.config import TrainConfig
-from mnist_core.data import NO_CLASS, arrange, load_dataset, train_and_validation
+from mnist_core.data.auxiliary import with_extra
+from mnist_core.data.dataset import NO_CLASS
+from mnist_core.data.loading import load_dataset
+from mnist_core.data.outliers import non_digits
+from mnist_core.data.pen_digits import GRID, load_copies, load_grid
+from mnist_core.data.splits import arrange, train_and_validation
 from mnist_core.errors import DataError
 from mnist_core.evaluation import infer
-from mnist_core.extra import with_extra
-from mnist_core.non_digits import non_digits
-from mnist_core.pen_strokes import GRID, load_copies, load_grid
 from mnist_core.state import TrainState
 from mnist_core.training import share_right, train, training_loss
 from tests.test_pen_strokes import sheet
@@ -135,7 +137,7 @@ def test_several_digits_are_put_together_from_training_images_alone(monkeypatch)
         taken.append(images)
         return np.zeros((count, 1, 28, 28), np.uint8)
 
-    monkeypatch.setattr("mnist_core.extra.non_digits", noted)
+    monkeypatch.setattr("mnist_core.data.auxiliary.non_digits", noted)
     config = TrainConfig(dataset="digits", non_digits=5)
     with_extra(arrange(digits, config), config)
     rows, _ = train_and_validation(digits, config)

@@ -29,7 +29,7 @@ from PIL import Image
 from mnist_core.bundle import bundle
 from mnist_core.comparison import record, seconds_left
 from mnist_core.config import TrainConfig, parse_assignments
-from mnist_core.data import load_dataset
+from mnist_core.data.loading import load_dataset
 from mnist_core.drawing.images import read_picture
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.errors import LabError

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from mnist_core.data.splits import held_out, natural
 from mnist_core.errors import DataError
-from mnist_core.holdout import held_out, natural
 
 CLASSES = ("a", "b", "c")
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from mnist_core.data import load_dataset
+from mnist_core.data.loading import load_dataset
+from mnist_core.data.outliers import KINDS, LETTERS, PRINTED, canvases, non_digits
 from mnist_core.drawing.preprocess import to_model_input
-from mnist_core.non_digits import KINDS, LETTERS, PRINTED, canvases, non_digits
 
 DIGITS = load_dataset("digits").test_images.numpy()
 

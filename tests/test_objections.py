@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from mnist_core.data import load_dataset
+from mnist_core.data.loading import load_dataset
+from mnist_core.data.outliers import non_digits
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.drawing.strokes import render_strokes
-from mnist_core.non_digits import non_digits
 from mnist_core.objections import THICKEST, objection
 
 ONE = [[0, 0], [0, 1]]

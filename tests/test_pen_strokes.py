@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from mnist_core import pen_strokes as module
-from mnist_core.data import load_dataset
+from mnist_core.data import pen_digits as module
+from mnist_core.data.loading import load_dataset
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.drawing.strokes import render_strokes
 from mnist_core.errors import DataError

@@ -8,9 +8,10 @@ import torch
 from PIL import Image
 
 from mnist_core.config import Shape
-from mnist_core.data import load_dataset, split
+from mnist_core.data.image_folder import load_pictures
+from mnist_core.data.loading import load_dataset
+from mnist_core.data.splits import split
 from mnist_core.errors import DataError
-from mnist_core.picture_folder import load_pictures
 from tests.test_archives import write_folder, write_zip
 
 RNG = np.random.default_rng(0)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mnist_core.config import Shape, TrainConfig
-from mnist_core.data import load_dataset
+from mnist_core.data.loading import load_dataset
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.errors import CheckpointError, DrawingError
 from mnist_core.evaluation import evaluate

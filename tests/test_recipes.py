@@ -3,7 +3,7 @@ import itertools
 import pytest
 
 from mnist_core.config import Shape, TrainConfig, parse_config
-from mnist_core.data import DATASETS, load_dataset
+from mnist_core.data.loading import DATASETS, load_dataset
 from mnist_core.errors import ConfigError
 from mnist_core.models.classifier import build_model, count_parameters
 from mnist_core.recipes import RECIPES, get_recipe

@@ -12,7 +12,7 @@ from sklearn.metrics import f1_score
 
 from mnist_core import reproduce as module
 from mnist_core.config import TrainConfig
-from mnist_core.data import load_dataset
+from mnist_core.data.loading import load_dataset
 from mnist_core.errors import ConfigError, RunError, RunFailedError
 from mnist_core.follow import EventReader
 from mnist_core.models.checkpoint import load_checkpoint

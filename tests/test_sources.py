@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnist_core import cifar
-from mnist_core.data import is_there, load_dataset
-from mnist_core.download import Progress, download
+from mnist_core.data import cifar10
+from mnist_core.data.download import Progress, download
+from mnist_core.data.loading import is_there, load_dataset
+from mnist_core.data.mirrors import SOURCES, Archive, Source, known_source
 from mnist_core.errors import DataError
-from mnist_core.sources import SOURCES, Archive, Source, known_source
 from tests.test_cifar import COUNT, batch, pickled
 from tests.test_download import ARRAYS, LOCK, Server, body, server  # noqa: F401  (server is a fixture)
 
@@ -32,8 +32,8 @@ def test_sources_are_torchvisions(monkeypatch) -> None:
     assert [file for r in mnist.resources for file in r.files] == list(ARRAYS)
     assert other.mirrors[0] + other.resources[0].filename == CIFAR10.url
     assert other.resources[0].md5 == CIFAR10.tgz_md5
-    assert {*cifar.TRAIN_FILES, cifar.TEST_FILE, "batches.meta"} == set(other.resources[0].files)
-    assert other.folder == cifar.FOLDER
+    assert {*cifar10.TRAIN_FILES, cifar10.TEST_FILE, "batches.meta"} == set(other.resources[0].files)
+    assert other.folder == cifar10.FOLDER
     monkeypatch.setenv("MNIST_LAB_MIRRORS", "http://a/ http://b/")
     assert [known_source(name).mirrors for name in SOURCES] == [("http://a/", "http://b/")] * 2
     with pytest.raises(DataError, match="mnist, cifar10"):
@@ -43,9 +43,9 @@ def test_sources_are_torchvisions(monkeypatch) -> None:
 def files() -> dict[str, bytes]:
     made = {
         name: pickled(batch(RNG.integers(0, 256, (COUNT, 3072), dtype=np.uint8), [*range(10)] * 2))
-        for name in (*cifar.TRAIN_FILES, cifar.TEST_FILE)
+        for name in (*cifar10.TRAIN_FILES, cifar10.TEST_FILE)
     }
-    return {**made, "batches.meta": pickled({"label_names": list(cifar.CLASSES)})}
+    return {**made, "batches.meta": pickled({"label_names": list(cifar10.CLASSES)})}
 
 
 FILES = files()
@@ -67,21 +67,21 @@ def md5(content: bytes) -> str:
 
 def archive(content: bytes, **changes: object) -> Archive:
     members = tuple((name, md5(data)) for name, data in FILES.items())
-    return Archive(**{"filename": NAME, "md5": md5(content), "members": members, "inside": cifar.FOLDER, **changes})
+    return Archive(**{"filename": NAME, "md5": md5(content), "members": members, "inside": cifar10.FOLDER, **changes})
 
 
 def fetch(data_dir: Path, server: Server, content: bytes, **changes: object) -> list[Progress]:  # noqa: F811
     server.on_both(NAME, body(content))
-    source = Source("CIFAR-10", cifar.FOLDER, tuple(server.mirrors), (archive(content, **changes),))
+    source = Source("CIFAR-10", cifar10.FOLDER, tuple(server.mirrors), (archive(content, **changes),))
     return list(download("cifar10", data_dir, source, timeout_s=5.0))
 
 
 def on_disk(data_dir: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (data_dir / cifar.FOLDER).iterdir() if path.name != LOCK}
+    return {path.name: path.read_bytes() for path in (data_dir / cifar10.FOLDER).iterdir() if path.name != LOCK}
 
 
 def test_cifar_is_downloaded_loaded_and_not_fetched_twice(tmp_path, server, monkeypatch) -> None:  # noqa: F811
-    monkeypatch.setattr(cifar, "PER_FILE", COUNT)
+    monkeypatch.setattr(cifar10, "PER_FILE", COUNT)
     assert not is_there("cifar10", tmp_path)
     content = packed(FILES)
     seen = fetch(tmp_path, server, content)
@@ -91,7 +91,7 @@ def test_cifar_is_downloaded_loaded_and_not_fetched_twice(tmp_path, server, monk
     assert len(load_dataset("cifar10", tmp_path).train_labels) == 5 * COUNT
     server.asked.clear()
     assert fetch(tmp_path, server, content) == []
-    (tmp_path / cifar.FOLDER / "data_batch_2").write_bytes(b"damaged")
+    (tmp_path / cifar10.FOLDER / "data_batch_2").write_bytes(b"damaged")
     fetch(tmp_path, server, content)
     assert server.asked == [f"/a/{NAME}"]
     assert on_disk(tmp_path) == FILES

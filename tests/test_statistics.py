@@ -5,9 +5,8 @@ import pytest
 import torch
 
 from mnist_core.config import TrainConfig
-from mnist_core.data import Dataset
-from mnist_core.state import TrainState
-from mnist_core.statistics import (
+from mnist_core.data.dataset import Dataset
+from mnist_core.data.statistics import (
     class_counts,
     held_out,
     level_values,
@@ -16,6 +15,7 @@ from mnist_core.statistics import (
     pixel_histogram,
     pixel_statistics,
 )
+from mnist_core.state import TrainState
 
 LABELS = torch.tensor([2, 0, 2, 2, 0])
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from mnist_core import timing
 from mnist_core.config import Shape, TrainConfig
-from mnist_core.data import NO_CLASS, Dataset
+from mnist_core.data.dataset import NO_CLASS, Dataset
 from mnist_core.errors import CheckpointError
 from mnist_core.evaluation import infer
 from mnist_core.models.checkpoint import load_checkpoint

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from mnist_core.config import TrainConfig
-from mnist_core.data import arrange, load_dataset
+from mnist_core.data.loading import load_dataset
+from mnist_core.data.splits import arrange
 from mnist_core.state import TrainState
 from mnist_core.system.device import threads, use_threads
 from mnist_core.training import train

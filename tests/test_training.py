@@ -13,12 +13,14 @@ from torch import nn
 
 from mnist_core import training
 from mnist_core.config import Shape, TrainConfig
-from mnist_core.data import Dataset, batches, load_dataset, split
+from mnist_core.data.dataset import Dataset, batches
+from mnist_core.data.loading import load_dataset
+from mnist_core.data.splits import split
+from mnist_core.data.statistics import pixel_statistics
 from mnist_core.errors import ConfigError, DataError
 from mnist_core.models.classifier import build_model
 from mnist_core.resume import load_resume, restore, save_resume
 from mnist_core.state import TrainState
-from mnist_core.statistics import pixel_statistics
 from mnist_core.training import DivergedError, train, training_loss
 
 PLAIN = TrainConfig(

@@ -14,7 +14,8 @@ from filelock import FileLock
 
 from mnist_core import runs, training
 from mnist_core.config import TrainConfig
-from mnist_core.data import load_dataset, split
+from mnist_core.data.loading import load_dataset
+from mnist_core.data.splits import split
 from mnist_core.follow import EventReader
 from mnist_core.models.checkpoint import load_checkpoint, read_card
 from mnist_core.queue import Slot

@@ -11,7 +11,8 @@ from mnist_core.ablation import Factor, Study, list_studies, plan, setting_label
 from mnist_core.analysis import METRICS, Analysis, SettingResult, analyse
 from mnist_core.comparison import seconds_left
 from mnist_core.config import TrainConfig, field_choices, field_help
-from mnist_core.data import dataset_title, default_dataset, is_there
+from mnist_core.data.dataset import dataset_title
+from mnist_core.data.loading import default_dataset, is_there
 from mnist_core.errors import ConfigError
 from mnist_core.models.architectures import MODELS
 from mnist_core.overlays import Band, band_figure

@@ -13,7 +13,7 @@ from typing import Any
 from mnist_core.ablation import Factor, Study, create_study
 from mnist_core.admission import admit
 from mnist_core.config import TrainConfig
-from mnist_core.download import Progress, download
+from mnist_core.data.download import Progress, download
 from mnist_core.errors import RunError
 from mnist_core.queue import Queue
 from mnist_core.runs import Run, create_run

@@ -6,7 +6,7 @@ import streamlit as st
 
 from mnist_core.calibration import BINS, confidence_at, reliability
 from mnist_core.calibration_figure import reliability_figure
-from mnist_core.data import Dataset
+from mnist_core.data.dataset import Dataset
 from mnist_core.evaluation import Evaluation
 from ui import house
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from mnist_core.data import DATASETS, TITLES, dataset_title
+from mnist_core.data.dataset import TITLES, dataset_title
+from mnist_core.data.loading import DATASETS
 from mnist_core.errors import ConfigError
 from ui import acts, house, page
 

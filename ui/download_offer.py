@@ -6,9 +6,10 @@ import contextlib
 
 import streamlit as st
 
-from mnist_core.data import TITLES, dataset_title, is_there, load_dataset
+from mnist_core.data.dataset import TITLES, dataset_title
+from mnist_core.data.loading import is_there, load_dataset
+from mnist_core.data.mirrors import SOURCES
 from mnist_core.errors import LabError
-from mnist_core.sources import SOURCES
 from mnist_core.system.settings import data_folder
 from ui import acts
 

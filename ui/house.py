@@ -13,7 +13,8 @@ import streamlit as st
 from mnist_core.bundle import bundle, command
 from mnist_core.comparison import Record, record
 from mnist_core.config import TrainConfig
-from mnist_core.data import Dataset, dataset_title, load_dataset
+from mnist_core.data.dataset import Dataset, dataset_title
+from mnist_core.data.loading import load_dataset
 from mnist_core.errors import LabError
 from mnist_core.evaluation import Evaluation, evaluate
 from mnist_core.follow import EventReader, RunFollower

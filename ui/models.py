@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from mnist_core.data import dataset_title
+from mnist_core.data.dataset import dataset_title
 from mnist_core.models.checkpoint import SHIPPED, WEIGHTS
 from ui import page
 from ui.house import Model

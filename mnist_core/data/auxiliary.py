@@ -1,4 +1,4 @@
-"""with_extra(data, config) → the dataset with further images to learn from: pen strokes, and what is no digit."""
+"""Further images to learn from, never to validate or test with: pen strokes, and what is no digit."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import torch
 from torch import Tensor
 
 from mnist_core.config import TrainConfig
-from mnist_core.data import NO_CLASS, Dataset, Progress, own_path, train_and_validation
+from mnist_core.data.dataset import NO_CLASS, Dataset
+from mnist_core.data.loading import Progress, own_path
+from mnist_core.data.outliers import non_digits
+from mnist_core.data.pen_digits import load_copies
+from mnist_core.data.splits import train_and_validation
 from mnist_core.errors import DataError
-from mnist_core.non_digits import non_digits
-from mnist_core.pen_strokes import load_copies
 
 LEARNED_FROM = ("print", "scribbles", "several digits", "filled")
 """Kinds of non-digits. Letters by hand are not among them: on those, a model shows what it makes of others."""
-
 LEARNING = 100_000  # added to the seed: other pictures than those of the benchmarks, which judge
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from mnist_core.archives import Archive, Member, open_archive
+from mnist_core.data.archive import Archive, Member, open_archive
+from mnist_core.data.splits import held_out, natural
 from mnist_core.drawing.images import FORMATS, SUFFIXES, fitted, size_within, without_alpha
 from mnist_core.errors import DataError
-from mnist_core.holdout import held_out, natural
 from mnist_core.system.threads import in_threads
 
 MAX_PIXELS = 64_000_000  # of one picture: a large camera's
@@ -26,7 +26,6 @@ LARGE_FILE = 2**15  # bytes, on average (measured: 60,000 files of 900 bytes tak
 # a validation part of its own is learned from: every training holds out its own share
 PARTS = {"train": False, "training": False, "val": False, "valid": False, "validation": False}
 PARTS |= {"test": True, "testing": True}
-
 Progress = Callable[[float], None]
 
 

@@ -13,10 +13,10 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mnist_core.data.splits import held_out, natural
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.drawing.strokes import Strokes, another_hand, render_strokes
 from mnist_core.errors import DataError, DrawingError
-from mnist_core.holdout import held_out, natural
 from mnist_core.system.threads import in_threads
 
 MAX_BYTES = 64 * 2**20  # packed or unpacked
@@ -38,7 +38,6 @@ class Cell(NamedTuple):
 GRID = tuple(
     Cell(brush, height) for brush in (12, 20, 28) for height in (0.35, 0.7, 0.9) if brush < 28 or height >= 0.7
 )
-
 Coordinate = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 Side = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=60)] | Annotated[int, Field(ge=0, le=10**9)]
@@ -90,8 +89,8 @@ def load_copies(
 ) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
     """→ classes, images (N × copies, 1, 28, 28) uint8, labels (N × copies,) int64: all digits, drawn again and again.
 
-    Each copy with another pen, at another size, by a slightly other hand (see `hand.py`). The same seed draws the same.
-    Raises DataError as `load_drawings` does.
+    Each copy with another pen, at another size, by a slightly other hand (see `jitter_strokes`).
+    The same seed draws the same. Raises DataError as `load_drawings` does.
     """
     sheet = read_sheet(path)
 

@@ -17,8 +17,8 @@ from urllib.error import HTTPError, URLError
 
 from filelock import FileLock, Timeout
 
+from mnist_core.data.mirrors import Resource, Source, SourceError, known_source
 from mnist_core.errors import DataError
-from mnist_core.sources import Resource, Source, SourceError, known_source
 
 SECONDS_BETWEEN_PROGRESS = 0.1
 

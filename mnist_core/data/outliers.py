@@ -1,8 +1,8 @@
 """What is no digit, drawn as on the Draw page: letters, print, scribbles, several digits, filled shapes.
 
-Each is rendered on a canvas of 280×280 and read by `drawing.to_model_input`, the path that a person's drawing takes.
-The letters leave out those that are written as a digit is: C D O Q (0), I J i j l (1), Z z (2), S s (5), G b (6),
-T t r (7), B (8), Y a g q y (4 and 9), and those whose small form is the same. A scribble may look like a digit by
+Each is rendered on a canvas of 280×280 and read by `preprocess.to_model_input`, the path that a person's drawing
+takes. The letters leave out those that are written as a digit is: C D O Q (0), I J i j l (1), Z z (2), S s (5), G b
+(6), T t r (7), B (8), Y a g q y (4 and 9), and those whose small form is the same. A scribble may look like a digit by
 chance.
 """
 

@@ -1,0 +1,90 @@
+"""Dataset: labelled images as uint8 tensors in memory, train and test apart; mini-batches of indices."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mnist_core.config import Shape
+
+DIGITS = tuple("0123456789")
+TITLES = {
+    "mnist": "MNIST (70,000 handwritten digits, 28×28)",
+    "digits": "digits (1,797 small handwritten digits, built in)",
+    "cifar10": "CIFAR-10 (60,000 small colour photos of 10 things, 32×32)",
+}
+OWN_KINDS = ("folder", "drawings")  # a person's own datasets: each name is one of these, a colon and a path
+NO_CLASS = -1  # the label of what belongs to none of the classes
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images (N, C, H, W) uint8 in [0, 255] and labels (N,) int64 in [0, classes), train and test apart.
+
+    The last `extra` training images are to learn from alone: none of them is held out to watch a training by. They
+    alone may have the label NO_CLASS.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train_images: Tensor
+    train_labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+    extra: int = 0
+
+    @property
+    def title(self) -> str:
+        return dataset_title(self.name)
+
+    @property
+    def shape(self) -> Shape:
+        _, channels, height, width = self.train_images.shape
+        return Shape(channels, height, width, len(self.classes))
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the test images and labels: a figure measured on them may be kept under this name."""
+        return _digest(self.test_images, self.test_labels)
+
+    @functools.cached_property
+    def train_fingerprint(self) -> str:
+        """SHA-256 over the training images and labels, likewise."""
+        return _digest(self.train_images, self.train_labels)
+
+
+def _digest(images: Tensor, labels: Tensor) -> str:
+    digest = hashlib.sha256(images.contiguous().numpy())
+    digest.update(labels.contiguous().numpy())
+    return digest.hexdigest()
+
+
+def dataset_title(name: str) -> str:
+    """A dataset as labels call it, in a word or two: a person's own by the last part of its path."""
+    kind, _, path = name.partition(":")
+    if kind in OWN_KINDS and path:
+        return Path(path).name or path
+    return TITLES.get(name, name).split(" (")[0]
+
+
+def batches(indices: Tensor, batch_size: int, seed: int, epoch: int) -> list[Tensor]:
+    """The epoch's mini-batches of `indices`, shuffled; a function of (seed, epoch) alone, so that a run can resume.
+
+    A last batch of a single image joins the one before it: batch norm cannot learn from one.
+    """
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    order = indices[torch.randperm(len(indices), generator=generator)]
+    parts = list(order.split(batch_size))
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
+
+
+def to_unit(images: Tensor) -> Tensor:
+    """(N, C, H, W) uint8 → float32 in [0, 1], channels last in memory, where convolutions are fastest on a CPU."""
+    return images.to(torch.float32, memory_format=torch.channels_last).div_(255)

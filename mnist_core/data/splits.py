@@ -1,0 +1,111 @@
+"""Which images are for training, for validation and for testing: stratified, seeded, the same each time."""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mnist_core.config import TrainConfig
+from mnist_core.data.dataset import Dataset
+from mnist_core.errors import DataError
+
+MAX_CLASSES = 100
+
+
+def natural(text: object) -> tuple[list[int | str], str]:
+    """A key that sorts as people do: 2 before 10, capitals beside small letters."""
+    pieces = re.split(r"(\d+)", str(text).casefold(), flags=re.ASCII)
+    return [int(piece) if number % 2 else piece for number, piece in enumerate(pieces)], str(text)
+
+
+def held_out(classes: Sequence[str], labels: np.ndarray, given: np.ndarray | None) -> np.ndarray:
+    """(N,) int labels, (N,) bool `given` or None → (N,) bool, True for test images; what is there decides, not chance.
+
+    Without `given` one fifth of each class is held out, with a fixed seed. Raises DataError when there are fewer than
+    2 or more than 100 classes, or a class has too few images to be learned and judged.
+    """
+    if len(classes) < 2:
+        found = f"only the class '{classes[0]}'" if classes else "no class"
+        raise DataError(f"There is {found}: at least 2 classes are needed to tell apart.")
+    if len(classes) > MAX_CLASSES:
+        raise DataError(f"There are {len(classes):,} classes, over the limit of {MAX_CLASSES}.")
+    if given is None:
+        _require(classes, labels, 5, "", "one fifth of each class is held out as test images")
+        return _one_fifth(labels)
+    # two, so that one can be held out to watch the training by
+    _require(classes, labels[~given], 2, "training ", "one is to learn from, one to watch the training by")
+    _require(classes, labels[given], 1, "test ", "each class is judged on its test images")
+    return given
+
+
+def _require(classes: Sequence[str], labels: np.ndarray, least: int, part: str, why: str) -> None:
+    counts = np.bincount(labels, minlength=len(classes)).tolist()
+    for name, count in zip(classes, counts, strict=True):
+        if count < least:
+            raise DataError(
+                f"The class '{name}' has {count or 'no'} {part}image{'s' * (count != 1)}, "
+                f"and at least {least} {'is' if least == 1 else 'are'} needed: {why}."
+            )
+
+
+def _one_fifth(labels: np.ndarray) -> np.ndarray:
+    from sklearn.model_selection import train_test_split
+
+    _, rows = train_test_split(np.arange(len(labels)), test_size=0.2, stratify=labels, random_state=0)
+    return np.isin(np.arange(len(labels)), rows)
+
+
+def arrange(data: Dataset, config: TrainConfig) -> Dataset:
+    """The dataset with the test part that `config` asks for: its own, or one drawn from all images pooled.
+
+    Whatever trains or judges a model of `config` takes its images from here: of a pooled set, the official test part
+    holds images that the model was trained on. Raises DataError when a class has too few images.
+    """
+    if config.split == "official":
+        return data
+    return _pooled(data, config.test_fraction, config.seed)
+
+
+@functools.lru_cache(maxsize=2)
+def _pooled(data: Dataset, test_fraction: float, seed: int) -> Dataset:
+    images = torch.cat([data.train_images, data.test_images])
+    labels = torch.cat([data.train_labels, data.test_labels])
+    rest, test = split(labels, test_fraction, seed)
+    return replace(
+        data, train_images=images[rest], train_labels=labels[rest], test_images=images[test], test_labels=labels[test]
+    )
+
+
+def train_and_validation(data: Dataset, config: TrainConfig) -> tuple[Tensor, Tensor]:
+    """(training indices, validation indices) into the training images of an arranged dataset. Raises DataError."""
+    fraction = config.validation_fraction
+    if config.split == "pooled":  # a share of all images, of which the test part is gone already
+        fraction = min(fraction / (1 - config.test_fraction), 0.9)
+    own = len(data.train_labels) - data.extra
+    train, validation = split(data.train_labels[:own], fraction, config.seed)
+    return torch.cat([train, torch.arange(own, own + data.extra)]), validation
+
+
+def split(labels: Tensor, validation_fraction: float, seed: int) -> tuple[Tensor, Tensor]:
+    """(N,) labels → (training indices, validation indices), stratified by label, the same for the same seed.
+
+    Raises DataError when a class has too few images to be in both parts.
+    """
+    from sklearn.model_selection import train_test_split
+
+    # of a small set a small share would not reach every class
+    held_out = max(math.ceil(len(labels) * validation_fraction), len(labels.unique()))
+    try:
+        train, validation = train_test_split(
+            np.arange(len(labels)), test_size=held_out, stratify=labels.numpy(), random_state=seed
+        )
+    except ValueError as error:
+        raise DataError(f"The training images cannot be split into training and validation: {error}") from None
+    return torch.from_numpy(np.sort(train)), torch.from_numpy(np.sort(validation))
