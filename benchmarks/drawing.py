@@ -18,8 +18,8 @@ from scipy import ndimage
 from benchmarks.drawn import writers
 from mnist_core.data.pen_digits import Sheet, read_sheet
 from mnist_core.drawing.strokes import render_strokes
+from mnist_core.inference.predictor import Predictor
 from mnist_core.models.checkpoint import find_checkpoint
-from mnist_core.predict import Predictor
 
 Canvas = np.ndarray  # (280, 280) uint8, light on dark
 Condition = Callable[[list, Sheet, np.random.Generator], Canvas]

@@ -20,8 +20,8 @@ import numpy as np
 from tqdm import tqdm
 
 from mnist_core.data.pen_digits import GRID, Cell, load_grid, read_sheet
+from mnist_core.inference.predictor import Predictor
 from mnist_core.models.checkpoint import find_checkpoint
-from mnist_core.predict import Predictor
 
 
 def accuracies(predictor: Predictor, cells: dict[Cell, np.ndarray], labels: np.ndarray) -> dict[Cell, float]:

@@ -24,15 +24,15 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.drawn import accuracies, writers
-from mnist_core.calibration import calibrated, reliability
 from mnist_core.data.loading import load_dataset
 from mnist_core.data.outliers import canvases
 from mnist_core.data.pen_digits import Cell, load_grid
 from mnist_core.data.splits import arrange, train_and_validation
-from mnist_core.evaluation import evaluate, infer
+from mnist_core.inference.calibration import calibrated, reliability
+from mnist_core.inference.metrics import evaluate, infer
+from mnist_core.inference.predictor import Predictor
 from mnist_core.models.card import Measured
 from mnist_core.models.checkpoint import WEIGHTS, find_checkpoint, load_checkpoint, shipped_names, update_card
-from mnist_core.predict import Predictor
 from mnist_core.system.settings import data_folder
 from mnist_core.training import processor
 

@@ -21,15 +21,15 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from mnist_core.calibration import REFUSED
 from mnist_core.data.loading import load_dataset
 from mnist_core.data.outliers import KINDS, non_digits
 from mnist_core.data.pen_digits import load_drawings
 from mnist_core.data.splits import train_and_validation
-from mnist_core.evaluation import infer
+from mnist_core.inference.calibration import REFUSED
+from mnist_core.inference.metrics import infer
+from mnist_core.inference.predictor import Predictor
 from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint
 from mnist_core.models.classifier import Classifier
-from mnist_core.predict import Predictor
 from mnist_core.system.settings import data_folder
 
 CHOOSING, JUDGING = 1000, 2000  # seeds: the renderings on which the score was chosen are not those that judge it

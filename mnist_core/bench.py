@@ -15,7 +15,7 @@ import torch
 from mnist_core.config import TrainConfig
 from mnist_core.data.dataset import Dataset
 from mnist_core.data.loading import load_dataset
-from mnist_core.evaluation import infer, loss_and_accuracy
+from mnist_core.inference.metrics import infer, loss_and_accuracy
 from mnist_core.models.classifier import build_model
 from mnist_core.recipes import get_recipe
 from mnist_core.schedule import learning_rate_at

@@ -189,12 +189,12 @@ def _train_progress(epochs: int) -> Iterator[Any]:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from mnist_core.calibration import reliability
     from mnist_core.data.loading import load_dataset
     from mnist_core.data.splits import arrange, train_and_validation
-    from mnist_core.evaluation import evaluate
+    from mnist_core.inference.calibration import reliability
+    from mnist_core.inference.metrics import evaluate
+    from mnist_core.inference.predictor import Predictor
     from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint
-    from mnist_core.predict import Predictor
 
     checkpoint = load_checkpoint(find_checkpoint(options.checkpoint))
     card = checkpoint.card
@@ -245,7 +245,7 @@ def _bar(title: str) -> Iterator[Any]:
 
 def _predict(options: argparse.Namespace) -> None:
     from mnist_core.drawing.images import read_picture
-    from mnist_core.predict import Predictor
+    from mnist_core.inference.predictor import Predictor
 
     predictor = Predictor(options.checkpoint)
     paths = list(_pictures(options.pictures))

@@ -22,8 +22,8 @@ from mnist_core.data.dataset import dataset_title
 from mnist_core.data.loading import load_dataset
 from mnist_core.data.splits import arrange
 from mnist_core.errors import ConfigError, DataError, LabError, RunError, RunFailedError
-from mnist_core.evaluation import infer, summarize
 from mnist_core.follow import EventReader
+from mnist_core.inference.metrics import infer, summarize
 from mnist_core.models.checkpoint import load_checkpoint
 from mnist_core.pool import WorkerPool
 from mnist_core.queue import Queue

@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from mnist_core.calibration import calibrated
 from mnist_core.data.dataset import Dataset
 from mnist_core.follow import EventReader
+from mnist_core.inference.calibration import calibrated
 from mnist_core.models.checkpoint import is_whole, read_card, save_checkpoint
 from mnist_core.runs import Run
 from mnist_core.state import Event, TrainState

@@ -14,7 +14,7 @@ from mnist_core.data.dataset import Dataset, batches
 from mnist_core.data.splits import train_and_validation
 from mnist_core.data.statistics import pixel_statistics
 from mnist_core.errors import ConfigError
-from mnist_core.evaluation import infer
+from mnist_core.inference.metrics import infer
 from mnist_core.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from mnist_core.models.classifier import Classifier, build_model, set_dropout
 from mnist_core.system.device import default_device, use_threads

@@ -18,7 +18,7 @@ from mnist_core.config import TrainConfig
 from mnist_core.data.augment import augment
 from mnist_core.data.dataset import NO_CLASS, Dataset, batches, to_unit
 from mnist_core.errors import LabError
-from mnist_core.evaluation import loss_and_accuracy
+from mnist_core.inference.metrics import loss_and_accuracy
 from mnist_core.models.classifier import Classifier, count_parameters
 from mnist_core.schedule import learning_rate_at
 from mnist_core.state import Event, TrainState

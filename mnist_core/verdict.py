@@ -11,7 +11,7 @@ from mnist_core.data.dataset import Dataset
 from mnist_core.data.loading import load_dataset
 from mnist_core.data.splits import arrange
 from mnist_core.errors import RunError
-from mnist_core.evaluation import infer, loss_and_accuracy
+from mnist_core.inference.metrics import infer, loss_and_accuracy
 from mnist_core.models.checkpoint import load_checkpoint, update_card
 from mnist_core.runs import Run
 

@@ -6,8 +6,8 @@ import streamlit as st
 from mnist_core.data.dataset import DIGITS
 from mnist_core.drawing.images import MAX_BYTES, MAX_SIDE, read_picture
 from mnist_core.figures import enlarge, probability_bars
+from mnist_core.inference.predictor import Prediction, Predictor
 from mnist_core.models.card import Card
-from mnist_core.predict import Prediction, Predictor
 from ui import canvas, house, page
 from ui.live_chart import live_chart
 from ui.people import here

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mnist_core.calibration import (
+from mnist_core.inference.calibration import (
     REFUSED,
     TEMPERATURES,
     calibrated,

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from mnist_core.data.loading import load_dataset
-from mnist_core.evaluation import evaluate
+from mnist_core.inference.metrics import evaluate
+from mnist_core.inference.predictor import Predictor
 from mnist_core.models.card import About, Figure, Measured
 from mnist_core.models.checkpoint import SHIPPED, load_checkpoint, read_card, update_card
-from mnist_core.predict import Predictor
 from tests.test_pages import drawn_seven, finished_run, visit, words
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from mnist_core.cli import main
 from mnist_core.figures import confusion_figure, probability_bars
-from mnist_core.predict import Predictor
+from mnist_core.inference.predictor import Predictor
 from mnist_core.recipes import get_recipe
 from mnist_core.runs import create_run, list_runs
 from mnist_core.worker import execute

@@ -6,7 +6,7 @@ import torch
 from sklearn import metrics
 from torch import nn
 
-from mnist_core.evaluation import evaluate, infer, loss_and_accuracy, summarize
+from mnist_core.inference.metrics import evaluate, infer, loss_and_accuracy, summarize
 
 
 class Spy(nn.Module):

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import torch
 
-from mnist_core.calibration import certainty
 from mnist_core.config import TrainConfig
 from mnist_core.data.auxiliary import with_extra
 from mnist_core.data.dataset import NO_CLASS
@@ -14,7 +13,8 @@ from mnist_core.data.outliers import non_digits
 from mnist_core.data.pen_digits import GRID, load_copies, load_grid
 from mnist_core.data.splits import arrange, train_and_validation
 from mnist_core.errors import DataError
-from mnist_core.evaluation import infer
+from mnist_core.inference.calibration import certainty
+from mnist_core.inference.metrics import infer
 from mnist_core.state import TrainState
 from mnist_core.training import share_right, train, training_loss
 from tests.test_pen_strokes import sheet

@@ -34,8 +34,8 @@ from mnist_core.drawing.images import read_picture
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.errors import LabError
 from mnist_core.follow import EventReader, RunFollower
+from mnist_core.inference.predictor import Predictor
 from mnist_core.models.checkpoint import CARD, WEIGHTS, is_whole, load_checkpoint
-from mnist_core.predict import Predictor
 from mnist_core.queue import Queue
 from mnist_core.recipes import get_recipe
 from mnist_core.resume import RESUME, load_resume, restore

@@ -6,7 +6,7 @@ from mnist_core.data.loading import load_dataset
 from mnist_core.data.outliers import non_digits
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.drawing.strokes import render_strokes
-from mnist_core.objections import THICKEST, objection
+from mnist_core.inference.rejection import THICKEST, objection
 
 ONE = [[0, 0], [0, 1]]
 SEVEN = [[0, 0], [1, 0], [0.4, 1]]

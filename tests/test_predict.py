@@ -8,10 +8,10 @@ from mnist_core.config import Shape, TrainConfig
 from mnist_core.data.loading import load_dataset
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.errors import CheckpointError, DrawingError
-from mnist_core.evaluation import evaluate
+from mnist_core.inference.metrics import evaluate
+from mnist_core.inference.predictor import Predictor
 from mnist_core.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, update_card
 from mnist_core.models.classifier import build_model
-from mnist_core.predict import Predictor
 from mnist_core.state import TrainState
 from mnist_core.training import train
 

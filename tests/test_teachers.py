@@ -12,7 +12,7 @@ from mnist_core import timing
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.data.dataset import NO_CLASS, Dataset
 from mnist_core.errors import CheckpointError
-from mnist_core.evaluation import infer
+from mnist_core.inference.metrics import infer
 from mnist_core.models.checkpoint import load_checkpoint
 from mnist_core.runs import create_run
 from mnist_core.state import TrainState, load_teachers

@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from mnist_core.calibration import certainty
 from mnist_core.data.dataset import DIGITS, to_unit
 from mnist_core.drawing.images import fitted, without_alpha
 from mnist_core.drawing.preprocess import to_model_input
+from mnist_core.inference.calibration import certainty
+from mnist_core.inference.rejection import objection
 from mnist_core.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
-from mnist_core.objections import objection
 
 Doubt = Literal["blank", "several", "filled", "unsure"]
 

@@ -16,7 +16,7 @@ from scipy.special import entr
 from torch import Tensor
 
 BINS = 15  # of equal width, as in the paper
-REFUSED = 0.009  # of the true digits that may be refused, 1 in 100; the rest is left to their shape (objections.py)
+REFUSED = 0.009  # of the true digits that may be refused, 1 in 100; the rest is left to their shape (rejection.py)
 # a few images, or a model that errs nowhere, would ask for any temperature: confidence without end is no finding
 TEMPERATURES = (0.05, 20.0)
 
