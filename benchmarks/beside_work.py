@@ -24,7 +24,7 @@ from mnist_core.system.threads import keep_threads_apart
 keep_threads_apart()
 from mnist_core.data.loading import load_dataset
 from mnist_core.recipes import get_recipe
-from mnist_core.state import TrainState; from mnist_core.training import train
+from mnist_core.training.state import TrainState; from mnist_core.training.loop import train
 data, config = load_dataset("mnist"), get_recipe("quick").config("mnist").replace(epochs=100)
 state, begun = TrainState(config, data), None
 for event in train(config, data, state):

@@ -34,7 +34,7 @@ from mnist_core.inference.predictor import Predictor
 from mnist_core.models.card import Measured
 from mnist_core.models.checkpoint import WEIGHTS, find_checkpoint, load_checkpoint, shipped_names, update_card
 from mnist_core.system.settings import data_folder
-from mnist_core.training import processor
+from mnist_core.training.loop import processor
 
 PREDICTIONS = 200
 Grid = tuple[dict[Cell, np.ndarray], np.ndarray]  # images per cell, and their labels

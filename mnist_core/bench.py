@@ -18,10 +18,11 @@ from mnist_core.data.loading import load_dataset
 from mnist_core.inference.metrics import infer, loss_and_accuracy
 from mnist_core.models.classifier import build_model
 from mnist_core.recipes import get_recipe
-from mnist_core.schedule import learning_rate_at
-from mnist_core.state import TrainState, make_optimizer
-from mnist_core.timing import PARTS, step_seconds
-from mnist_core.training import has_bfloat16, processor, train, training_loss
+from mnist_core.training.loop import processor, train
+from mnist_core.training.loss import has_bfloat16, training_loss
+from mnist_core.training.optim import learning_rate_at, make_optimizer
+from mnist_core.training.profile import PARTS, step_seconds
+from mnist_core.training.state import TrainState
 
 TARGET = 0.99  # of the test images
 MOST_EPOCHS = 8  # of the usual training: it is given up then

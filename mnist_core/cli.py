@@ -163,7 +163,7 @@ def _check_model(config: Any, data_dir: Path) -> None:
     """Raises ConfigError or CheckpointError now rather than a failed run later."""
     from mnist_core.data.loading import load_dataset
     from mnist_core.models.classifier import build_model
-    from mnist_core.state import load_pretrained, load_teachers
+    from mnist_core.training.state import load_pretrained, load_teachers
 
     shape = load_dataset(config.dataset, data_dir).shape
     build_model(config, shape)

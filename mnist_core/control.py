@@ -9,22 +9,19 @@ from __future__ import annotations
 import errno
 import json
 import time
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from filelock import FileLock
 
-from mnist_core.config import TrainConfig
-from mnist_core.errors import ConfigError, LabError, RunError
+from mnist_core.errors import ConfigError
 from mnist_core.system.files import read_json, write_json
+from mnist_core.training.changes import check_change, is_change
 
 FILE = "control.json"
 COMMANDS = ("run", "pause", "stop")
 STEPS = ("batch", "epoch")
-AUGMENTATION = ("rotation", "translation", "scaling", "shear", "elastic", "flip", "erasing")
-CHANGEABLE = ("learning_rate", "dropout", "weight_decay", "threads", *AUGMENTATION)
 _REMEMBERED = 200  # steps and changes asked for; the older ones are long obeyed
 _LOCK_SECONDS = 5.0
 
@@ -120,30 +117,6 @@ class Steps:
         return False
 
 
-def check_change(config: TrainConfig, wanted: dict[str, Any]) -> dict[str, Any]:
-    """The settings among `wanted` that `config` has otherwise, as TrainConfig types them. Raises ConfigError."""
-    for name in wanted:
-        if name not in CHANGEABLE:
-            raise ConfigError(
-                f"'{str(name)[:60]}' cannot be changed while a training runs; these can: {', '.join(CHANGEABLE)}."
-            )
-    return config.replace(**wanted).differences(config)
-
-
-def changed_config(start: TrainConfig, changes: Iterable[dict[str, Any]]) -> TrainConfig:
-    """`start` after `changes` (events), in order. Raises RunError when they do not lead on from it."""
-    config = start
-    try:
-        for change in changes:
-            name = change["field"]
-            if name not in CHANGEABLE or getattr(config, name) != change["from"]:
-                raise ValueError
-            config = config.replace(**{name: change["to"]})
-    except (LabError, ValueError, KeyError, TypeError):
-        raise RunError("The changes that were made while it ran do not belong to its settings.") from None
-    return config
-
-
 class Changes:
     """The changes that a training has yet to obey: those it had obeyed before it was killed, each at its step, and
     those asked for since."""
@@ -195,36 +168,3 @@ def recorded_changes(metrics: Path) -> dict[tuple[int, str], dict[str, Any]]:
         if is_change(event):
             found.setdefault((event["asked"], event["field"]), event)
     return found
-
-
-def is_change(event: Any) -> bool:
-    """Whether `event` is a whole event of a change: a file on disk may hold anything."""
-    return (
-        isinstance(event, dict)
-        and event.get("event") == "change"
-        and event.get("field") in CHANGEABLE
-        and all(type(event.get(name)) is int for name in ("step", "asked"))
-        and all(isinstance(event.get(name), bool | int | float) for name in ("from", "to"))
-    )
-
-
-def change_label(changes: Sequence[dict[str, Any]]) -> str:
-    """Change events → what stands at their mark: `lr 0.01 → 0.001`, a line for each."""
-    names = {"learning_rate": "lr", "translation": "shift", "shear": "slant", "flip": "mirror"}
-    return "<br>".join(
-        f"{names.get(c['field'], c['field'].replace('_', ' '))} "
-        f"{setting(c['field'], c['from'])} → {setting(c['field'], c['to'])}"
-        for c in changes
-    )
-
-
-def setting(field: str, value: Any) -> str:
-    """The value of `field` as a person reads it."""
-    return "all" if field == "threads" and not value else shown(value)
-
-
-def shown(value: Any) -> str:
-    """A setting's value as a person reads it."""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return f"{value:g}" if isinstance(value, float) else str(value)

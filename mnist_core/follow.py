@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from mnist_core.control import change_label, is_change
 from mnist_core.event_log import happened_before, is_event
 from mnist_core.runs import Run
-from mnist_core.state import Event
+from mnist_core.training.changes import change_label, is_change
+from mnist_core.training.state import Event
 
 MEASURED = ("step", "loss", "accuracy")
 

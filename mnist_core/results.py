@@ -11,7 +11,7 @@ from mnist_core.follow import EventReader
 from mnist_core.inference.calibration import calibrated
 from mnist_core.models.checkpoint import is_whole, read_card, save_checkpoint
 from mnist_core.runs import Run
-from mnist_core.state import Event, TrainState
+from mnist_core.training.state import Event, TrainState
 from mnist_core.verdict import judge
 
 

@@ -17,13 +17,14 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from mnist_core.config import TrainConfig, parse_config
-from mnist_core.control import COMMANDS, STEPS, Control, check_change, give, read_control
+from mnist_core.control import COMMANDS, STEPS, Control, give, read_control
 from mnist_core.errors import ConfigError, LabError, RunError
 from mnist_core.models.checkpoint import CARD, is_whole
 from mnist_core.models.classifier import has_dropout
 from mnist_core.owners import parse_owner, read_owner, write_owner
 from mnist_core.system.files import read_json, write_json
 from mnist_core.system.settings import runs_folder
+from mnist_core.training.changes import check_change
 
 ACTIVE = ("queued", "running", "paused")
 STEPPING = "Taking a step."  # the reason of a `running` that ends in a pause

@@ -17,7 +17,7 @@ from mnist_core.runs import STEPPING, Run
 from mnist_core.system.files import refusal
 
 if TYPE_CHECKING:
-    from mnist_core.state import TrainState
+    from mnist_core.training.state import TrainState
 
 POLL_SECONDS = 0.05
 T = TypeVar("T")

@@ -11,8 +11,8 @@ def warm_up(data_dir: Path) -> None:
     """Pays for imports, the dataset and the first call of each kernel before somebody waits for them."""
     from mnist_core.data.loading import default_dataset, load_dataset
     from mnist_core.recipes import RECIPES
-    from mnist_core.state import TrainState
-    from mnist_core.training import train
+    from mnist_core.training.loop import train
+    from mnist_core.training.state import TrainState
 
     try:
         data = load_dataset(default_dataset(data_dir), data_dir)

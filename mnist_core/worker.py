@@ -72,9 +72,9 @@ def _execute(
     from mnist_core.data.loading import load_dataset
     from mnist_core.data.splits import arrange
     from mnist_core.results import Results
-    from mnist_core.resume import can_resume, load_resume, restore, save_resume
-    from mnist_core.state import TrainState
-    from mnist_core.training import train
+    from mnist_core.training.loop import train
+    from mnist_core.training.resume import can_resume, load_resume, restore, save_resume
+    from mnist_core.training.state import TrainState
 
     config, allowed = run.config(), limits()
     if not turn.insist(turn.wait):

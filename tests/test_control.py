@@ -10,9 +10,8 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from mnist_core import training
 from mnist_core.config import TrainConfig
-from mnist_core.control import Control, Steps, change_label, changed_config, read_control
+from mnist_core.control import Control, Steps, read_control
 from mnist_core.data.loading import load_dataset
 from mnist_core.data.splits import arrange
 from mnist_core.errors import ConfigError, RunError
@@ -20,10 +19,12 @@ from mnist_core.follow import EventReader, RunFollower, changes
 from mnist_core.models import classifier
 from mnist_core.models.architectures import MODELS, ModelSpec
 from mnist_core.models.checkpoint import load_checkpoint, read_card
-from mnist_core.resume import load_resume, save_resume
 from mnist_core.runs import STEPPING, Run
-from mnist_core.state import TrainState
-from mnist_core.training import train
+from mnist_core.training import loop
+from mnist_core.training.changes import change_label, changed_config
+from mnist_core.training.loop import train
+from mnist_core.training.resume import load_resume, save_resume
+from mnist_core.training.state import TrainState
 from mnist_core.verdict import judge_stopped
 from mnist_core.worker import execute
 from tests.test_worker import CONFIG, Killed, created, events, steps, until, weights, written
@@ -348,7 +349,7 @@ GIVEN = [(0.5, 0.9), (0.4, 0.95), (0.3, 0.95), (0.3, 0.95), (0.1, 0.7), (0.1, 0.
 
 def test_training_ends_after_as_many_epochs_without_better_validation(tmp_path, monkeypatch):
     given = deque(GIVEN)
-    monkeypatch.setattr(training, "loss_and_accuracy", lambda *_: given.popleft())
+    monkeypatch.setattr(loop, "loss_and_accuracy", lambda *_: given.popleft())
     run = created(tmp_path, epochs=7, patience=2, keep="best")
     execute(run)
     assert len(given) == 2
@@ -360,7 +361,7 @@ def test_training_ends_after_as_many_epochs_without_better_validation(tmp_path, 
 
 def test_without_patience_all_epochs_are_trained(tmp_path, monkeypatch):
     given = deque(GIVEN)
-    monkeypatch.setattr(training, "loss_and_accuracy", lambda *_: given.popleft())
+    monkeypatch.setattr(loop, "loss_and_accuracy", lambda *_: given.popleft())
     run = created(tmp_path, epochs=7)
     execute(run)
     assert not given
@@ -370,7 +371,7 @@ def test_without_patience_all_epochs_are_trained(tmp_path, monkeypatch):
 @pytest.mark.parametrize("killed_after", [3, 4, 5])
 def test_early_stopping_goes_on_counting_after_a_kill(tmp_path, monkeypatch, killed_after):
     given = deque(GIVEN)
-    monkeypatch.setattr(training, "loss_and_accuracy", lambda *_: given.popleft())
+    monkeypatch.setattr(loop, "loss_and_accuracy", lambda *_: given.popleft())
     run = created(tmp_path, epochs=7, patience=2)
 
     def listen(event: dict) -> None:

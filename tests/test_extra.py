@@ -15,8 +15,9 @@ from mnist_core.data.splits import arrange, train_and_validation
 from mnist_core.errors import DataError
 from mnist_core.inference.calibration import certainty
 from mnist_core.inference.metrics import infer
-from mnist_core.state import TrainState
-from mnist_core.training import share_right, train, training_loss
+from mnist_core.training.loop import train
+from mnist_core.training.loss import share_right, training_loss
+from mnist_core.training.state import TrainState
 from tests.test_pen_strokes import sheet
 
 

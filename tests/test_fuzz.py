@@ -38,9 +38,9 @@ from mnist_core.inference.predictor import Predictor
 from mnist_core.models.checkpoint import CARD, WEIGHTS, is_whole, load_checkpoint
 from mnist_core.queue import Queue
 from mnist_core.recipes import get_recipe
-from mnist_core.resume import RESUME, load_resume, restore
 from mnist_core.runs import Run, create_run, list_runs, open_run
-from mnist_core.state import TrainState
+from mnist_core.training.resume import RESUME, load_resume, restore
+from mnist_core.training.state import TrainState
 from mnist_core.worker import execute
 from tests.test_pages import visit
 from tests.test_resume import CONFIG, Evil

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from mnist_core.config import TrainConfig
-from mnist_core.schedule import learning_rate_at
-from mnist_core.state import TrainState
-from mnist_core.training import train
+from mnist_core.training.loop import train
+from mnist_core.training.optim import learning_rate_at
+from mnist_core.training.state import TrainState
 
 
 def torchs_rates(make, peak: float, steps: int) -> list[float]:

@@ -12,8 +12,8 @@ from mnist_core.inference.metrics import evaluate
 from mnist_core.inference.predictor import Predictor
 from mnist_core.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, update_card
 from mnist_core.models.classifier import build_model
-from mnist_core.state import TrainState
-from mnist_core.training import train
+from mnist_core.training.loop import train
+from mnist_core.training.state import TrainState
 
 
 def save(folder, model, shape: Shape, config: TrainConfig, refuse_below: float = 0.0):

@@ -7,8 +7,8 @@ from mnist_core.data.loading import DATASETS, load_dataset
 from mnist_core.errors import ConfigError
 from mnist_core.models.classifier import build_model, count_parameters
 from mnist_core.recipes import RECIPES, get_recipe
-from mnist_core.state import TrainState
-from mnist_core.training import train
+from mnist_core.training.loop import train
+from mnist_core.training.state import TrainState
 
 
 @pytest.mark.parametrize(("name", "dataset"), list(itertools.product(RECIPES, DATASETS)))

@@ -26,9 +26,9 @@ from mnist_core.errors import CheckpointError
 from mnist_core.follow import EventReader
 from mnist_core.models.checkpoint import is_whole, read_card
 from mnist_core.queue import Queue
-from mnist_core.resume import PREVIOUS, RESUME, can_resume, load_resume, read_resume, restore, save_resume
 from mnist_core.runs import Run, create_run
-from mnist_core.state import TrainState
+from mnist_core.training.resume import PREVIOUS, RESUME, can_resume, load_resume, read_resume, restore, save_resume
+from mnist_core.training.state import TrainState
 from mnist_core.worker import execute
 from tests.test_worker import until
 

@@ -15,7 +15,7 @@ from mnist_core.data.statistics import (
     pixel_histogram,
     pixel_statistics,
 )
-from mnist_core.state import TrainState
+from mnist_core.training.state import TrainState
 
 LABELS = torch.tensor([2, 0, 2, 2, 0])
 

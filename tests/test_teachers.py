@@ -8,15 +8,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mnist_core import timing
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.data.dataset import NO_CLASS, Dataset
 from mnist_core.errors import CheckpointError
 from mnist_core.inference.metrics import infer
 from mnist_core.models.checkpoint import load_checkpoint
 from mnist_core.runs import create_run
-from mnist_core.state import TrainState, load_teachers
-from mnist_core.training import teachers_answer, train, training_loss
+from mnist_core.training import profile
+from mnist_core.training.loop import train
+from mnist_core.training.loss import teachers_answer, training_loss
+from mnist_core.training.state import TrainState, load_teachers
 from mnist_core.worker import execute
 
 CONFIG = TrainConfig(dataset="digits", model="mlp", epochs=2, batch_size=32, learning_rate=0.003, seed=3)
@@ -115,11 +116,11 @@ def test_the_same_seed_gives_the_same_weights_also_when_it_goes_on_midway(teache
 
 def test_the_estimate_asks_them_too(teachers, monkeypatch):
     asked = []
-    monkeypatch.setattr(timing, "teachers_answer", lambda models, x: asked.append((len(models), len(x))))
-    timing.step_seconds(CONFIG.replace(teachers=",".join(teachers)), Shape(), steps=3)
+    monkeypatch.setattr(profile, "teachers_answer", lambda models, x: asked.append((len(models), len(x))))
+    profile.step_seconds(CONFIG.replace(teachers=",".join(teachers)), Shape(), steps=3)
     assert asked == [(2, 32)] * 3
     with pytest.raises(CheckpointError, match="no checkpoint 'nobody'"):
-        timing.step_seconds(CONFIG.replace(teachers="nobody"), Shape())
+        profile.step_seconds(CONFIG.replace(teachers="nobody"), Shape())
 
 
 def test_one_that_reads_other_images_or_is_not_there_is_refused(teachers, colour_checkpoint, tiny_data):

@@ -8,9 +8,9 @@ import torch
 from mnist_core.config import TrainConfig
 from mnist_core.data.loading import load_dataset
 from mnist_core.data.splits import arrange
-from mnist_core.state import TrainState
 from mnist_core.system.device import threads, use_threads
-from mnist_core.training import train
+from mnist_core.training.loop import train
+from mnist_core.training.state import TrainState
 
 CONFIG = TrainConfig(model="small-cnn", dataset="digits", epochs=2, batch_size=64, validation_fraction=0.2, seed=3)
 

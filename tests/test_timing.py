@@ -3,7 +3,7 @@ import torch
 
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.errors import ConfigError
-from mnist_core.timing import PARTS, seconds_per_image, step_seconds
+from mnist_core.training.profile import PARTS, seconds_per_image, step_seconds
 
 CONFIG = TrainConfig(model="small-cnn", batch_size=32, dropout=0.5, rotation=5)
 

@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mnist_core import training
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.data.dataset import Dataset, batches
 from mnist_core.data.loading import load_dataset
@@ -19,9 +18,11 @@ from mnist_core.data.splits import split
 from mnist_core.data.statistics import pixel_statistics
 from mnist_core.errors import ConfigError, DataError
 from mnist_core.models.classifier import build_model
-from mnist_core.resume import load_resume, restore, save_resume
-from mnist_core.state import TrainState
-from mnist_core.training import DivergedError, train, training_loss
+from mnist_core.training import loop
+from mnist_core.training.loop import DivergedError, train
+from mnist_core.training.loss import reduced_precision, training_loss
+from mnist_core.training.resume import load_resume, restore, save_resume
+from mnist_core.training.state import TrainState
 
 PLAIN = TrainConfig(
     model="mlp",
@@ -190,13 +191,13 @@ def test_validation_images_are_in_no_training_batch_and_training_images_in_all(m
     labels = torch.arange(count) % 10
     data = Dataset("numbers", tuple("0123456789"), images, labels, images[:0], labels[:0])
     seen: list[int] = []
-    to_unit = training.to_unit
+    to_unit = loop.to_unit
 
     def noting(batch: torch.Tensor) -> torch.Tensor:
         seen.extend(batch[:, 0, 0, 0].tolist())
         return to_unit(batch)
 
-    monkeypatch.setattr(training, "to_unit", noting)
+    monkeypatch.setattr(loop, "to_unit", noting)
     config = PLAIN.replace(epochs=2, validation_fraction=0.25)
     state = TrainState(config, data)
     list(train(config, data, state))
@@ -411,6 +412,6 @@ def test_bfloat16_learns_about_as_well_and_keeps_float32_weights():
 @pytest.mark.parametrize("able", [True, False])
 def test_auto_takes_bfloat16_just_where_the_processor_has_it(monkeypatch, able):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": able, "amx_bf16": False})
-    with training.reduced_precision(PLAIN.replace(precision="auto"), torch.device("cpu")):
+    with reduced_precision(PLAIN.replace(precision="auto"), torch.device("cpu")):
         product = torch.ones(2, 2) @ torch.ones(2, 2)
     assert product.dtype == (torch.bfloat16 if able else torch.float32)

@@ -12,15 +12,16 @@ import safetensors.torch
 import torch
 from filelock import FileLock
 
-from mnist_core import runs, training
+from mnist_core import runs
 from mnist_core.config import TrainConfig
 from mnist_core.data.loading import load_dataset
 from mnist_core.data.splits import split
 from mnist_core.follow import EventReader
 from mnist_core.models.checkpoint import load_checkpoint, read_card
 from mnist_core.queue import Slot
-from mnist_core.resume import read_resume
 from mnist_core.runs import Run, create_run
+from mnist_core.training import loop
+from mnist_core.training.resume import read_resume
 from mnist_core.turn import Turn
 from mnist_core.worker import execute
 
@@ -177,7 +178,7 @@ def test_the_newest_two_checkpoints_and_the_best_are_kept(tmp_path):
 
 def test_keeping_the_best_goes_by_validation_accuracy_then_loss(tmp_path, monkeypatch):
     given = deque([(0.5, 0.9), (0.4, 0.95), (0.3, 0.95), (0.1, 0.7)])
-    monkeypatch.setattr(training, "loss_and_accuracy", lambda *_: given.popleft())
+    monkeypatch.setattr(loop, "loss_and_accuracy", lambda *_: given.popleft())
     run = created(tmp_path, epochs=4, keep="best")
     execute(run)
     assert not given
@@ -347,7 +348,7 @@ def test_a_run_that_cannot_be_done_fails_with_a_sentence(tmp_path, changes, reas
 
 def test_a_training_that_diverges_in_its_last_step_is_not_complete(tmp_path, monkeypatch):
     """The loss of a step is that of the weights before it: only validation sees what the last step did."""
-    monkeypatch.setattr(training, "loss_and_accuracy", lambda *_: (float("nan"), 0.1))
+    monkeypatch.setattr(loop, "loss_and_accuracy", lambda *_: (float("nan"), 0.1))
     run = created(tmp_path, epochs=1)
     execute(run)
     assert run.status().state == "failed"

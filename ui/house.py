@@ -25,7 +25,7 @@ from mnist_core.pool import WorkerPool
 from mnist_core.runs import ACTIVE, Run, list_runs
 from mnist_core.system.device import threads
 from mnist_core.system.settings import data_folder, runs_folder
-from mnist_core.timing import seconds_per_image
+from mnist_core.training.profile import seconds_per_image
 from ui import page
 from ui.people import people
 

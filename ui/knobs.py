@@ -7,11 +7,11 @@ from typing import Any
 import streamlit as st
 
 from mnist_core.config import TrainConfig, field_choices, field_help, field_range
-from mnist_core.control import setting, shown
 from mnist_core.models.architectures import MODELS
 from mnist_core.models.classifier import has_dropout
 from mnist_core.recipes import RECIPES, Recipe
 from mnist_core.system.device import all_threads
+from mnist_core.training.changes import setting, shown
 
 LEARNING_RATES = [1e-5, 3e-5, 1e-4, 2e-4, 3e-4, 5e-4, 1e-3, 2e-3, 3e-3, 6e-3, 1e-2, 2e-2, 3e-2, 5e-2, 0.1, 0.3, 1.0]
 WEIGHT_DECAYS = [0.0, 1e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1]

@@ -11,9 +11,9 @@ from mnist_core.data.dataset import dataset_title
 from mnist_core.errors import LabError
 from mnist_core.follow import Curves, RunFollower, newest
 from mnist_core.queue import Queue
-from mnist_core.resume import can_resume
 from mnist_core.runs import ACTIVE, ENDED, STEPPING, Run, Status
 from mnist_core.system.files import refusal, refused
+from mnist_core.training.resume import can_resume
 from ui import acts, asking, house, page
 from ui.controls import begin_again, change_settings, continue_run, step_buttons
 from ui.feed import feed_url

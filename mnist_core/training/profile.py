@@ -12,9 +12,10 @@ from mnist_core.config import Shape, TrainConfig
 from mnist_core.data.augment import augment
 from mnist_core.data.dataset import to_unit
 from mnist_core.models.classifier import build_model
-from mnist_core.state import load_teachers, make_optimizer
 from mnist_core.system.device import default_device, threads
-from mnist_core.training import reduced_precision, teachers_answer, training_loss
+from mnist_core.training.loss import reduced_precision, teachers_answer, training_loss
+from mnist_core.training.optim import make_optimizer
+from mnist_core.training.state import load_teachers
 
 PARTS = ("batch", "augmentation", "forward", "loss", "backward", "optimizer")
 

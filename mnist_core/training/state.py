@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from mnist_core.config import Shape, TrainConfig, parse_config
 from mnist_core.data.dataset import Dataset, batches
@@ -18,6 +17,7 @@ from mnist_core.inference.metrics import infer
 from mnist_core.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from mnist_core.models.classifier import Classifier, build_model, set_dropout
 from mnist_core.system.device import default_device, use_threads
+from mnist_core.training.optim import _averager, make_optimizer
 
 Event = dict[str, Any]
 NETWORK = ("model", "activation", "batch_norm", "head")  # the settings that must agree for weights to mean the same
@@ -186,25 +186,3 @@ def load_teachers(config: TrainConfig, shape: Shape) -> list[Classifier]:
         checkpoint.card.require(shape, config.dataset)
         models.append(checkpoint.model.eval().requires_grad_(False))
     return models
-
-
-def make_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
-    """The optimizer that `config` names, over all of the model's parameters."""
-    options = {"lr": config.learning_rate, "weight_decay": config.weight_decay, "fused": True}
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(model.parameters(), momentum=config.momentum, **options)
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
-    return kind(model.parameters(), **options)
-
-
-def _averager(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
-    """An exponential moving average whose memory grows with the steps taken, up to `decay`.
-
-    With a long memory from the start, the random first weights would spoil the average for the first epochs.
-    """
-
-    def update(averages: list[Tensor], values: list[Tensor], steps: Tensor) -> None:
-        taken = int(steps)
-        get_ema_multi_avg_fn(min(decay, (1 + taken) / (10 + taken)))(averages, values, steps)
-
-    return update

@@ -17,10 +17,10 @@ from typing import Any
 import torch
 
 from mnist_core.config import parse_config
-from mnist_core.control import changed_config
 from mnist_core.errors import CheckpointError, LabError
-from mnist_core.state import TrainState
 from mnist_core.system.files import write_atomic
+from mnist_core.training.changes import changed_config
+from mnist_core.training.state import TrainState
 
 RESUME, PREVIOUS = "resume.pt", "resume-previous.pt"
 _TITLE = b"MNIST Lab resume state, SHA-256 "

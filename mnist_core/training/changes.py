@@ -1,0 +1,69 @@
+"""Settings that may change while a training runs, as events: checked, applied in order, and put into words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from mnist_core.config import TrainConfig
+from mnist_core.errors import ConfigError, LabError, RunError
+
+AUGMENTATION = ("rotation", "translation", "scaling", "shear", "elastic", "flip", "erasing")
+CHANGEABLE = ("learning_rate", "dropout", "weight_decay", "threads", *AUGMENTATION)
+
+
+def check_change(config: TrainConfig, wanted: dict[str, Any]) -> dict[str, Any]:
+    """The settings among `wanted` that `config` has otherwise, as TrainConfig types them. Raises ConfigError."""
+    for name in wanted:
+        if name not in CHANGEABLE:
+            raise ConfigError(
+                f"'{str(name)[:60]}' cannot be changed while a training runs; these can: {', '.join(CHANGEABLE)}."
+            )
+    return config.replace(**wanted).differences(config)
+
+
+def changed_config(start: TrainConfig, changes: Iterable[dict[str, Any]]) -> TrainConfig:
+    """`start` after `changes` (events), in order. Raises RunError when they do not lead on from it."""
+    config = start
+    try:
+        for change in changes:
+            name = change["field"]
+            if name not in CHANGEABLE or getattr(config, name) != change["from"]:
+                raise ValueError
+            config = config.replace(**{name: change["to"]})
+    except (LabError, ValueError, KeyError, TypeError):
+        raise RunError("The changes that were made while it ran do not belong to its settings.") from None
+    return config
+
+
+def is_change(event: Any) -> bool:
+    """Whether `event` is a whole event of a change: a file on disk may hold anything."""
+    return (
+        isinstance(event, dict)
+        and event.get("event") == "change"
+        and event.get("field") in CHANGEABLE
+        and all(type(event.get(name)) is int for name in ("step", "asked"))
+        and all(isinstance(event.get(name), bool | int | float) for name in ("from", "to"))
+    )
+
+
+def change_label(changes: Sequence[dict[str, Any]]) -> str:
+    """Change events → what stands at their mark: `lr 0.01 → 0.001`, a line for each."""
+    names = {"learning_rate": "lr", "translation": "shift", "shear": "slant", "flip": "mirror"}
+    return "<br>".join(
+        f"{names.get(c['field'], c['field'].replace('_', ' '))} "
+        f"{setting(c['field'], c['from'])} → {setting(c['field'], c['to'])}"
+        for c in changes
+    )
+
+
+def setting(field: str, value: Any) -> str:
+    """The value of `field` as a person reads it."""
+    return "all" if field == "threads" and not value else shown(value)
+
+
+def shown(value: Any) -> str:
+    """A setting's value as a person reads it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,62 @@
+"""What a training minimises, and in which precision it computes it."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mnist_core.config import TrainConfig
+from mnist_core.data.dataset import NO_CLASS
+from mnist_core.models.classifier import Classifier
+
+
+def reduced_precision(config: TrainConfig, device: torch.device) -> torch.autocast:
+    """The context in which the forward pass runs; weights, optimizer and loss stay float32."""
+    reduced = config.precision == "bfloat16" or (config.precision == "auto" and has_bfloat16(device))
+    return torch.autocast(device.type, torch.bfloat16, enabled=reduced)
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the processor multiplies bfloat16 itself; where it does not, emulation is slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+
+
+@torch.no_grad()
+def teachers_answer(teachers: list[Classifier], x: Tensor) -> Tensor | None:
+    """(N, C, H, W) float32 in [0, 1] → (N, K) float32 probabilities, the mean over `teachers`; None without any."""
+    if not teachers:
+        return None
+    return torch.stack([teacher(x).float().softmax(dim=1) for teacher in teachers]).mean(dim=0)
+
+
+def training_loss(
+    config: TrainConfig, model: Classifier, logits: Tensor, labels: Tensor, taught: Tensor | None = None
+) -> Tensor:
+    """Mean cross-entropy in nats of (N, K) `logits` against (N,) int64 `labels`, with the penalties of `config`.
+
+    `taught`, (N, K) probabilities, is mixed into the target (distillation, arXiv:1503.02531, at temperature 1).
+    Where the label is NO_CLASS every class should be as likely (outlier exposure, arXiv:1812.04606).
+    Of a log-softmax head this is the negative log-likelihood: log-probabilities are their own log-softmax.
+    """
+    classes = logits.shape[1]
+    target = labels
+    if config.labels == "one-hot" or config.non_digits or taught is not None:
+        target = F.one_hot(labels.clamp(min=0), classes).to(logits.dtype)
+    if taught is not None:
+        target = target.lerp(taught, config.distillation)
+    if config.non_digits:
+        target[labels == NO_CLASS] = 1 / classes
+    loss = F.cross_entropy(logits, target, label_smoothing=config.label_smoothing)
+    if config.l2_first:
+        loss = loss + config.l2_first * model.first_dense.weight.square().sum()
+    return loss
+
+
+def share_right(logits: Tensor, labels: Tensor) -> float:
+    """(N, K) logits, (N,) labels → the share in [0, 1] that is read right, of those that have a class."""
+    count = int((labels != NO_CLASS).sum())
+    return int((logits.argmax(dim=1) == labels).sum()) / count if count else 0.0

@@ -1,0 +1,54 @@
+"""Optimizer, learning-rate schedule and weight averaging."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from mnist_core.config import TrainConfig
+
+
+def learning_rate_at(config: TrainConfig, step: int, steps_per_epoch: int) -> float:
+    """The learning rate of the batch after `step` finished ones: a function of the position alone.
+
+    `one-cycle` climbs from 1/25 to the peak over the first quarter and falls to nearly zero, both along a cosine
+    (Smith and Topin, 2017, arXiv:1708.07120, in the form of torch's OneCycleLR).
+    """
+    peak, total = config.learning_rate, config.epochs * steps_per_epoch
+    done = step / max(total - 1, 1)
+    if config.schedule == "one-cycle":
+        warm, start, end = 0.25, peak / 25, peak / 250_000
+        if done < warm:
+            return peak + (start - peak) * (1 + math.cos(math.pi * done / warm)) / 2
+        return end + (peak - end) * (1 + math.cos(math.pi * (done - warm) / (1 - warm))) / 2
+    if config.schedule == "cosine":
+        return peak * (1 + math.cos(math.pi * done)) / 2
+    if config.schedule == "step":
+        return peak * config.step_factor ** (step // steps_per_epoch // config.step_epochs)
+    return peak
+
+
+def make_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer that `config` names, over all of the model's parameters."""
+    options = {"lr": config.learning_rate, "weight_decay": config.weight_decay, "fused": True}
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), momentum=config.momentum, **options)
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
+    return kind(model.parameters(), **options)
+
+
+def _averager(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
+    """An exponential moving average whose memory grows with the steps taken, up to `decay`.
+
+    With a long memory from the start, the random first weights would spoil the average for the first epochs.
+    """
+
+    def update(averages: list[Tensor], values: list[Tensor], steps: Tensor) -> None:
+        taken = int(steps)
+        get_ema_multi_avg_fn(min(decay, (1 + taken) / (10 + taken)))(averages, values, steps)
+
+    return update
