@@ -10,7 +10,7 @@ from mnist_core.data.loading import default_dataset, is_there
 from mnist_core.data.mirrors import SOURCES
 from mnist_core.data.splits import split
 from mnist_core.data.statistics import class_counts, held_out, level_values, mean_images, moments, pixel_histogram
-from mnist_core.figures import count_figure, held_out_figure, level_figure
+from mnist_core.figures.dataset import count_figure, held_out_figure, level_figure
 from mnist_core.recipes import get_recipe
 from mnist_core.system.settings import data_folder
 from ui import house, page

@@ -5,7 +5,8 @@ import streamlit as st
 
 from mnist_core.data.dataset import DIGITS
 from mnist_core.drawing.images import MAX_BYTES, MAX_SIDE, read_picture
-from mnist_core.figures import enlarge, probability_bars
+from mnist_core.figures.classification import probability_bars
+from mnist_core.figures.images import enlarge
 from mnist_core.inference.predictor import Prediction, Predictor
 from mnist_core.models.card import Card
 from ui import canvas, house, page

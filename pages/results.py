@@ -6,7 +6,7 @@ import streamlit as st
 from mnist_core.data.dataset import Dataset, dataset_title
 from mnist_core.data.loading import DATASETS, is_there
 from mnist_core.data.splits import arrange
-from mnist_core.figures import confusion_figure
+from mnist_core.figures.classification import confusion_figure
 from mnist_core.inference.metrics import Evaluation
 from mnist_core.system.settings import data_folder
 from ui import house, page

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 
-from mnist_core.calibration_figure import LARGEST, SMALLEST, reliability_figure
+from mnist_core.figures.calibration import LARGEST, SMALLEST, reliability_figure
 from mnist_core.inference.calibration import reliability
 
 AFTER = reliability(np.array([0.95, 0.95, 0.9, 0.3]), np.array([True, True, False, False]))

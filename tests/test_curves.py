@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mnist_core.curves import Curve, curve_figure, curve_spec, downsample, mark_layout, smooth
-from mnist_core.figures import TRAIN, VALIDATION
+from mnist_core.figures.curves import Curve, curve_figure, curve_spec, downsample, mark_layout, smooth
+from mnist_core.figures.style import TRAIN, VALIDATION
 from tests.test_figures import plain
 
 

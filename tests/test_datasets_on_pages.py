@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import pytest
 
 from mnist_core.cli import main
-from mnist_core.figures import confusion_figure, probability_bars
+from mnist_core.figures.classification import confusion_figure, probability_bars
 from mnist_core.inference.predictor import Predictor
 from mnist_core.recipes import get_recipe
 from mnist_core.runs import create_run, list_runs

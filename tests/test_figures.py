@@ -4,19 +4,10 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from mnist_core.figures import (
-    HIGHLIGHT,
-    QUIET,
-    TRAIN,
-    VALIDATION,
-    as_picture,
-    confusion_figure,
-    count_figure,
-    enlarge,
-    held_out_figure,
-    level_figure,
-    probability_bars,
-)
+from mnist_core.figures.classification import confusion_figure, probability_bars
+from mnist_core.figures.dataset import count_figure, held_out_figure, level_figure
+from mnist_core.figures.images import as_picture, enlarge
+from mnist_core.figures.style import HIGHLIGHT, QUIET, TRAIN, VALIDATION
 
 CONFUSION = np.array([[50, 2, 0], [1, 1039, 0], [0, 5, 0]])
 CLASSES = ["zero", "one", "two"]

@@ -3,8 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from mnist_core.curves import smooth
-from mnist_core.overlays import COLOURS, DASHES, SYMBOLS, Band, Line, band_figure, key, overlay_figure
+from mnist_core.figures.curves import COLOURS, DASHES, SYMBOLS, Band, Line, band_figure, key, overlay_figure, smooth
 
 # how severe colour deficiencies see linear RGB: Machado, Oliveira and Fernandes (2009)
 VISION = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mnist_core.calibration_figure import reliability_figure
 from mnist_core.data.dataset import Dataset
+from mnist_core.figures.calibration import reliability_figure
 from mnist_core.inference.calibration import BINS, confidence_at, reliability
 from mnist_core.inference.metrics import Evaluation
 from ui import house

@@ -6,9 +6,9 @@ from functools import cache
 
 import streamlit as st
 
-from mnist_core.curves import Curve, curve_spec
 from mnist_core.data.dataset import dataset_title
 from mnist_core.errors import LabError
+from mnist_core.figures.curves import Curve, curve_spec
 from mnist_core.follow import Curves, RunFollower, newest
 from mnist_core.queue import Queue
 from mnist_core.runs import ACTIVE, ENDED, STEPPING, Run, Status

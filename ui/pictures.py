@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from mnist_core.figures import as_picture, enlarge
+from mnist_core.figures.images import as_picture, enlarge
 
 
 def pictures(images: np.ndarray, captions: Sequence[str | None], width: int = 96) -> None:

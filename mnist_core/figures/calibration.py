@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from mnist_core.figures import QUIET, TRAIN
+from mnist_core.figures.style import QUIET, TRAIN
 from mnist_core.inference.calibration import Reliability
 
 LARGEST, SMALLEST = 26, 5  # px: the marker of the bin with the most answers, and of one with a single answer
