@@ -3,7 +3,7 @@
 import streamlit as st
 
 from mnist_core.data.mnist import mnist_is_there
-from mnist_core.runs import list_runs
+from mnist_core.runs.run import list_runs
 from mnist_core.system.device import default_device
 from mnist_core.system.settings import data_folder, runs_folder
 from ui import acts, house, page

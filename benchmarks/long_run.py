@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from mnist_core.follow import EventReader, column
-from mnist_core.queue import Queue
 from mnist_core.recipes import get_recipe
-from mnist_core.runs import Run, create_run
+from mnist_core.runs.history import EventReader, column
+from mnist_core.runs.queue import Queue
+from mnist_core.runs.run import Run, create_run
 from tests.e2e.lab import Lab
 
 

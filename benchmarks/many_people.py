@@ -34,8 +34,8 @@ from playwright.sync_api import Browser
 from benchmarks.long_run import batches_per_second, start_training
 from benchmarks.page_speed import open_page, percentile, strokes
 from benchmarks.visitors import Load, Visitor, cpu_seconds, crowd, look_around, resident_megabytes
-from mnist_core.follow import EventReader, changes
-from mnist_core.runs import Run
+from mnist_core.runs.history import EventReader, changes
+from mnist_core.runs.run import Run
 from mnist_core.system.settings import data_folder
 from mnist_core.training.changes import change_label
 from tests.e2e.lab import Lab, chromium, lab

@@ -27,7 +27,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page
 
 from benchmarks.long_run import batches_per_second, start_training
-from mnist_core.runs import list_runs
+from mnist_core.runs.run import list_runs
 from mnist_core.system.settings import data_folder
 from tests.e2e.lab import ROOT, Lab, chromium, draw, lab, settled
 from ui.feed import PATIENCE_SECONDS

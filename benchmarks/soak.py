@@ -28,11 +28,11 @@ import websockets
 from benchmarks.visitors import Load, Visitor, draw_and_browse, look_around, resident_megabytes
 from mnist_core.errors import LabError
 from mnist_core.models.checkpoint import WEIGHTS, load_checkpoint
-from mnist_core.queue import Queue
-from mnist_core.runs import ACTIVE, ENDED, Run, list_runs
+from mnist_core.runs.queue import Queue
+from mnist_core.runs.run import ACTIVE, ENDED, Run, list_runs
+from mnist_core.runs.worker import WORKERS_FOLDER
 from mnist_core.system.settings import data_folder
 from mnist_core.training.resume import read_resume
-from mnist_core.worker import WORKERS_FOLDER
 from tests.e2e.lab import Lab, server
 
 PAUSE = (0.5, 2.0)

@@ -17,11 +17,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from mnist_core.admission import admit
 from mnist_core.config import TrainConfig, parse_config
 from mnist_core.errors import ConfigError, RunError
-from mnist_core.queue import Queue
-from mnist_core.runs import Run, create_run, open_run
+from mnist_core.runs.limits import admit
+from mnist_core.runs.queue import Queue
+from mnist_core.runs.run import Run, create_run, open_run
 from mnist_core.system.files import read_json, write_json
 from mnist_core.system.settings import runs_folder
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mnist_core.ablation import Study, setting_label
 from mnist_core.comparison import has_numbers
-from mnist_core.follow import EventReader
+from mnist_core.runs.history import EventReader
 
 METRICS = {
     "val_loss": "validation loss",

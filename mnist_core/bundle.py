@@ -9,10 +9,10 @@ import zipfile
 from mnist_core.comparison import to_csv
 from mnist_core.config import TrainConfig
 from mnist_core.errors import RunError
-from mnist_core.follow import EventReader
 from mnist_core.models.checkpoint import CARD, WEIGHTS
 from mnist_core.recipes import RECIPES
-from mnist_core.runs import Run
+from mnist_core.runs.history import EventReader
+from mnist_core.runs.run import Run
 
 README = """Run {run_id} of MNIST Lab
 

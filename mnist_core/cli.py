@@ -101,13 +101,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _train(options: argparse.Namespace) -> None:
     keep_threads_apart()
-    from mnist_core.admission import admit
     from mnist_core.config import parse_assignments
     from mnist_core.data.loading import default_dataset, load_dataset
     from mnist_core.recipes import get_recipe
-    from mnist_core.runs import create_run, open_run
+    from mnist_core.runs.execute import execute
+    from mnist_core.runs.limits import admit
+    from mnist_core.runs.run import create_run, open_run
     from mnist_core.system.settings import data_folder
-    from mnist_core.worker import execute
 
     data_dir = Path(options.data_dir) if options.data_dir else data_folder()
     if options.resume:

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from mnist_core.config import TrainConfig
-from mnist_core.follow import EventReader, changes
 from mnist_core.models.checkpoint import read_card
-from mnist_core.runs import Run
+from mnist_core.runs.history import EventReader, changes
+from mnist_core.runs.run import Run
 from mnist_core.training.changes import change_label
 from mnist_core.training.state import Event
 

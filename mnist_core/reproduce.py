@@ -17,18 +17,18 @@ import torch.nn.functional as F
 from pydantic import TypeAdapter
 
 from mnist_core.config import TrainConfig
-from mnist_core.control import recorded_changes
 from mnist_core.data.dataset import dataset_title
 from mnist_core.data.loading import load_dataset
 from mnist_core.data.splits import arrange
 from mnist_core.errors import ConfigError, DataError, LabError, RunError, RunFailedError
-from mnist_core.follow import EventReader
 from mnist_core.inference.metrics import infer, summarize
 from mnist_core.models.checkpoint import load_checkpoint
-from mnist_core.pool import WorkerPool
-from mnist_core.queue import Queue
 from mnist_core.recipes import get_recipe
-from mnist_core.runs import Run, create_run, list_runs
+from mnist_core.runs.control import recorded_changes
+from mnist_core.runs.history import EventReader
+from mnist_core.runs.pool import WorkerPool
+from mnist_core.runs.queue import Queue
+from mnist_core.runs.run import Run, create_run, list_runs
 from mnist_core.system.files import read_json, write_json
 
 KEPT = Path(__file__).resolve().parent.parent / "docs" / "reproduction.json"

@@ -7,7 +7,7 @@ import streamlit as st
 from mnist_core.ablation import setting_label
 from mnist_core.comparison import AXES, Record, curve_rows, differing, table, to_csv, to_json
 from mnist_core.figures.curves import COLOURS, Line, Mark, overlay_figure
-from mnist_core.runs import Run, list_runs
+from mnist_core.runs.run import Run, list_runs
 from ui import house, page
 from ui.ablation import ablation
 from ui.asking import show_question

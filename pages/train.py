@@ -6,7 +6,7 @@ import streamlit as st
 
 from mnist_core.data.loading import default_dataset, is_there
 from mnist_core.data.mirrors import SOURCES
-from mnist_core.runs import Run, list_runs
+from mnist_core.runs.run import Run, list_runs
 from mnist_core.system.settings import data_folder
 from ui import acts, house, page
 from ui.address import begin_with, beginning, read_address, write_address

@@ -135,8 +135,8 @@ def _own_runs_folder(tmp_path, monkeypatch) -> None:
 @pytest.fixture
 def no_mnist_and_no_workers(tmp_path, monkeypatch) -> None:
     """Pages on a machine without MNIST, on which a run that is started waits in the queue for ever."""
-    from mnist_core.queue import Queue
-    from mnist_core.runs import Run
+    from mnist_core.runs.queue import Queue
+    from mnist_core.runs.run import Run
     from mnist_core.system.settings import runs_folder
     from ui import house
 

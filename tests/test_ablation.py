@@ -17,8 +17,8 @@ from mnist_core.ablation import (
 )
 from mnist_core.config import TrainConfig
 from mnist_core.errors import ConfigError, RunError
-from mnist_core.queue import Queue
-from mnist_core.runs import Run
+from mnist_core.runs.queue import Queue
+from mnist_core.runs.run import Run
 from mnist_core.system.settings import runs_folder
 
 BASE = TrainConfig(recipe="quick", dataset="digits", model="mlp", epochs=2)

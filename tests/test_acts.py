@@ -10,9 +10,9 @@ from streamlit.testing.v1 import AppTest
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import LabError
-from mnist_core.queue import Queue
-from mnist_core.runs import Run, create_run, list_runs
-from mnist_core.storage import is_pinned, pin
+from mnist_core.runs.queue import Queue
+from mnist_core.runs.run import Run, create_run, list_runs
+from mnist_core.runs.storage import is_pinned, pin
 from mnist_core.system.settings import runs_folder
 from tests.test_pages import PAGES, drawn_seven, finished_run, visit, words
 from ui import acts

@@ -3,11 +3,11 @@
 import pytest
 
 from mnist_core.ablation import Factor, create_study
-from mnist_core.admission import admit
 from mnist_core.config import TrainConfig
 from mnist_core.errors import RunError
-from mnist_core.queue import Queue
-from mnist_core.runs import create_run, list_runs
+from mnist_core.runs.limits import admit
+from mnist_core.runs.queue import Queue
+from mnist_core.runs.run import create_run, list_runs
 from mnist_core.system.settings import runs_folder
 
 CONFIG = TrainConfig(recipe="quick", dataset="digits", epochs=10)

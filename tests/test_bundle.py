@@ -14,8 +14,8 @@ from mnist_core.config import TrainConfig, field_choices
 from mnist_core.errors import RunError
 from mnist_core.models.checkpoint import load_checkpoint
 from mnist_core.recipes import RECIPES, get_recipe
-from mnist_core.runs import create_run
-from mnist_core.worker import execute
+from mnist_core.runs.execute import execute
+from mnist_core.runs.run import create_run
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def trained_config(monkeypatch, tiny_data):
 
     def parse(line: str) -> TrainConfig:
         configs = []
-        monkeypatch.setattr("mnist_core.worker.execute", lambda run, *_: configs.append(run.config()))
+        monkeypatch.setattr("mnist_core.runs.execute.execute", lambda run, *_: configs.append(run.config()))
         words = shlex.split(line)
         assert words[:3] == ["python", "-m", "mnist_core"]
         assert cli.main(words[3:]) == 1  # the run that nobody executed has not completed

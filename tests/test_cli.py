@@ -20,7 +20,7 @@ from mnist_core.inference.calibration import certainty
 from mnist_core.inference.rejection import objection
 from mnist_core.models.checkpoint import load_checkpoint
 from mnist_core.recipes import RECIPES
-from mnist_core.runs import create_run, open_run
+from mnist_core.runs.run import create_run, open_run
 
 ROOT = Path(__file__).resolve().parent.parent
 TRAIN_KEYS = {"run_id", "run_dir", "checkpoint", "parameters", "val_accuracy", "test_accuracy", "train_seconds"}

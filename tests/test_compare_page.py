@@ -12,10 +12,10 @@ from streamlit.testing.v1 import AppTest
 from mnist_core.ablation import Factor, create_study, list_studies
 from mnist_core.analysis import analyse
 from mnist_core.config import TrainConfig
-from mnist_core.queue import Slot
 from mnist_core.recipes import get_recipe
-from mnist_core.runs import create_run
-from mnist_core.worker import execute
+from mnist_core.runs.execute import execute
+from mnist_core.runs.queue import Slot
+from mnist_core.runs.run import create_run
 from tests.test_pages import visit, words
 
 
@@ -160,7 +160,7 @@ def work(runs) -> None:
 
 
 def test_an_ablation_is_planned_started_and_cancelled(monkeypatch):
-    monkeypatch.setattr("mnist_core.pool.WorkerPool.warm", lambda self: None)  # the runs stay in the queue
+    monkeypatch.setattr("mnist_core.runs.pool.WorkerPool.warm", lambda self: None)  # the runs stay in the queue
     app = ablation()
     assert not app.exception
     assert not app.error

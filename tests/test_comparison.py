@@ -12,8 +12,8 @@ from mnist_core.errors import RunError
 from mnist_core.models.checkpoint import save_checkpoint
 from mnist_core.models.classifier import build_model
 from mnist_core.recipes import get_recipe
-from mnist_core.runs import create_run
-from mnist_core.worker import execute
+from mnist_core.runs.execute import execute
+from mnist_core.runs.run import create_run
 
 START = {"event": "start", "step": 0, "steps_per_epoch": 4, "total_steps": 8, "parameters": 70, "train_images": 400}
 

@@ -11,22 +11,22 @@ from pydantic import ValidationError
 from torch import nn
 
 from mnist_core.config import TrainConfig
-from mnist_core.control import Control, Steps, read_control
 from mnist_core.data.loading import load_dataset
 from mnist_core.data.splits import arrange
 from mnist_core.errors import ConfigError, RunError
-from mnist_core.follow import EventReader, RunFollower, changes
 from mnist_core.models import classifier
 from mnist_core.models.architectures import MODELS, ModelSpec
 from mnist_core.models.checkpoint import load_checkpoint, read_card
-from mnist_core.runs import STEPPING, Run
+from mnist_core.runs.checkpointing import judge_stopped
+from mnist_core.runs.control import Control, Steps, read_control
+from mnist_core.runs.execute import execute
+from mnist_core.runs.history import EventReader, RunFollower, changes
+from mnist_core.runs.run import STEPPING, Run
 from mnist_core.training import loop
 from mnist_core.training.changes import change_label, changed_config
 from mnist_core.training.loop import train
 from mnist_core.training.resume import load_resume, save_resume
 from mnist_core.training.state import TrainState
-from mnist_core.verdict import judge_stopped
-from mnist_core.worker import execute
 from tests.test_worker import CONFIG, Killed, created, events, steps, until, weights, written
 
 
@@ -382,7 +382,7 @@ def test_early_stopping_goes_on_counting_after_a_kill(tmp_path, monkeypatch, kil
         with pytest.raises(Killed):
             execute(run, on_event=listen)
     else:  # between the last epoch and the end
-        monkeypatch.setattr("mnist_core.results.judge", lambda *_: (_ for _ in ()).throw(Killed))
+        monkeypatch.setattr("mnist_core.runs.checkpointing.judge", lambda *_: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
             execute(run)
         monkeypatch.undo()

@@ -10,11 +10,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mnist_core.models.checkpoint import read_card
-from mnist_core.queue import Queue
 from mnist_core.recipes import get_recipe
-from mnist_core.runs import STEPPING, Run, create_run, list_runs
+from mnist_core.runs.execute import execute
+from mnist_core.runs.queue import Queue
+from mnist_core.runs.run import STEPPING, Run, create_run, list_runs
 from mnist_core.system.settings import runs_folder
-from mnist_core.worker import execute
 from tests.test_pages import visit, words
 
 pytestmark = pytest.mark.usefixtures("no_mnist_and_no_workers")

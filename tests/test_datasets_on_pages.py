@@ -12,8 +12,8 @@ from mnist_core.cli import main
 from mnist_core.figures.classification import confusion_figure, probability_bars
 from mnist_core.inference.predictor import Predictor
 from mnist_core.recipes import get_recipe
-from mnist_core.runs import create_run, list_runs
-from mnist_core.worker import execute
+from mnist_core.runs.execute import execute
+from mnist_core.runs.run import create_run, list_runs
 from tests.test_archives import write_folder, write_zip
 from tests.test_pages import drawn_seven, visit, words
 from tests.test_pen_strokes import sheet, written

@@ -12,14 +12,15 @@ from pathlib import Path
 import pytest
 
 from mnist_core.errors import RunError
-from mnist_core.follow import EventReader
 from mnist_core.models.checkpoint import is_whole, read_card
-from mnist_core.queue import Queue
-from mnist_core.runs import Run, create_run
+from mnist_core.runs.execute import execute
+from mnist_core.runs.history import EventReader
+from mnist_core.runs.queue import Queue
+from mnist_core.runs.run import Run, create_run
+from mnist_core.runs.worker import serve
 from mnist_core.system import files
 from mnist_core.system.files import refusal, refused
 from mnist_core.training.resume import PREVIOUS, RESUME, load_resume
-from mnist_core.worker import execute, serve
 from tests.test_resume import CONFIG, flipped, timeless
 from tests.test_worker import until, written
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from mnist_core.event_log import EventLog, happened_before, is_event
+from mnist_core.runs.history import EventLog, happened_before, is_event
 
 
 def test_a_line_that_a_kill_has_torn_is_ended_and_the_next_stands_alone(tmp_path):

@@ -33,15 +33,15 @@ from mnist_core.data.loading import load_dataset
 from mnist_core.drawing.images import read_picture
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.errors import LabError
-from mnist_core.follow import EventReader, RunFollower
 from mnist_core.inference.predictor import Predictor
 from mnist_core.models.checkpoint import CARD, WEIGHTS, is_whole, load_checkpoint
-from mnist_core.queue import Queue
 from mnist_core.recipes import get_recipe
-from mnist_core.runs import Run, create_run, list_runs, open_run
+from mnist_core.runs.execute import execute
+from mnist_core.runs.history import EventReader, RunFollower
+from mnist_core.runs.queue import Queue
+from mnist_core.runs.run import Run, create_run, list_runs, open_run
 from mnist_core.training.resume import RESUME, load_resume, restore
 from mnist_core.training.state import TrainState
-from mnist_core.worker import execute
 from tests.test_pages import visit
 from tests.test_resume import CONFIG, Evil
 

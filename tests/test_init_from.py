@@ -8,10 +8,10 @@ import torch
 from mnist_core.config import TrainConfig
 from mnist_core.errors import CheckpointError, ConfigError
 from mnist_core.models.checkpoint import SHIPPED, load_checkpoint
-from mnist_core.runs import create_run
+from mnist_core.runs.execute import execute
+from mnist_core.runs.run import create_run
 from mnist_core.training.loop import train
 from mnist_core.training.state import TrainState
-from mnist_core.worker import execute
 
 CONFIG = TrainConfig(dataset="digits", model="mlp", epochs=1, learning_rate=1e-4, seed=3)
 

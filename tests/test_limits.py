@@ -4,9 +4,9 @@ import pytest
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import ConfigError
-from mnist_core.runs import create_run
+from mnist_core.runs.execute import execute
+from mnist_core.runs.run import create_run
 from mnist_core.system.settings import Limits, limits
-from mnist_core.worker import execute
 
 
 def test_without_settings_everything_is_allowed():

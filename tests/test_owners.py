@@ -4,8 +4,7 @@ import pytest
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import ConfigError
-from mnist_core.owners import FILE, parse_owner, read_owner, write_owner
-from mnist_core.runs import create_run, list_runs
+from mnist_core.runs.run import FILE, create_run, list_runs, parse_owner, read_owner, write_owner
 from mnist_core.system.files import read_json
 from mnist_core.system.settings import runs_folder
 

@@ -14,8 +14,8 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from mnist_core.recipes import get_recipe
-from mnist_core.runs import create_run, list_runs
-from mnist_core.worker import execute
+from mnist_core.runs.execute import execute
+from mnist_core.runs.run import create_run, list_runs
 
 PAGES = ("app.py", *(f"pages/{name}.py" for name in ("train", "draw", "results", "compare", "data")))
 

@@ -7,10 +7,10 @@ import pytest
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import RunError
-from mnist_core.follow import EventReader
-from mnist_core.pool import CROWD, QUIET, WorkerPool
-from mnist_core.queue import Queue
-from mnist_core.runs import Run, create_run
+from mnist_core.runs.history import EventReader
+from mnist_core.runs.pool import CROWD, QUIET, WorkerPool
+from mnist_core.runs.queue import Queue
+from mnist_core.runs.run import Run, create_run
 from mnist_core.system.files import write_json
 from tests.test_worker import until
 

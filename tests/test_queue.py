@@ -4,8 +4,8 @@ import pytest
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import ConfigError
-from mnist_core.queue import Queue, Slot
-from mnist_core.runs import Run, create_run
+from mnist_core.runs.queue import Queue, Slot
+from mnist_core.runs.run import Run, create_run
 from mnist_core.system.settings import parallel_runs
 
 

@@ -14,12 +14,12 @@ from mnist_core import reproduce as module
 from mnist_core.config import TrainConfig
 from mnist_core.data.loading import load_dataset
 from mnist_core.errors import ConfigError, RunError, RunFailedError
-from mnist_core.follow import EventReader
 from mnist_core.models.checkpoint import load_checkpoint
-from mnist_core.queue import Queue, Slot
 from mnist_core.reproduce import CLAIMS, KEPT, Claim, Row, chosen_claims, load_rows, reproduce, save_rows, table
-from mnist_core.runs import create_run, list_runs
-from mnist_core.worker import execute
+from mnist_core.runs.execute import execute
+from mnist_core.runs.history import EventReader
+from mnist_core.runs.queue import Queue, Slot
+from mnist_core.runs.run import create_run, list_runs
 from tests.test_cli import strict
 
 TINY = Claim("mlp-baseline", "half of them", "digits", {"test_accuracy": 0.5}, settings={"epochs": 2})

@@ -20,16 +20,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from mnist_core import worker
 from mnist_core.config import TrainConfig
 from mnist_core.errors import CheckpointError
-from mnist_core.follow import EventReader
 from mnist_core.models.checkpoint import is_whole, read_card
-from mnist_core.queue import Queue
-from mnist_core.runs import Run, create_run
+from mnist_core.runs import execute as execution
+from mnist_core.runs.execute import execute
+from mnist_core.runs.history import EventReader
+from mnist_core.runs.queue import Queue
+from mnist_core.runs.run import Run, create_run
 from mnist_core.training.resume import PREVIOUS, RESUME, can_resume, load_resume, read_resume, restore, save_resume
 from mnist_core.training.state import TrainState
-from mnist_core.worker import execute
 from tests.test_worker import until
 
 # 1,149 training images of the digits in batches of 128: 9 steps an epoch
@@ -53,7 +53,8 @@ CONFIG = TrainConfig(
 SEED = 20261124
 RANDOM_KILLS = 24
 MAY_BE = ("queued", "crashed", "completed")  # of a run just killed; queued for some seconds, before its first write
-IMPORTS = ("sklearn.datasets", "sklearn.model_selection", "torch._dynamo", "mnist_core.results")  # what a life needs
+# what a life needs
+IMPORTS = ("sklearn.datasets", "sklearn.model_selection", "torch._dynamo", "mnist_core.runs.checkpointing")
 TIMES = ("seconds", "images_per_second", "train_seconds")
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -204,7 +205,7 @@ def live(folder: str, save_every: float, deadly: str, number: int) -> None:
     `deadly` is `replace:before`, `replace:after`, `fsync:before`, `write:half` or empty.
     """
     torch.set_num_threads(1)
-    worker.RESUME_EVERY_SECONDS = save_every
+    execution.RESUME_EVERY_SECONDS = save_every
     name, _, when = deadly.partition(":")
     calls = 0
     if name:
@@ -377,8 +378,8 @@ def test_without_its_server_a_run_goes_on_and_without_both_it_is_taken_up_by_the
 SERVER = """
 import sys, time
 from pathlib import Path
-from mnist_core.pool import WorkerPool
-from mnist_core.runs import Run
+from mnist_core.runs.pool import WorkerPool
+from mnist_core.runs.run import Run
 runs = Path(sys.argv[1])
 pool = WorkerPool(runs, runs / "no-data")
 pool.start(Run(runs / sys.argv[2]))

@@ -9,8 +9,8 @@ import pytest
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import RunError
-from mnist_core.follow import EventReader, RunFollower, column
-from mnist_core.runs import QUEUED_GRACE_SECONDS, Run, create_run, list_runs, open_run
+from mnist_core.runs.history import EventReader, RunFollower, column
+from mnist_core.runs.run import QUEUED_GRACE_SECONDS, Run, create_run, list_runs, open_run
 from mnist_core.system.settings import runs_folder
 
 CONFIG = TrainConfig(recipe="quick", dataset="digits", epochs=3)
@@ -39,8 +39,8 @@ def test_a_new_run_is_a_directory_with_its_config_and_waits(run, tmp_path):
 
 def test_a_name_that_is_taken_is_drawn_again_and_the_earlier_run_stays_whole(tmp_path, monkeypatch):
     digits, token_hex = iter(["beef", "beef", "cafe"]), secrets.token_hex
-    monkeypatch.setattr("mnist_core.runs.time.strftime", lambda _: "20260101-000000")
-    monkeypatch.setattr("mnist_core.runs.secrets.token_hex", lambda n: next(digits) if n == 2 else token_hex(n))
+    monkeypatch.setattr("mnist_core.runs.run.time.strftime", lambda _: "20260101-000000")
+    monkeypatch.setattr("mnist_core.runs.run.secrets.token_hex", lambda n: next(digits) if n == 2 else token_hex(n))
     first, second = (create_run(CONFIG.replace(seed=seed), tmp_path) for seed in (1, 2))
     assert (first.id, second.id) == ("20260101-000000-quick-beef", "20260101-000000-quick-cafe")
     assert (first.config().seed, second.config().seed) == (1, 2)

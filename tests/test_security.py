@@ -12,7 +12,7 @@ import streamlit as st
 
 from mnist_core.drawing.images import MAX_BYTES
 from mnist_core.errors import LabError
-from mnist_core.runs import open_run
+from mnist_core.runs.run import open_run
 from ui.legend import legend
 
 ROOT = Path(__file__).resolve().parent.parent

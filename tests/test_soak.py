@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mnist_core.config import TrainConfig
-from mnist_core.runs import Run, create_run
-from mnist_core.worker import execute
+from mnist_core.runs.execute import execute
+from mnist_core.runs.run import Run, create_run
 
 pytest.importorskip("playwright")
 pytest.importorskip("websockets")

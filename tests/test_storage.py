@@ -8,9 +8,10 @@ import pytest
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import RunError
-from mnist_core.queue import Queue
-from mnist_core.runs import Run, create_run, list_runs
-from mnist_core.storage import TRASH, delete_run, is_pinned, offered, pin, size
+from mnist_core.runs.limits import offered
+from mnist_core.runs.queue import Queue
+from mnist_core.runs.run import Run, create_run, list_runs
+from mnist_core.runs.storage import TRASH, delete_run, is_pinned, pin, size
 from mnist_core.system.settings import Limits, runs_folder
 
 

@@ -13,12 +13,12 @@ from mnist_core.data.dataset import NO_CLASS, Dataset
 from mnist_core.errors import CheckpointError
 from mnist_core.inference.metrics import infer
 from mnist_core.models.checkpoint import load_checkpoint
-from mnist_core.runs import create_run
+from mnist_core.runs.execute import execute
+from mnist_core.runs.run import create_run
 from mnist_core.training import profile
 from mnist_core.training.loop import train
 from mnist_core.training.loss import teachers_answer, training_loss
 from mnist_core.training.state import TrainState, load_teachers
-from mnist_core.worker import execute
 
 CONFIG = TrainConfig(dataset="digits", model="mlp", epochs=2, batch_size=32, learning_rate=0.003, seed=3)
 

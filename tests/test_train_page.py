@@ -7,9 +7,9 @@ from streamlit.testing.v1 import AppTest
 
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.models.classifier import build_model, count_parameters
-from mnist_core.queue import Queue
 from mnist_core.recipes import RECIPES, get_recipe
-from mnist_core.runs import create_run
+from mnist_core.runs.queue import Queue
+from mnist_core.runs.run import create_run
 from mnist_core.system.settings import runs_folder
 from tests.test_pages import visit, words
 from ui import house

@@ -12,18 +12,17 @@ import safetensors.torch
 import torch
 from filelock import FileLock
 
-from mnist_core import runs
 from mnist_core.config import TrainConfig
 from mnist_core.data.loading import load_dataset
 from mnist_core.data.splits import split
-from mnist_core.follow import EventReader
 from mnist_core.models.checkpoint import load_checkpoint, read_card
-from mnist_core.queue import Slot
-from mnist_core.runs import Run, create_run
+from mnist_core.runs import run as runs
+from mnist_core.runs.execute import Turn, execute
+from mnist_core.runs.history import EventReader
+from mnist_core.runs.queue import Slot
+from mnist_core.runs.run import Run, create_run
 from mnist_core.training import loop
 from mnist_core.training.resume import read_resume
-from mnist_core.turn import Turn
-from mnist_core.worker import execute
 
 # 1,149 training images of the digits in batches of 128: 9 steps an epoch
 CONFIG = TrainConfig(

@@ -16,7 +16,7 @@ from mnist_core.data.loading import default_dataset, is_there
 from mnist_core.errors import ConfigError
 from mnist_core.figures.curves import Band, band_figure
 from mnist_core.models.architectures import MODELS
-from mnist_core.runs import list_runs
+from mnist_core.runs.run import list_runs
 from mnist_core.system.settings import data_folder, parallel_runs
 from ui import acts, asking, house, page
 from ui.datasets import choose_dataset

@@ -11,17 +11,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mnist_core.ablation import Factor, Study, create_study
-from mnist_core.admission import admit
 from mnist_core.config import TrainConfig
 from mnist_core.data.download import Progress, download
 from mnist_core.errors import RunError
-from mnist_core.queue import Queue
-from mnist_core.runs import Run, create_run
-from mnist_core.storage import delete_run
-from mnist_core.storage import pin as pin_run
+from mnist_core.runs.checkpointing import judge_stopped
+from mnist_core.runs.limits import admit
+from mnist_core.runs.queue import Queue
+from mnist_core.runs.run import Run, create_run
+from mnist_core.runs.storage import delete_run
+from mnist_core.runs.storage import pin as pin_run
 from mnist_core.system.device import threads
 from mnist_core.system.settings import data_folder, limits
-from mnist_core.verdict import judge_stopped
 from ui import house
 from ui.owner import me
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from mnist_core.runs import Run, list_runs
+from mnist_core.runs.run import Run, list_runs
 from ui import acts, house, page
 from ui.owner import is_somebody_elses, me
 

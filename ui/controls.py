@@ -8,9 +8,9 @@ import streamlit as st
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import RunError
-from mnist_core.follow import changes
 from mnist_core.models.checkpoint import read_card
-from mnist_core.runs import Run
+from mnist_core.runs.history import changes
+from mnist_core.runs.run import Run
 from mnist_core.training.changes import CHANGEABLE, changed_config
 from ui import acts
 from ui.knobs import change_knobs, changed

@@ -16,13 +16,13 @@ from mnist_core.config import TrainConfig
 from mnist_core.data.dataset import Dataset, dataset_title
 from mnist_core.data.loading import load_dataset
 from mnist_core.errors import LabError
-from mnist_core.follow import EventReader, RunFollower
 from mnist_core.inference.metrics import Evaluation, evaluate
 from mnist_core.inference.predictor import Predictor
 from mnist_core.models.card import Card
 from mnist_core.models.checkpoint import SHIPPED, read_card, shipped_names
-from mnist_core.pool import WorkerPool
-from mnist_core.runs import ACTIVE, Run, list_runs
+from mnist_core.runs.history import EventReader, RunFollower
+from mnist_core.runs.pool import WorkerPool
+from mnist_core.runs.run import ACTIVE, Run, list_runs
 from mnist_core.system.device import threads
 from mnist_core.system.settings import data_folder, runs_folder
 from mnist_core.training.profile import seconds_per_image

@@ -9,9 +9,9 @@ import streamlit as st
 from mnist_core.data.dataset import dataset_title
 from mnist_core.errors import LabError
 from mnist_core.figures.curves import Curve, curve_spec
-from mnist_core.follow import Curves, RunFollower, newest
-from mnist_core.queue import Queue
-from mnist_core.runs import ACTIVE, ENDED, STEPPING, Run, Status
+from mnist_core.runs.history import Curves, RunFollower, newest
+from mnist_core.runs.queue import Queue
+from mnist_core.runs.run import ACTIVE, ENDED, STEPPING, Run, Status
 from mnist_core.system.files import refusal, refused
 from mnist_core.training.resume import can_resume
 from ui import acts, asking, house, page

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mnist_core.runs import list_runs
+from mnist_core.runs.run import list_runs
 from ui import house
 from ui.live_run import show_run
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from mnist_core.errors import LabError
-from mnist_core.owners import parse_owner
-from mnist_core.runs import Run, list_runs
+from mnist_core.runs.run import Run, list_runs, parse_owner
 
 _KEY = "owner"
 

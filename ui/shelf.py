@@ -8,8 +8,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from mnist_core.runs import Run, list_runs
-from mnist_core.storage import MEGABYTE, is_pinned, offered, size
+from mnist_core.runs.limits import offered
+from mnist_core.runs.run import Run, list_runs
+from mnist_core.runs.storage import MEGABYTE, is_pinned, size
 from mnist_core.system.settings import limits
 from ui import acts, asking, house, page
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mnist_core.queue import Queue
+from mnist_core.runs.queue import Queue
 from mnist_core.system.settings import runs_folder
 from ui import asking, house, page
 

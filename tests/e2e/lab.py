@@ -17,7 +17,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from mnist_core.runs import list_runs
+from mnist_core.runs.run import list_runs
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = os.environ.get("MNIST_LAB_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")

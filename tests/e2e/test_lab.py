@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from mnist_core.follow import EventReader
 from mnist_core.recipes import get_recipe
-from mnist_core.runs import Run, create_run, list_runs
-from mnist_core.worker import execute
+from mnist_core.runs.execute import execute
+from mnist_core.runs.history import EventReader
+from mnist_core.runs.run import Run, create_run, list_runs
 from tests.e2e.lab import SEVEN, draw, lab, settled
 
 pytestmark = pytest.mark.browser

@@ -6,15 +6,14 @@ import contextlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 
 from filelock import Timeout
 
 from mnist_core.errors import RunError
-from mnist_core.queue import Queue
-from mnist_core.runs import Run, open_run
-from mnist_core.system.settings import Limits, runs_folder
+from mnist_core.runs.queue import Queue
+from mnist_core.runs.run import Run, open_run
+from mnist_core.system.settings import runs_folder
 
 PIN = "pinned"
 TRASH = ".trash"  # in the runs folder: what was removed and is not wholly gone yet
@@ -45,23 +44,6 @@ def size(folder: Path) -> int:
             with contextlib.suppress(OSError):  # it may be replaced or removed meanwhile
                 total += os.lstat(os.path.join(where, name)).st_size
     return total
-
-
-def offered(sizes: Iterable[tuple[Run, int]], limits: Limits) -> list[tuple[Run, int]]:
-    """`(run, bytes)` of all runs → those to delete for being below the limit again: ended, unpinned, oldest first.
-
-    Empty while the limit is kept. May not suffice where the others are pinned or active.
-    """
-    sizes = list(sizes)
-    excess = sum(taken for _, taken in sizes) - (limits.max_storage or 0) * MEGABYTE
-    chosen = []
-    for run, taken in sorted(sizes, key=lambda pair: pair[0].id):
-        if limits.max_storage is None or excess <= 0:
-            break
-        if not is_pinned(run) and not run.status().active:
-            chosen.append((run, taken))
-            excess -= taken
-    return chosen
 
 
 def delete_run(run_id: str, runs_dir: Path | str | None = None) -> None:

@@ -1,18 +1,24 @@
-"""What a run leaves: a checkpoint per epoch, of which two and the best are kept, and one look at the test images."""
+"""A run's checkpoints, of which two and the best are kept, and the one look at the test images."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+from filelock import Timeout
+
 from mnist_core.data.dataset import Dataset
-from mnist_core.follow import EventReader
+from mnist_core.data.loading import load_dataset
+from mnist_core.data.splits import arrange
+from mnist_core.errors import RunError
 from mnist_core.inference.calibration import calibrated
-from mnist_core.models.checkpoint import is_whole, read_card, save_checkpoint
-from mnist_core.runs import Run
+from mnist_core.inference.metrics import infer, loss_and_accuracy
+from mnist_core.models.checkpoint import is_whole, load_checkpoint, read_card, save_checkpoint, update_card
+from mnist_core.runs.history import EventReader
+from mnist_core.runs.run import Run
 from mnist_core.training.state import Event, TrainState
-from mnist_core.verdict import judge
 
 
 class Results:
@@ -72,3 +78,39 @@ class Results:
         """The one look at the test images, by the chosen checkpoint; kept in its card. Raises OSError."""
         assert self.chosen is not None
         return {"train_seconds": state.seconds, **judge(self.chosen, self.data)}
+
+
+def judge(folder: Path, data: Dataset) -> dict[str, float]:
+    """Measures the checkpoint on the test images of (arranged) `data`; kept in its card. → all metrics of the card.
+
+    Raises CheckpointError or OSError.
+    """
+    checkpoint = load_checkpoint(folder)
+    loss, accuracy = loss_and_accuracy(infer(checkpoint.model, data.test_images), data.test_labels)
+    metrics = {**checkpoint.card.metrics, "test_loss": loss, "test_accuracy": accuracy}
+    update_card(folder, metrics=metrics)
+    return metrics
+
+
+def judge_stopped(run: Run, data_dir: Path | str | None = None) -> dict[str, float]:
+    """Measures a stopped run's model on the test images, once: in its card, and as the run's new `end` event.
+
+    Raises RunError where there is nothing to measure, and DataError or CheckpointError.
+    """
+    folder, config = run.checkpoint(), run.config()
+    if folder is None or run.status().state != "stopped":
+        raise RunError(f"Run {run.id} has not been stopped with a model: there is nothing to evaluate.")
+    try:
+        with run.lock.acquire(timeout=0):
+            card = load_checkpoint(folder).card
+            if "test_accuracy" in card.metrics:
+                return card.metrics
+            metrics = judge(folder, arrange(load_dataset(config.dataset, data_dir), config))
+            end = {"event": "end", "reason": "stopped", "step": card.step, "train_seconds": card.train_seconds}
+            with run.metrics_path.open("a", encoding="utf-8") as log:
+                log.write(json.dumps({**end, **metrics}) + "\n")
+            return metrics
+    except Timeout:
+        raise RunError(f"Run {run.id} goes on just now: it is evaluated when it ends.") from None
+    except OSError as error:
+        raise RunError(f"What was measured of run {run.id} cannot be written ({error.strerror}).") from None

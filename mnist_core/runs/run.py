@@ -17,11 +17,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from mnist_core.config import TrainConfig, parse_config
-from mnist_core.control import COMMANDS, STEPS, Control, give, read_control
 from mnist_core.errors import ConfigError, LabError, RunError
 from mnist_core.models.checkpoint import CARD, is_whole
 from mnist_core.models.classifier import has_dropout
-from mnist_core.owners import parse_owner, read_owner, write_owner
+from mnist_core.runs.control import COMMANDS, STEPS, Control, give, read_control
 from mnist_core.system.files import read_json, write_json
 from mnist_core.system.settings import runs_folder
 from mnist_core.training.changes import check_change
@@ -250,3 +249,33 @@ def list_runs(runs_dir: Path | str | None = None) -> list[Run]:
     except OSError:
         return []
     return [Run(root / name) for name in names if is_run_id(name) and (root / name / "config.json").is_file()]
+
+
+FILE = "owner.json"
+MOST_LETTERS = 30
+# nothing that markdown, HTML or a path would take for its own
+_NAME = re.compile(rf"[^\W_][\w .'’-]{{0,{MOST_LETTERS - 1}}}")
+
+
+def parse_owner(text: str) -> str:
+    """A name as typed → without spaces too many; empty is nobody. Raises ConfigError."""
+    name = " ".join(text.split())
+    if name and not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"A name has at most {MOST_LETTERS} letters, digits, spaces and . ' - _ and begins with a letter or digit, "
+            f"unlike {repr(text)[:60]}."
+        )
+    return name
+
+
+def write_owner(folder: Path, name: str) -> None:
+    """Marks the run in `folder` as that of `name`. Raises ConfigError or OSError."""
+    write_json(folder / FILE, {"owner": parse_owner(name)})
+
+
+def read_owner(folder: Path) -> str:
+    """Whose the run in `folder` is; empty where nobody said so, or the file is damaged."""
+    try:
+        return parse_owner(read_json(folder / FILE)["owner"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return ""

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from mnist_core.errors import LabError, RunError
-from mnist_core.queue import Queue
-from mnist_core.runs import Run, open_run
+from mnist_core.runs.queue import Queue
+from mnist_core.runs.run import Run, open_run
+from mnist_core.runs.worker import WORKERS_FOLDER
 from mnist_core.system.device import all_threads
 from mnist_core.system.settings import parallel_runs
-from mnist_core.worker import WORKERS_FOLDER
 
 TEND_SECONDS = 0.5
 CROWD = 12
@@ -116,11 +116,11 @@ class WorkerPool:
             self.runs_dir.mkdir(parents=True, exist_ok=True)
             with (self.runs_dir / ".worker.log").open("ab") as log:
                 return subprocess.Popen(
-                    [sys.executable, "-m", "mnist_core.start_worker", str(self.runs_dir), str(self.data_dir)],
+                    [sys.executable, "-m", "mnist_core.runs", str(self.runs_dir), str(self.data_dir)],
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=log,
-                    cwd=Path(__file__).resolve().parent.parent,
+                    cwd=Path(__file__).resolve().parents[2],
                     **detached,
                 )
         except OSError as error:

@@ -1,4 +1,4 @@
-"""`python -m mnist_core.start_worker RUNS_DIR DATA_DIR` begins a worker (worker.py) with its threads apart."""
+"""`python -m mnist_core.runs RUNS_DIR DATA_DIR` begins a worker (worker.py) with its threads apart."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from mnist_core.system.threads import keep_threads_apart
 
 if __name__ == "__main__":
     keep_threads_apart()
-    from mnist_core.worker import work  # imports torch
+    from mnist_core.runs.worker import work  # imports torch
 
     work(*(Path(argument) for argument in sys.argv[1:3]))

@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from mnist_core.errors import RunError
-from mnist_core.runs import QUEUE_FOLDER, Run, is_run_id, open_run
+from mnist_core.runs.run import QUEUE_FOLDER, Run, is_run_id, open_run
 from mnist_core.system.settings import parallel_runs
 
 OWN = ".own"  # ends the mark of a run that a process of its own waits with: workers leave it alone

@@ -1,15 +1,15 @@
-"""Whether one more run may begin: the limits of limits.py, held against what is there."""
+"""Whether one more run may begin: the limits of the environment, held against what is there."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import RunError
-from mnist_core.runs import list_runs
-from mnist_core.storage import MEGABYTE, size
-from mnist_core.system.settings import limits, parallel_runs, runs_folder
+from mnist_core.runs.run import Run, list_runs
+from mnist_core.runs.storage import MEGABYTE, is_pinned, size
+from mnist_core.system.settings import Limits, limits, parallel_runs, runs_folder
 
 
 def admit(configs: Sequence[TrainConfig], runs_dir: Path | str | None = None) -> None:
@@ -35,3 +35,20 @@ def admit(configs: Sequence[TrainConfig], runs_dir: Path | str | None = None) ->
                 f"The runs of this lab take {taken / MEGABYTE:.0f} MB, over the limit of {allowed.max_storage} MB: "
                 "delete some that nobody needs."
             )
+
+
+def offered(sizes: Iterable[tuple[Run, int]], limits: Limits) -> list[tuple[Run, int]]:
+    """`(run, bytes)` of all runs → those to delete for being below the limit again: ended, unpinned, oldest first.
+
+    Empty while the limit is kept. May not suffice where the others are pinned or active.
+    """
+    sizes = list(sizes)
+    excess = sum(taken for _, taken in sizes) - (limits.max_storage or 0) * MEGABYTE
+    chosen = []
+    for run, taken in sorted(sizes, key=lambda pair: pair[0].id):
+        if limits.max_storage is None or excess <= 0:
+            break
+        if not is_pinned(run) and not run.status().active:
+            chosen.append((run, taken))
+            excess -= taken
+    return chosen

@@ -1,0 +1,85 @@
+"""The process that executes runs: it takes them from the queue (`python -m mnist_core.runs` begins it).
+
+A worker outlives a run and waits for the next with everything imported, so that a click is followed by a first step
+at once. It ends when its input does and the queue is empty: whoever started it is gone, no training is lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+from mnist_core.errors import LabError
+from mnist_core.runs.execute import POLL_SECONDS, execute
+from mnist_core.runs.queue import Queue, Slot
+from mnist_core.system.device import share_the_cores
+
+WORKERS_FOLDER = ".workers"
+
+
+def work(runs_dir: Path, data_dir: Path) -> None:
+    """The life of a worker process, until its input ends and nothing waits any more."""
+    share_the_cores()
+    warm_up(data_dir)
+    abandoned = threading.Event()
+    threading.Thread(target=_read_to_the_end, args=(abandoned,), daemon=True).start()
+    serve(runs_dir, data_dir, abandoned)
+
+
+def _read_to_the_end(ended: threading.Event) -> None:
+    for _ in sys.stdin:
+        pass
+    ended.set()
+
+
+def serve(runs_dir: Path, data_dir: Path, abandoned: threading.Event) -> None:
+    """Executes what the queue holds, one run after another, until `abandoned` is set and nothing waits any more.
+
+    Meanwhile `runs/.workers/PID` names the run that is being executed.
+    """
+    queue, slot = Queue(runs_dir), Slot(runs_dir)
+    note = runs_dir / WORKERS_FOLDER / str(os.getpid())
+    _write_note(note, "")  # a killed worker may have had the same number
+    try:
+        while True:
+            with contextlib.suppress(OSError):  # a disk that refuses now may not do so for ever
+                run = queue.next_for_worker()
+                if run is None and abandoned.is_set():
+                    return
+                # the slot first, then the run: while this one waited, another worker may have taken it
+                if run is not None and slot.acquire() and (run := queue.next_for_worker()) is not None:
+                    _write_note(note, run.id)
+                    execute(run, data_dir, slot=slot)
+                    _write_note(note, "")
+            slot.release()
+            time.sleep(POLL_SECONDS)
+    finally:
+        with contextlib.suppress(OSError):
+            note.unlink(missing_ok=True)
+
+
+def _write_note(note: Path, text: str) -> None:
+    with contextlib.suppress(OSError):  # without it another worker may be started early, no more
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(text)
+
+
+def warm_up(data_dir: Path) -> None:
+    """Pays for imports, the dataset and the first call of each kernel before somebody waits for them."""
+    from mnist_core.data.loading import default_dataset, load_dataset
+    from mnist_core.recipes import RECIPES
+    from mnist_core.training.loop import train
+    from mnist_core.training.state import TrainState
+
+    try:
+        data = load_dataset(default_dataset(data_dir), data_dir)
+        config = RECIPES["quick"].config(data.name)
+        steps = train(config, data, TrainState(config, data))
+        for _ in range(3):
+            next(steps)
+    except LabError:
+        pass  # a damaged dataset is reported by the run that asks for it
