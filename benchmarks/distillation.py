@@ -21,9 +21,9 @@ from tqdm import tqdm
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import RunError
+from mnist_core.experiments.reproduce import find_or_create_run, finish_runs
 from mnist_core.models.checkpoint import read_card
 from mnist_core.recipes import get_recipe
-from mnist_core.reproduce import find_or_create_run, finish_runs
 from mnist_core.system.settings import data_folder, runs_folder
 
 UNTAUGHT = {"epochs": 25, "label_smoothing": 0.02}

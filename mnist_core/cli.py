@@ -327,7 +327,7 @@ def _reproduce(options: argparse.Namespace) -> None:
 
     from tqdm import tqdm
 
-    from mnist_core.reproduce import chosen_claims, reproduce, save_rows, table
+    from mnist_core.experiments.reproduce import chosen_claims, reproduce, save_rows, table
     from mnist_core.system.settings import data_folder, runs_folder
 
     if not 1 <= options.seeds <= 100:
@@ -359,7 +359,7 @@ def _bench(options: argparse.Namespace) -> None:
     keep_threads_apart()
     from dataclasses import asdict
 
-    from mnist_core.bench import bench, report
+    from mnist_core.experiments.speed import bench, report
     from mnist_core.system.settings import data_folder
 
     if not 1 <= options.seeds <= 100:

@@ -4,8 +4,8 @@ from typing import Any
 
 import streamlit as st
 
-from mnist_core.ablation import setting_label
-from mnist_core.comparison import AXES, Record, curve_rows, differing, table, to_csv, to_json
+from mnist_core.experiments.ablation import setting_label
+from mnist_core.experiments.compare import AXES, Record, curve_rows, differing, table, to_csv, to_json
 from mnist_core.figures.curves import COLOURS, Line, Mark, overlay_figure
 from mnist_core.runs.run import Run, list_runs
 from ui import house, page

@@ -5,7 +5,9 @@ import shutil
 
 import pytest
 
-from mnist_core.ablation import (
+from mnist_core.config import TrainConfig
+from mnist_core.errors import ConfigError, RunError
+from mnist_core.experiments.ablation import (
     STUDIES_FOLDER,
     Factor,
     Study,
@@ -15,8 +17,6 @@ from mnist_core.ablation import (
     plan,
     setting_label,
 )
-from mnist_core.config import TrainConfig
-from mnist_core.errors import ConfigError, RunError
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import Run
 from mnist_core.system.settings import runs_folder

@@ -2,9 +2,9 @@
 
 import pytest
 
-from mnist_core.ablation import Factor, create_study
 from mnist_core.config import TrainConfig
 from mnist_core.errors import RunError
+from mnist_core.experiments.ablation import Factor, create_study
 from mnist_core.runs.limits import admit
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import create_run, list_runs

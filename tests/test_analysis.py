@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mnist_core.ablation import Factor, create_study
-from mnist_core.analysis import _holm, analyse
+from mnist_core.experiments.ablation import Factor, create_study
+from mnist_core.experiments.significance import _holm, analyse
 from tests.test_ablation import BASE, finish, finish_all, study, write
 
 

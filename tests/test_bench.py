@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from mnist_core import bench as module
-from mnist_core.bench import Bench, Trained, Usual, multiplications, report, usual_training
 from mnist_core.cli import main
 from mnist_core.config import TrainConfig
 from mnist_core.data.loading import load_dataset
+from mnist_core.experiments import speed as module
+from mnist_core.experiments.speed import Bench, Trained, Usual, multiplications, report, usual_training
 
 RESULT = Bench(
     quick=[Trained(0, 0.991, 2.0), Trained(1, 0.993, 4.0)],

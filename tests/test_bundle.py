@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mnist_core import cli
-from mnist_core.bundle import bundle, command
 from mnist_core.config import TrainConfig, field_choices
 from mnist_core.errors import RunError
+from mnist_core.experiments.export import bundle, command
 from mnist_core.models.checkpoint import load_checkpoint
 from mnist_core.recipes import RECIPES, get_recipe
 from mnist_core.runs.execute import execute

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mnist_core.ablation import Factor, create_study, list_studies
-from mnist_core.analysis import analyse
 from mnist_core.config import TrainConfig
+from mnist_core.experiments.ablation import Factor, create_study, list_studies
+from mnist_core.experiments.significance import analyse
 from mnist_core.recipes import get_recipe
 from mnist_core.runs.execute import execute
 from mnist_core.runs.queue import Slot

@@ -6,9 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mnist_core.comparison import curve_rows, differing, record, seconds_at, seconds_left, table, to_csv, to_json
 from mnist_core.config import TrainConfig
 from mnist_core.errors import RunError
+from mnist_core.experiments.compare import (
+    curve_rows,
+    differing,
+    record,
+    seconds_at,
+    seconds_left,
+    table,
+    to_csv,
+    to_json,
+)
 from mnist_core.models.checkpoint import save_checkpoint
 from mnist_core.models.classifier import build_model
 from mnist_core.recipes import get_recipe

@@ -26,13 +26,13 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from mnist_core.bundle import bundle
-from mnist_core.comparison import record, seconds_left
 from mnist_core.config import TrainConfig, parse_assignments
 from mnist_core.data.loading import load_dataset
 from mnist_core.drawing.images import read_picture
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.errors import LabError
+from mnist_core.experiments.compare import record, seconds_left
+from mnist_core.experiments.export import bundle
 from mnist_core.inference.predictor import Predictor
 from mnist_core.models.checkpoint import CARD, WEIGHTS, is_whole, load_checkpoint
 from mnist_core.recipes import get_recipe

@@ -10,12 +10,22 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
-from mnist_core import reproduce as module
 from mnist_core.config import TrainConfig
 from mnist_core.data.loading import load_dataset
 from mnist_core.errors import ConfigError, RunError, RunFailedError
+from mnist_core.experiments import reproduce as module
+from mnist_core.experiments.reproduce import (
+    CLAIMS,
+    KEPT,
+    Claim,
+    Row,
+    chosen_claims,
+    load_rows,
+    reproduce,
+    save_rows,
+    table,
+)
 from mnist_core.models.checkpoint import load_checkpoint
-from mnist_core.reproduce import CLAIMS, KEPT, Claim, Row, chosen_claims, load_rows, reproduce, save_rows, table
 from mnist_core.runs.execute import execute
 from mnist_core.runs.history import EventReader
 from mnist_core.runs.queue import Queue, Slot

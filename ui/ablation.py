@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from mnist_core.ablation import Factor, Study, list_studies, plan, setting_label
-from mnist_core.analysis import METRICS, Analysis, SettingResult, analyse
-from mnist_core.comparison import seconds_left
 from mnist_core.config import TrainConfig, field_choices, field_help
 from mnist_core.data.dataset import dataset_title
 from mnist_core.data.loading import default_dataset, is_there
 from mnist_core.errors import ConfigError
+from mnist_core.experiments.ablation import Factor, Study, list_studies, plan, setting_label
+from mnist_core.experiments.compare import seconds_left
+from mnist_core.experiments.significance import METRICS, Analysis, SettingResult, analyse
 from mnist_core.figures.curves import Band, band_figure
 from mnist_core.models.architectures import MODELS
 from mnist_core.runs.run import list_runs

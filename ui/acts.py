@@ -10,10 +10,10 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mnist_core.ablation import Factor, Study, create_study
 from mnist_core.config import TrainConfig
 from mnist_core.data.download import Progress, download
 from mnist_core.errors import RunError
+from mnist_core.experiments.ablation import Factor, Study, create_study
 from mnist_core.runs.checkpointing import judge_stopped
 from mnist_core.runs.limits import admit
 from mnist_core.runs.queue import Queue

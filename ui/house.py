@@ -10,12 +10,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from mnist_core.bundle import bundle, command
-from mnist_core.comparison import Record, record
 from mnist_core.config import TrainConfig
 from mnist_core.data.dataset import Dataset, dataset_title
 from mnist_core.data.loading import load_dataset
 from mnist_core.errors import LabError
+from mnist_core.experiments.compare import Record, record
+from mnist_core.experiments.export import bundle, command
 from mnist_core.inference.metrics import Evaluation, evaluate
 from mnist_core.inference.predictor import Predictor
 from mnist_core.models.card import Card

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from mnist_core.experiments.reproduce import METRIC_BATCH, Row, load_rows
 from mnist_core.recipes import get_recipe
-from mnist_core.reproduce import METRIC_BATCH, Row, load_rows
 
 
 def reproduction() -> None:

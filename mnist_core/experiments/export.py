@@ -6,9 +6,9 @@ import io
 import shlex
 import zipfile
 
-from mnist_core.comparison import to_csv
 from mnist_core.config import TrainConfig
 from mnist_core.errors import RunError
+from mnist_core.experiments.compare import to_csv
 from mnist_core.models.checkpoint import CARD, WEIGHTS
 from mnist_core.recipes import RECIPES
 from mnist_core.runs.history import EventReader

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mnist_core.ablation import Study, setting_label
-from mnist_core.comparison import has_numbers
+from mnist_core.experiments.ablation import Study, setting_label
+from mnist_core.experiments.compare import has_numbers
 from mnist_core.runs.history import EventReader
 
 METRICS = {
