@@ -6,7 +6,7 @@ from mnist_core.data.mnist import mnist_is_there
 from mnist_core.runs.run import list_runs
 from mnist_core.system.device import default_device
 from mnist_core.system.settings import data_folder, runs_folder
-from ui import acts, house, page
+from ui import actions, cache, page
 from ui.download_offer import offer_download
 from ui.models import show_models
 
@@ -29,17 +29,17 @@ for column, (target, label, icon, text) in zip(st.columns(len(ways)), ways, stri
         st.page_link(target, label=f"**{label}**", icon=icon)
         st.caption(text)
 
-if acts.changeable():
+if actions.changeable():
     with page.sentences():
         offer_download("mnist", "home")
 
 st.subheader("The state of the house")
 runs = list_runs()
 active = [run for run in runs if run.status().active]
-models = house.models()
+models = cache.models()
 if active:  # after a restart of the server nobody need open the Train page for the queue to go on
     with page.sentences():
-        acts.warm()
+        actions.warm()
 
 facts = (
     ("Models to draw at", str(len(models)), "Shipped with the lab or trained here."),
@@ -55,7 +55,7 @@ facts = (
 with st.container(horizontal=True):
     for label, value, explanation in facts:
         # whoever may only look need not know the machine's folders
-        st.metric(label, value, help=explanation if acts.changeable() else None, border=True, width=165)
+        st.metric(label, value, help=explanation if actions.changeable() else None, border=True, width=165)
 
 if models:
     show_models(models)

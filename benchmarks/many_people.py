@@ -43,7 +43,7 @@ from tests.e2e.lab import Lab, chromium, lab
 PAUSE = (2.0, 6.0)
 ALONE_SECONDS = 30
 QUIET_SECONDS = 75  # by then the training has its threads back
-FORGETTING_SECONDS = 190  # the lab tidies up 150 s after the last visitor (ui/people.py)
+FORGETTING_SECONDS = 190  # the lab tidies up 150 s after the last visitor (ui/visitors.py)
 
 
 def browse(browser: Browser, running: Lab, drawing: int, until: float) -> list[float]:

@@ -8,9 +8,10 @@ from mnist_core.experiments.ablation import setting_label
 from mnist_core.experiments.compare import AXES, Record, curve_rows, differing, table, to_csv, to_json
 from mnist_core.figures.curves import COLOURS, Line, Mark, overlay_figure
 from mnist_core.runs.run import Run, list_runs
-from ui import house, page
+from ui import cache, page
 from ui.ablation import ablation
 from ui.asking import show_question
+from ui.labels import run_labels
 from ui.legend import legend
 from ui.live_chart import live_chart
 from ui.reproduction import reproduction
@@ -61,7 +62,7 @@ def readable(runs: list[Run]) -> list[Record]:
     records = []
     for run in runs:
         with page.sentences():
-            records.append(house.compared(run))
+            records.append(cache.compared(run))
     return records
 
 
@@ -167,7 +168,7 @@ def side_by_side() -> None:
         st.info("There is no run to compare yet. Train two, with one setting changed.", icon=":material/info:")
         st.page_link("pages/train.py", label="Train a model", icon=":material/model_training:")
         return
-    names, by_id = house.run_labels(runs), {run.id: run for run in runs}
+    names, by_id = run_labels(runs), {run.id: run for run in runs}
     chosen = [by_id[run_id] for run_id in choose(names)]
     if len(runs) == 1:
         st.info("This is the only run so far. Train a second one with one setting changed to see what it does.")

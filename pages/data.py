@@ -13,7 +13,7 @@ from mnist_core.data.statistics import class_counts, held_out, level_values, mea
 from mnist_core.figures.dataset import count_figure, held_out_figure, level_figure
 from mnist_core.recipes import get_recipe
 from mnist_core.system.settings import data_folder
-from ui import house, page
+from ui import cache, page
 from ui.datasets import choose_dataset
 from ui.download_offer import offer_download
 from ui.knobs import augmentation_knobs, split_knobs
@@ -219,4 +219,4 @@ with page.sentences():
     name = choose_dataset("Dataset", present, f"data-{present}")
     offer_download(name if name in SOURCES else "mnist", "data")
     if name is not None and is_there(name, data_folder()):
-        explore(house.dataset(name))
+        explore(cache.dataset(name))

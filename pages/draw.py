@@ -9,9 +9,9 @@ from mnist_core.figures.classification import probability_bars
 from mnist_core.figures.images import enlarge
 from mnist_core.inference.predictor import Prediction, Predictor
 from mnist_core.models.card import Card
-from ui import canvas, house, page
+from ui import cache, canvas, page
 from ui.live_chart import live_chart
-from ui.people import here
+from ui.visitors import here
 
 page.begin("Draw", "✏️")
 MOST_NAMES = 12
@@ -108,6 +108,6 @@ def board(predictor: Predictor) -> None:
 
 canvas.carry_over()
 with page.sentences():
-    model = house.choose_model("Model")
+    model = cache.choose_model("Model")
     if model is not None:
-        board(house.predictor(model))
+        board(cache.predictor(model))

@@ -9,7 +9,7 @@ from mnist_core.data.splits import arrange
 from mnist_core.figures.classification import confusion_figure
 from mnist_core.inference.metrics import Evaluation
 from mnist_core.system.settings import data_folder
-from ui import house, page
+from ui import cache, page
 from ui.calibration import calibration
 from ui.datasets import choose_dataset
 from ui.download_offer import offer_download
@@ -129,10 +129,10 @@ def per_class(data: Dataset, result: Evaluation) -> None:
     st.dataframe(rows, hide_index=True, column_config=columns, width=620)
 
 
-def results(model: house.Model, data: Dataset) -> None:
+def results(model: cache.Model, data: Dataset) -> None:
     """Raises CheckpointError when the model cannot read such images."""
     model.card.require(data.shape, data.title)
-    result = house.evaluation(model, data)
+    result = cache.evaluation(model, data)
     summary(result)
     confusions(data, result, f"confusion-{model.id}-{data.name}")
     samples(data, result)
@@ -142,7 +142,7 @@ def results(model: house.Model, data: Dataset) -> None:
 
 
 with page.sentences():
-    model = house.choose_model("Model")
+    model = cache.choose_model("Model")
     if model is not None:
         own = model.card.dataset
         offer_download(own, "results")
@@ -154,5 +154,5 @@ with page.sentences():
                     f"This model learned from {page.plain(dataset_title(own))}; "
                     f"these are the test images of {page.plain(dataset_title(name))}."
                 )
-            data = house.dataset(name)
+            data = cache.dataset(name)
             results(model, arrange(data, model.card.config) if name == own else data)

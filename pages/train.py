@@ -8,18 +8,19 @@ from mnist_core.data.loading import default_dataset, is_there
 from mnist_core.data.mirrors import SOURCES
 from mnist_core.runs.run import Run, list_runs
 from mnist_core.system.settings import data_folder
-from ui import acts, house, page
+from ui import actions, cache, page
 from ui.address import begin_with, beginning, read_address, write_address
 from ui.asking import show_question
 from ui.controls import evaluate_stopped, start_run
 from ui.datasets import choose_dataset
 from ui.download_offer import offer_download
 from ui.knobs import changed, choose_recipe, knobs
+from ui.labels import run_labels
 from ui.layers import show_layers
 from ui.live_run import duration, show_run
 from ui.looking import look
-from ui.owner import ask_owner
 from ui.shelf import shelf
+from ui.user import ask_owner
 from ui.waiting import show_waiting
 
 WARMING_SECONDS = 20  # that the estimate waits for a worker at most
@@ -34,12 +35,12 @@ def run_to_show(runs: list[Run]) -> Run | None:
     return next(iter(chosen + active[::-1] + runs), None)
 
 
-if not acts.changeable():
+if not actions.changeable():
     with page.sentences():
         look()
     st.stop()
 with page.sentences():
-    acts.warm()
+    actions.warm()
 offer = st.container()
 present = default_dataset(data_folder())
 with page.sentences():
@@ -67,7 +68,7 @@ with settings, page.sentences():
         write_address(config, start_from)
         st.caption("The address of this page holds these settings: pass it on, and they open elsewhere.")
         if is_there(dataset, data_folder()):
-            show_layers(config, house.dataset(dataset).shape)
+            show_layers(config, cache.dataset(dataset).shape)
 
 runs = list_runs()
 run = run_to_show(runs)
@@ -95,7 +96,7 @@ with charts:
         )
     else:
         behind = [other for other in runs if other.id != run.id]
-        names = house.run_labels(behind)
+        names = run_labels(behind)
         panel = st.container()
         compared = st.multiselect(
             "Earlier runs behind the curves",
@@ -109,7 +110,7 @@ with charts:
             show_run(run, [other for other in behind if other.id in compared])
             with page.sentences():
                 evaluate_stopped(run)
-                house.outcome(run)
+                cache.outcome(run)
     with page.sentences():
         show_waiting()
 with page.sentences():
@@ -118,10 +119,10 @@ show_question()
 if config is not None and not missing and not busy:
     # last, since all else is on the page by now: what is measured while a worker warms up is several times too long
     for _ in range(WARMING_SECONDS * 10):
-        if acts.settled():
+        if actions.settled():
             break
         words.caption(f"{about} How long it takes is being measured.")  # and lets a click through
         time.sleep(0.1)
     with page.sentences():
-        seconds = house.measured_seconds(config.replace(seed=0))
+        seconds = cache.measured_seconds(config.replace(seed=0))
         words.caption(f"{about} About {duration(seconds)} of training on this machine.")

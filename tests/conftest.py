@@ -138,7 +138,7 @@ def no_mnist_and_no_workers(tmp_path, monkeypatch) -> None:
     from mnist_core.runs.queue import Queue
     from mnist_core.runs.run import Run
     from mnist_core.system.settings import runs_folder
-    from ui import house
+    from ui import cache
 
     monkeypatch.setenv("MNIST_LAB_DATA", str(tmp_path / "data"))
 
@@ -151,4 +151,4 @@ def no_mnist_and_no_workers(tmp_path, monkeypatch) -> None:
         def start(self, run: Run) -> None:
             Queue(runs_folder()).add(run)
 
-    monkeypatch.setattr(house, "workers", Nobody)
+    monkeypatch.setattr(cache, "workers", Nobody)

@@ -15,7 +15,7 @@ from mnist_core.runs.run import Run, create_run, list_runs
 from mnist_core.runs.storage import is_pinned, pin
 from mnist_core.system.settings import runs_folder
 from tests.test_pages import PAGES, drawn_seven, finished_run, visit, words
-from ui import acts
+from ui import actions
 
 ROOT = Path(__file__).resolve().parent.parent
 SCREENS = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py")), *sorted((ROOT / "ui").rglob("*.py"))]
@@ -46,7 +46,7 @@ def waiting_run(owner: str = "") -> Run:
 def test_only_acts_imports_what_changes_runs_or_data(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
-    assert path.name == "acts.py" or not names & CHANGING
+    assert path.name == "actions.py" or not names & CHANGING
 
 
 @pytest.mark.parametrize("mode", ["read-only", "draw-only"])
@@ -54,21 +54,21 @@ def test_every_act_is_refused_outside_the_full_mode(mode, monkeypatch):
     monkeypatch.setenv("MNIST_LAB_MODE", mode)
     run, config = finished_run(), TrainConfig(recipe="quick", dataset="digits")
     acts_of_all_kinds = [
-        lambda: acts.start(config),
-        lambda: acts.start_study(config, [], []),
-        lambda: acts.resume(run),
-        lambda: acts.command(run, "pause"),
-        lambda: acts.step(run, "batch"),
-        lambda: acts.change(run, {"dropout": 0.5}),
-        lambda: acts.judge(run),
-        lambda: acts.stop(run),
-        lambda: acts.delete(run),
-        lambda: acts.pin(run, True),
-        lambda: acts.fetch("mnist"),
+        lambda: actions.start(config),
+        lambda: actions.start_study(config, [], []),
+        lambda: actions.resume(run),
+        lambda: actions.command(run, "pause"),
+        lambda: actions.step(run, "batch"),
+        lambda: actions.change(run, {"dropout": 0.5}),
+        lambda: actions.judge(run),
+        lambda: actions.stop(run),
+        lambda: actions.delete(run),
+        lambda: actions.pin(run, True),
+        lambda: actions.fetch("mnist"),
     ]
     # one of each of what the module offers
     public = {
-        node.name for node in ast.parse(Path(acts.__file__).read_text()).body if isinstance(node, ast.FunctionDef)
+        node.name for node in ast.parse(Path(actions.__file__).read_text()).body if isinstance(node, ast.FunctionDef)
     }
     questions = {"changeable", "settled", "warm"}
     assert len(acts_of_all_kinds) == len({name for name in public if name[0] != "_"} - questions)
@@ -79,7 +79,7 @@ def test_every_act_is_refused_outside_the_full_mode(mode, monkeypatch):
     assert run.commanded() == "run"
     assert not is_pinned(run)
     monkeypatch.delenv("MNIST_LAB_MODE")
-    acts.delete(run)
+    actions.delete(run)
     assert list_runs() == []
 
 
@@ -239,7 +239,7 @@ def test_too_much_storage_offers_the_oldest_and_deletes_on_agreement_only(monkey
 def test_a_model_whose_run_was_deleted_gives_way_to_another():
     run = finished_run()
     app = visit("pages/draw.py", model=run.id)
-    acts.delete(run)
+    actions.delete(run)
     app.run()
     assert not app.exception
     assert not app.error

@@ -3,8 +3,8 @@
 import weakref
 
 from tests.test_pages import visit
-from ui import people as module
-from ui.people import People
+from ui import visitors as module
+from ui.visitors import People
 
 
 def test_each_session_counts_once_and_for_a_minute(monkeypatch):

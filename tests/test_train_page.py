@@ -12,7 +12,7 @@ from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import create_run
 from mnist_core.system.settings import runs_folder
 from tests.test_pages import visit, words
-from ui import house
+from ui import cache
 
 PAGE = "pages/train.py"
 
@@ -51,8 +51,8 @@ def test_the_address_names_recipe_dataset_and_only_what_is_changed():
 
 def test_how_long_a_training_takes_is_measured_once_no_worker_warms_up(monkeypatch):
     answers, asked = iter([False, False, True]), []
-    monkeypatch.setattr(house.workers, "settled", lambda self: next(answers))
-    monkeypatch.setattr(house, "measured_seconds", lambda config: asked.append(list(answers)) or 75.0)
+    monkeypatch.setattr(cache.workers, "settled", lambda self: next(answers))
+    monkeypatch.setattr(cache, "measured_seconds", lambda config: asked.append(list(answers)) or 75.0)
     app = opened()
     assert asked == [[]]
     assert "About 1:15 min of training on this machine." in words(app)
@@ -142,7 +142,7 @@ def test_the_queue_shows_its_order_and_lets_runs_out():
 
 def test_home_gets_a_worker_where_runs_have_waited_since_an_earlier_server(monkeypatch):
     asked = []
-    monkeypatch.setattr(house.workers, "warm", lambda self: asked.append(self))
+    monkeypatch.setattr(cache.workers, "warm", lambda self: asked.append(self))
     visit("app.py")
     assert not asked
     Queue(runs_folder()).add(create_run(TrainConfig(dataset="digits")))

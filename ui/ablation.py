@@ -18,9 +18,10 @@ from mnist_core.figures.curves import Band, band_figure
 from mnist_core.models.architectures import MODELS
 from mnist_core.runs.run import list_runs
 from mnist_core.system.settings import data_folder, parallel_runs
-from ui import acts, asking, house, page
+from ui import actions, asking, cache, page
 from ui.datasets import choose_dataset
 from ui.knobs import choose_recipe
+from ui.labels import moment, run_label
 from ui.legend import legend
 from ui.live_chart import live_chart
 from ui.live_run import duration
@@ -54,7 +55,7 @@ def ablation() -> None:
         "Does a setting matter, or was it luck? Train each value several times, with other random numbers (*seeds*), "
         "and see whether the values differ by more than the seeds do."
     )
-    if acts.changeable():
+    if actions.changeable():
         with st.expander("A new ablation", expanded=not studies, icon=":material/science:"), page.sentences():
             _new_study()
     if not studies:
@@ -75,7 +76,7 @@ def ablation() -> None:
 
 
 def _study_label(study: Study) -> str:
-    return f"{study.title}, {study.base['dataset']}, {house.moment(*study.id.split('-')[:2])}"
+    return f"{study.title}, {study.base['dataset']}, {moment(*study.id.split('-')[:2])}"
 
 
 def _active(study: Study) -> bool:
@@ -120,11 +121,11 @@ def _new_study() -> None:
     elif any(run.status().active for run in list_runs()):
         words += " Another training is running: these wait for their turn."
     else:
-        seconds = sum(house.measured_seconds(config.replace(seed=0)) for config in configs[:settings]) * seeds
+        seconds = sum(cache.measured_seconds(config.replace(seed=0)) for config in configs[:settings]) * seeds
         words += f" About {duration(seconds / min(parallel_runs(), len(configs)))} on this machine."
     st.markdown(words)
     if st.button("Start", type="primary", icon=":material/play_arrow:", disabled=missing, key="ablation-start"):
-        study = acts.start_study(base, factors, list(range(base.seed, base.seed + seeds)))
+        study = actions.start_study(base, factors, list(range(base.seed, base.seed + seeds)))
         st.session_state["study"] = study.id
         st.rerun()
 
@@ -188,7 +189,7 @@ def _progress(study: Study, active: bool) -> None:
         words += f" · about {duration(left / min(parallel_runs(), total))} left" if left is not None else ""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(finished / total, words)
-        if active and acts.changeable() and st.button("Cancel", key=f"cancel-{study.id}", icon=":material/stop:"):
+        if active and actions.changeable() and st.button("Cancel", key=f"cancel-{study.id}", icon=":material/stop:"):
             asking.stop([run for run in runs if run.status().active])
     if len(runs) < total:
         st.caption(f"{total - len(runs)} of its runs are no longer on this machine.")
@@ -198,7 +199,7 @@ def _failures(study: Study) -> None:
     for run in study.all_runs():
         status = run.status()
         if status.state in ("failed", "crashed"):
-            st.warning(f"{page.plain(house.run_label(run))} {status.state}: {status.reason}")
+            st.warning(f"{page.plain(run_label(run))} {status.state}: {status.reason}")
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)

@@ -7,14 +7,15 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from mnist_core.runs.run import Run, list_runs
-from ui import acts, house, page
-from ui.owner import is_somebody_elses, me
+from ui import actions, page
+from ui.labels import run_label
+from ui.user import is_somebody_elses, me
 
 _ASKED = "asked"
 # what is asked → (the word on its button, what it does, what becomes of the run)
 _ACTS: dict[str, tuple[str, Callable[[Run], None], str]] = {
-    "stop": ("Stop", acts.stop, "What it has learned so far is kept."),
-    "delete": ("Delete", acts.delete, "Model, curves and settings are gone for good."),
+    "stop": ("Stop", actions.stop, "What it has learned so far is kept."),
+    "delete": ("Delete", actions.delete, "Model, curves and settings are gone for good."),
 }
 _SHOWN = 6
 
@@ -23,7 +24,7 @@ def stop(runs: Sequence[Run]) -> None:
     """Stops the runs at once where all are this session's own, else after a question. Raises RunError."""
     if all(run.owner == me() for run in runs):
         for run in runs:
-            acts.stop(run)
+            actions.stop(run)
     else:
         _ask("stop", runs)
 
@@ -57,7 +58,7 @@ def _close() -> None:
 def _question(act: str, runs: Sequence[Run]) -> None:
     word, do, consequence = _ACTS[act]
     for run in runs[:_SHOWN]:
-        st.markdown(f"- {page.plain(house.run_label(run))}")
+        st.markdown(f"- {page.plain(run_label(run))}")
     if len(runs) > _SHOWN:
         st.caption(f"And {len(runs) - _SHOWN} more.")
     st.caption(consequence)

@@ -12,7 +12,7 @@ from mnist_core.models.checkpoint import read_card
 from mnist_core.runs.history import changes
 from mnist_core.runs.run import Run
 from mnist_core.training.changes import CHANGEABLE, changed_config
-from ui import acts
+from ui import actions
 from ui.knobs import change_knobs, changed
 
 SEEDS = 10_000  # a new seed is below: short enough to be told to somebody
@@ -20,13 +20,13 @@ SEEDS = 10_000  # a new seed is below: short enough to be told to somebody
 
 def start_run(config: TrainConfig) -> None:
     """Creates a run, hands it to a worker and shows it. Raises RunError."""
-    st.session_state["run"] = acts.start(config).id
+    st.session_state["run"] = actions.start(config).id
     st.rerun()
 
 
 def continue_run(run: Run) -> None:
     """Hands an interrupted run to a worker again and shows it. Raises RunError."""
-    acts.resume(run)
+    actions.resume(run)
     st.session_state["run"] = run.id
     st.rerun()
 
@@ -41,7 +41,7 @@ def step_buttons(run: Run, waits: bool) -> None:
         disabled=not waits,
         help="Trains on one batch and pauses again. Key: S" if waits else "Pause first",
     ):
-        acts.step(run, "batch")
+        actions.step(run, "batch")
     if st.button(
         "Step epoch",
         key="step-epoch",
@@ -49,7 +49,7 @@ def step_buttons(run: Run, waits: bool) -> None:
         disabled=not waits,
         help="Trains to the end of the epoch and pauses again" if waits else "Pause first",
     ):
-        acts.step(run, "epoch")
+        actions.step(run, "epoch")
 
 
 def change_settings(run: Run, events: list[dict]) -> None:
@@ -66,7 +66,7 @@ def change_settings(run: Run, events: list[dict]) -> None:
             wanted = change_knobs(current, f"change-{run.id}-{beginning}")
             if st.form_submit_button("Apply", type="primary", icon=":material/check:", width="stretch"):
                 if differences := wanted.differences(current):
-                    acts.change(run, differences)
+                    actions.change(run, differences)
                 else:
                     st.caption("Nothing is set differently.")
     obeyed = max((change["asked"] for change in made), default=0)
@@ -109,5 +109,5 @@ def evaluate_stopped(run: Run) -> None:
         "nothing: settings are chosen on validation.",
     ):
         with st.spinner("Reading the test images …"):
-            acts.judge(run)
+            actions.judge(run)
         st.rerun()

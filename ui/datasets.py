@@ -9,7 +9,7 @@ import streamlit as st
 from mnist_core.data.dataset import TITLES, dataset_title
 from mnist_core.data.loading import DATASETS
 from mnist_core.errors import ConfigError
-from ui import acts, house, page
+from ui import actions, cache, page
 
 OWN = {"folder": "Your own pictures …", "drawings": "Your own pen strokes …"}
 PATH_LABEL = {"folder": "Folder or .zip of pictures", "drawings": "File of pen strokes (.json or .json.gz)"}
@@ -39,7 +39,7 @@ def preset_dataset(key: str, name: str) -> None:
 
 def _own() -> dict[str, str]:
     """A path is asked only of those who may also train: it lets them see which folders the machine has."""
-    return OWN if acts.changeable() else {}
+    return OWN if actions.changeable() else {}
 
 
 def choose_dataset(label: str, default: str, key: str, known: Sequence[str] | None = None) -> str | None:
@@ -70,5 +70,5 @@ def choose_dataset(label: str, default: str, key: str, known: Sequence[str] | No
         st.caption("Type where it is and press Enter. The question mark tells what must be in it.")
         return None
     with page.sentences():
-        return house.dataset(f"{kind}:{path}").name
+        return cache.dataset(f"{kind}:{path}").name
     return None

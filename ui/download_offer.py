@@ -11,7 +11,7 @@ from mnist_core.data.loading import is_there, load_dataset
 from mnist_core.data.mirrors import SOURCES
 from mnist_core.errors import LabError
 from mnist_core.system.settings import data_folder
-from ui import acts
+from ui import actions
 
 
 def offer_download(name: str, key: str) -> bool:
@@ -20,7 +20,7 @@ def offer_download(name: str, key: str) -> bool:
     if is_there(name, folder):
         return True
     title = dataset_title(name)
-    if not acts.changeable():
+    if not actions.changeable():
         st.info(f"{title} is not on this machine.", icon=":material/info:")
         return False
     with st.container(border=True):
@@ -36,7 +36,7 @@ def offer_download(name: str, key: str) -> bool:
 def _download(name: str) -> None:
     bar = st.progress(0.0, "Asking the first mirror …")
     try:
-        with contextlib.closing(acts.fetch(name)) as steps:
+        with contextlib.closing(actions.fetch(name)) as steps:
             for step in steps:
                 share = step.done_bytes / step.total_bytes if step.total_bytes else 0.0
                 bar.progress(

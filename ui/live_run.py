@@ -14,9 +14,11 @@ from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import ACTIVE, ENDED, STEPPING, Run, Status
 from mnist_core.system.files import refusal, refused
 from mnist_core.training.resume import can_resume
-from ui import acts, asking, house, page
+from ui import actions, asking, page
+from ui import cache as house
 from ui.controls import begin_again, change_settings, continue_run, step_buttons
 from ui.feed import feed_url
+from ui.labels import run_label
 from ui.live_chart import Progress, live_chart, live_progress
 
 WORDS_SECONDS = 1.0
@@ -94,14 +96,14 @@ def _buttons(run: Run, status: Status) -> None:
     word, colour, icon = STEPPING_WORDS if stepping else WORDS[state]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(word, color=colour, icon=icon)
-        st.markdown(f"**{page.plain(house.run_label(run))}**", width="content")
-        if not acts.changeable():
+        st.markdown(f"**{page.plain(run_label(run))}**", width="content")
+        if not actions.changeable():
             return
         keyed = {"shortcut": "Space", "help": "Key: space"}
         if state == "running" and st.button("Pause", key="pause", icon=":material/pause:", **keyed):
-            acts.command(run, "pause")
+            actions.command(run, "pause")
         if state == "paused" and st.button("Resume", key="resume", icon=":material/play_arrow:", **keyed):
-            acts.command(run, "run")
+            actions.command(run, "run")
         if state in ("running", "paused"):
             step_buttons(run, waits=state == "paused" or stepping)
         if state in ACTIVE and st.button("Stop", key="stop", icon=":material/stop:"):
@@ -190,7 +192,7 @@ def _figures(run: Run, measured: Curves, behind: list[tuple[Run, Curves]]) -> di
     epochs = max(shown.config().epochs for shown in (run, *(other for other, _ in behind)))
     loss, accuracy = [], []
     for place, (other, c) in enumerate([(run, measured), *behind]):
-        suffix = f" · {house.run_label(other)}" if place else ""
+        suffix = f" · {run_label(other)}" if place else ""
         loss += [
             Curve(f"train{suffix}", c.x, c.loss, "train", place),
             Curve(f"validation{suffix}", c.val_x, c.val_loss, "validation", place),

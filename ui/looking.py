@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from mnist_core.runs.run import list_runs
-from ui import house
+from ui import cache
+from ui.labels import run_labels
 from ui.live_run import show_run
 
 
@@ -16,8 +17,8 @@ def look() -> None:
     if not runs:
         st.caption("There is no run yet.")
         return
-    names = house.run_labels(runs)
+    names = run_labels(runs)
     chosen = st.selectbox("Run", list(names), format_func=names.get, key="looked-at", persist_state="session")
     run = next(run for run in runs if run.id == chosen)
     show_run(run, [])
-    house.outcome(run)
+    cache.outcome(run)

@@ -9,7 +9,7 @@ import streamlit as st
 from mnist_core.data.dataset import dataset_title
 from mnist_core.models.checkpoint import SHIPPED, WEIGHTS
 from ui import page
-from ui.house import Model
+from ui.cache import Model
 
 PERCENT = {
     "test": "Accuracy on the test images of what it learned from",

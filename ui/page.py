@@ -13,7 +13,7 @@ import streamlit as st
 from mnist_core.errors import LabError
 from mnist_core.system.device import share_the_cores, use_threads
 from mnist_core.system.settings import limits
-from ui.people import here
+from ui.visitors import here
 
 MENU = (
     ("app.py", "Home", ":material/home:"),

@@ -12,7 +12,8 @@ from mnist_core.runs.limits import offered
 from mnist_core.runs.run import Run, list_runs
 from mnist_core.runs.storage import MEGABYTE, is_pinned, size
 from mnist_core.system.settings import limits
-from ui import acts, asking, house, page
+from ui import actions, asking, page
+from ui.labels import run_labels
 
 Sizes = list[tuple[Run, int]]
 
@@ -53,7 +54,7 @@ def _offer(taken: Sizes) -> None:
         if not proposed:
             st.caption("All runs are pinned or at work: unpin some that nobody needs below.")
             return
-        names = house.run_labels([run for run, _ in proposed])
+        names = run_labels([run for run, _ in proposed])
         st.markdown("\n".join(f"- {page.plain(names[run.id])}: {each / MEGABYTE:.1f} MB" for run, each in proposed))
         if st.button(f"Delete the oldest {len(proposed)}", icon=":material/delete:", key="offer-delete"):
             asking.delete([run for run, _ in proposed])
@@ -62,7 +63,7 @@ def _offer(taken: Sizes) -> None:
 @st.fragment
 def _table(taken: Sizes) -> None:
     runs = [run for run, _ in taken]
-    names = house.run_labels(runs)
+    names = run_labels(runs)
     rows = [
         {
             "run": names[run.id],
@@ -89,7 +90,7 @@ def _table(taken: Sizes) -> None:
         kept = bool(chosen) and all(is_pinned(run) for run in chosen)
         if st.button("Unpin" if kept else "Pin", icon=":material/keep:", disabled=not chosen, key="shelf-pin"):
             for run in chosen:
-                acts.pin(run, not kept)
+                actions.pin(run, not kept)
             st.rerun()
         fixed = any(is_pinned(run) or run.status().active for run in chosen)
         if st.button("Delete", icon=":material/delete:", disabled=fixed or not chosen, key="shelf-delete"):

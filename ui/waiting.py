@@ -6,7 +6,8 @@ import streamlit as st
 
 from mnist_core.runs.queue import Queue
 from mnist_core.system.settings import runs_folder
-from ui import asking, house, page
+from ui import asking, page
+from ui.labels import run_label
 
 REFRESH_SECONDS = 2.0
 SHOWN = 10
@@ -27,7 +28,7 @@ def _waiting() -> None:
         st.markdown(f"**Waiting: {len(runs)}**")
         for place, run in enumerate(runs[:SHOWN], start=1):
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.markdown(f"{place}. {page.plain(house.run_label(run))}", width="stretch")
+                st.markdown(f"{place}. {page.plain(run_label(run))}", width="stretch")
                 if st.button("Cancel", key=f"cancel-{run.id}", icon=":material/close:"):
                     asking.stop([run])
                     st.rerun()

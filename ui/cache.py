@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +26,8 @@ from mnist_core.system.device import threads
 from mnist_core.system.settings import data_folder, runs_folder
 from mnist_core.training.profile import seconds_per_image
 from ui import page
-from ui.people import people
+from ui.labels import run_label
+from ui.visitors import people
 
 READS_DRAWINGS = "pen"  # of the shipped models the one to begin with
 
@@ -125,30 +125,6 @@ def _model(model_id: str, folder: Path, label: str, damage: str = "") -> list[Mo
     test = card.metrics.get("test_accuracy")
     said = f"{label} · {dataset_title(card.dataset)}" + (f" · test {test:.2%}" if test else "")
     return [Model(model_id, folder, card, said, damage)]
-
-
-def run_label(run: Run) -> str:
-    """A run as a person tells it from others: recipe, day and time, whose."""
-    date, time_of_day, *rest = run.id.split("-")
-    recipe = "-".join(rest[:-1]) or run.id
-    if len(date) == 8 and len(time_of_day) == 6:
-        return ", ".join([recipe, moment(date, time_of_day), *([run.owner] if run.owner else [])])
-    return run.id
-
-
-def moment(date: str, time_of_day: str) -> str:
-    """`20261120`, `193000` of an id → `20.11. 19:30:00`."""
-    return f"{date[6:]}.{date[4:6]}. {time_of_day[:2]}:{time_of_day[2:4]}:{time_of_day[4:]}"
-
-
-def run_labels(runs: list[Run]) -> dict[str, str]:
-    """Id → label, each label once: those begun in the same second carry the last letters of their id."""
-    labels = {run.id: run_label(run) for run in runs}
-    count = Counter(labels.values())
-    return {
-        run_id: f"{label} ({run_id.rsplit('-', 1)[-1]})" if count[label] > 1 else label
-        for run_id, label in labels.items()
-    }
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)

@@ -22,8 +22,8 @@ from mnist_core.runs.storage import delete_run
 from mnist_core.runs.storage import pin as pin_run
 from mnist_core.system.device import threads
 from mnist_core.system.settings import data_folder, limits
-from ui import house
-from ui.owner import me
+from ui import cache
+from ui.user import me
 
 _starting = threading.Lock()  # two that start at once must not both take the last place
 
@@ -41,12 +41,12 @@ def _require() -> None:
 def warm() -> None:
     """Has a worker ready. Raises RunError."""
     if changeable():
-        house.workers().warm()
+        cache.workers().warm()
 
 
 def settled() -> bool:
     """Whether no worker is warming up, which takes all cores for some seconds."""
-    return house.workers().settled()
+    return cache.workers().settled()
 
 
 def start(config: TrainConfig) -> Run:
@@ -55,7 +55,7 @@ def start(config: TrainConfig) -> Run:
     with _starting:
         admit([config])
         run = create_run(config, owner=me())
-        house.workers().start(run)
+        cache.workers().start(run)
     return run
 
 
@@ -64,7 +64,7 @@ def start_study(base: TrainConfig, factors: Sequence[Factor], seeds: Sequence[in
     _require()
     with _starting:
         study = create_study(base, factors, seeds, owner=me())
-        house.workers().warm()
+        cache.workers().warm()
     return study
 
 
@@ -73,7 +73,7 @@ def resume(run: Run) -> None:
     _require()
     run.command("run")
     run.set_status("queued")
-    house.workers().start(run)
+    cache.workers().start(run)
 
 
 def command(run: Run, word: str) -> None:

@@ -1,0 +1,31 @@
+"""Runs as a person tells them from others."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from mnist_core.runs.run import Run
+
+
+def run_label(run: Run) -> str:
+    """A run as a person tells it from others: recipe, day and time, whose."""
+    date, time_of_day, *rest = run.id.split("-")
+    recipe = "-".join(rest[:-1]) or run.id
+    if len(date) == 8 and len(time_of_day) == 6:
+        return ", ".join([recipe, moment(date, time_of_day), *([run.owner] if run.owner else [])])
+    return run.id
+
+
+def moment(date: str, time_of_day: str) -> str:
+    """`20261120`, `193000` of an id → `20.11. 19:30:00`."""
+    return f"{date[6:]}.{date[4:6]}. {time_of_day[:2]}:{time_of_day[2:4]}:{time_of_day[4:]}"
+
+
+def run_labels(runs: list[Run]) -> dict[str, str]:
+    """Id → label, each label once: those begun in the same second carry the last letters of their id."""
+    labels = {run.id: run_label(run) for run in runs}
+    count = Counter(labels.values())
+    return {
+        run_id: f"{label} ({run_id.rsplit('-', 1)[-1]})" if count[label] > 1 else label
+        for run_id, label in labels.items()
+    }
