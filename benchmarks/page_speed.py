@@ -30,7 +30,7 @@ from benchmarks.long_run import batches_per_second, start_training
 from mnist_core.runs.run import list_runs
 from mnist_core.system.settings import data_folder
 from tests.e2e.lab import ROOT, Lab, chromium, draw, lab, settled
-from ui.feed import PATIENCE_SECONDS
+from ui.live.feed import PATIENCE_SECONDS
 
 # resolves to the milliseconds from the next `event` to the first frame in which `ready` holds
 WATCH = """([event, ready]) => {

@@ -12,8 +12,8 @@ from ui import cache, page
 from ui.ablation import ablation
 from ui.asking import show_question
 from ui.labels import run_labels
-from ui.legend import legend
-from ui.live_chart import live_chart
+from ui.live.chart import live_chart
+from ui.live.legend import legend
 from ui.reproduction import reproduction
 
 page.begin("Compare", "⚖️")

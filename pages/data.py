@@ -17,7 +17,7 @@ from ui import cache, page
 from ui.datasets import choose_dataset
 from ui.download_offer import offer_download
 from ui.knobs import augmentation_knobs, split_knobs
-from ui.live_chart import live_chart
+from ui.live.chart import live_chart
 from ui.pictures import pictures
 
 page.begin("Data", "🗂️")

@@ -10,7 +10,7 @@ from mnist_core.figures.images import enlarge
 from mnist_core.inference.predictor import Prediction, Predictor
 from mnist_core.models.card import Card
 from ui import cache, canvas, page
-from ui.live_chart import live_chart
+from ui.live.chart import live_chart
 from ui.visitors import here
 
 page.begin("Draw", "✏️")

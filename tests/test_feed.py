@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from ui import feed as module
-from ui.feed import Feed, feed_url
+from ui.live import feed as module
+from ui.live.feed import Feed, feed_url
 
 
 def until(ready, seconds: float = 20.0) -> None:

@@ -12,8 +12,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mnist_core.errors import LabError
-from ui import live_chart as module
-from ui.live_chart import count_points, figure_json, live_chart, prepare_plotly_js
+from ui.live import chart as module
+from ui.live.chart import count_points, figure_json, live_chart, prepare_plotly_js
 
 PACKAGED = Path(str(files("plotly"))) / "package_data" / "plotly.min.js"
 
@@ -88,7 +88,7 @@ def test_mounts_in_a_page_and_takes_any_figure(monkeypatch):
     def page():
         import plotly.graph_objects as go
 
-        from ui.live_chart import live_chart
+        from ui.live.chart import live_chart
 
         live_chart(go.Figure(go.Scatter(y=[1, 2])), key="loss")
         live_chart(go.Figure(go.Heatmap(z=[[1, 2]])), key="confusion", height=400)
@@ -112,7 +112,7 @@ def test_a_chart_that_cannot_be_served_says_so(monkeypatch):
 
 def test_a_chart_never_leaves_this_machine():
     """plotly.js 4 offers to post the figure to a cloud unless told not to; nor may any address be built in."""
-    script = (module.HERE / "live_chart.js").read_text(encoding="utf-8")
+    script = (module.HERE / "chart.js").read_text(encoding="utf-8")
     assert "showSendToCloud: false" in script
     assert "https://" not in script
     assert "//cdn" not in script

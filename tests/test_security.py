@@ -13,7 +13,7 @@ import streamlit as st
 from mnist_core.drawing.images import MAX_BYTES
 from mnist_core.errors import LabError
 from mnist_core.runs.run import open_run
-from ui.legend import legend
+from ui.live.legend import legend
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = [
@@ -23,7 +23,7 @@ SOURCES = [
 # file → what it may do although it is forbidden, and why
 JUSTIFIED = {
     ("mnist_core/data/cifar10.py", "pickle"): "CIFAR-10's files are pickles: its unpickler knows four harmless names",
-    ("ui/legend.py", "html"): "each name goes through html.escape: test_a_legend_escapes_names",
+    ("ui/live/legend.py", "html"): "each name goes through html.escape: test_a_legend_escapes_names",
 }
 
 
@@ -105,7 +105,7 @@ def test_no_code_from_outside_is_run_and_no_text_of_a_user_becomes_html(path):
 
 
 def test_the_charts_script_writes_no_html():
-    script = (ROOT / "ui" / "live_chart.js").read_text(encoding="utf-8")
+    script = (ROOT / "ui" / "live" / "chart.js").read_text(encoding="utf-8")
     assert not re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", script)
 
 

@@ -22,8 +22,8 @@ from ui import actions, asking, cache, page
 from ui.datasets import choose_dataset
 from ui.knobs import choose_recipe
 from ui.labels import moment, run_label
-from ui.legend import legend
-from ui.live_chart import live_chart
+from ui.live.chart import live_chart
+from ui.live.legend import legend
 from ui.live_run import duration
 
 REFRESH_SECONDS = 2.0

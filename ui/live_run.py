@@ -17,13 +17,13 @@ from mnist_core.training.resume import can_resume
 from ui import actions, asking, page
 from ui import cache as house
 from ui.controls import begin_again, change_settings, continue_run, step_buttons
-from ui.feed import feed_url
 from ui.labels import run_label
-from ui.live_chart import Progress, live_chart, live_progress
+from ui.live.chart import Progress, live_chart, live_progress
+from ui.live.feed import feed_url
 
 WORDS_SECONDS = 1.0
 WORDS_SECONDS_FED = 30.0  # a rerun costs as much as two dozen moves of the curves; what moves or ends is in the feed
-CHARTS_SECONDS = 0.24  # where there is no feed (ui/feed.py) by which they move themselves
+CHARTS_SECONDS = 0.24  # where there is no feed (ui/live/feed.py) by which they move themselves
 CHART_HEIGHT = 280  # both charts fit on a laptop's screen
 WORDS = {
     "queued": ("Waiting for its turn", "blue", ":material/schedule:"),

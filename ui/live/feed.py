@@ -2,7 +2,7 @@
 
 A rerun of a fragment costs the browser more than the drawing: Streamlit compares the whole page anew. So while a
 training runs, a thread writes the newest figures into `static/live/`, from where Streamlit serves plotly.js as well,
-and `live_chart.js` fetches them. The file's name cannot be guessed and holds nothing but what the charts show.
+and `chart.js` fetches them. The file's name cannot be guessed and holds nothing but what the charts show.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import streamlit as st
 
 from mnist_core.errors import LabError
 from mnist_core.system.files import write_atomic
-from ui.live_chart import STATIC_DIR, count_points
+from ui.live.chart import STATIC_DIR, count_points
 
 INTERVAL_SECONDS = 1.0
 BRISK_SECONDS = 3.0
@@ -29,7 +29,6 @@ BRISK_INTERVAL_SECONDS = 0.2
 PATIENCE_SECONDS = 45.0
 """A feed that no page has asked for in this time ends; a page asks every thirty seconds."""
 STALE_SECONDS = 60.0
-
 Snapshot = Callable[[], tuple[str, dict[str, dict[str, Any]]]]
 """→ (the state of what is watched, {key: a chart's figure as `{"data": …, "layout": …}`, or a `Progress`})."""
 

@@ -1,5 +1,5 @@
 // Draws a Plotly figure, or a progress bar with its words, and keeps moving the same picture to the newest one. Called
-// by Streamlit on mount, on every change of data and on every change of theme; see live_chart.py for why this exists.
+// by Streamlit on mount, on every change of data and on every change of theme; see chart.py for why this exists.
 // Between these calls a chart with a feed fetches newer figures by itself (feed.py).
 
 const charts = new WeakMap(); // parentElement → chart: survives between calls, goes when the element goes
@@ -339,7 +339,7 @@ function template(theme) {
   const scale = theme.sequential.map((color, i, all) => [i / (all.length - 1), color]);
   return {
     layout: {
-      paper_bgcolor: theme.background, // never seen (live_chart.css); Plotly picks contrasting colours by it
+      paper_bgcolor: theme.background, // never seen (chart.css); Plotly picks contrasting colours by it
       plot_bgcolor: "rgba(0,0,0,0)",
       font: { color: theme.text, family: theme.font, size: 13 },
       ...(theme.categorical.length > 1 && { colorway: theme.categorical }),

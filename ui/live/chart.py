@@ -2,15 +2,17 @@
 
 `st.plotly_chart` throws its picture away on every change of data, so whoever zoomed into a curve loses the place a
 moment later. Here one DOM node lives as long as the page shows the chart, and `Plotly.react` moves it to the newest
-figure (`live_chart.js`). The figure is the same `go.Figure` that a still chart takes, and it need not know the theme:
+figure (`chart.js`). The figure is the same `go.Figure` that a still chart takes, and it need not know the theme:
 whatever template it carries is replaced by one made from the page's colours; what the figure sets itself wins.
 
 Of what a watched training costs on two cores, most was the browser's: five reruns of a fragment a second, and two
-figures drawn whole each time (0.70 of a core). Now a chart fetches its figures itself, once a second (`ui/feed.py`),
+figures drawn whole each time (0.70 of a core). Now a chart fetches its figures itself, once a second (`feed.py`),
 and shows what is new in them over the second that follows. Where only curves have moved, `Plotly.animate` draws these
 alone once a minute (every second under the mouse), and in between lines and their markers are stretched on Plotly's own
 axes. The progress above them moves by the same feed (0.05 of a core, and 0.01 of the server's).
 """
+
+from __future__ import annotations
 
 import os
 import shutil
@@ -30,19 +32,16 @@ import streamlit as st
 from mnist_core.errors import LabError
 
 HERE = Path(__file__).resolve().parent
-STATIC_DIR = HERE.parent / "static"
+STATIC_DIR = HERE.parents[1] / "static"
 """Streamlit serves this folder, next to app.py, as `app/static/` (`server.enableStaticServing`)."""
-
 Progress = dict[str, Any]
 """`{"share": in [0, 1], "text": …}`."""
-
 COORDINATES = ("x", "y", "z", "values")
-
 _component = st.components.v2.component(
     "mnist_lab.live_chart",
     html='<div class="live-chart"></div>',
-    css=(HERE / "live_chart.css").read_text(encoding="utf-8"),
-    js=(HERE / "live_chart.js").read_text(encoding="utf-8"),
+    css=(HERE / "chart.css").read_text(encoding="utf-8"),
+    js=(HERE / "chart.js").read_text(encoding="utf-8"),
     # Plotly keeps its style sheet in the document's head, which a shadow root would not see.
     isolate_styles=False,
 )
@@ -97,7 +96,7 @@ def live_chart(
     browser draws replace each other. Zoom, pan and hidden legend entries survive as long as `layout.uirevision` stays
     the same (default: `key`); traces are told apart by name, so one may be added in the middle.
 
-    With a `feed` (see `ui/feed.py`) the browser fetches newer figures from there by itself. It causes a rerun, in
+    With a `feed` (see `ui/live/feed.py`) the browser fetches newer figures from there by itself. It causes a rerun, in
     which this returns True, as soon as the state reported there is no longer `state`. Raises LabError if plotly.js
     cannot be put in place.
     """

@@ -1,0 +1,1 @@
+"""Charts that move by themselves while a training runs."""
