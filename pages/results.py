@@ -10,9 +10,9 @@ from mnist_core.figures.classification import confusion_figure
 from mnist_core.inference.metrics import Evaluation
 from mnist_core.system.settings import data_folder
 from ui import cache, page
-from ui.calibration import calibration
 from ui.datasets import choose_dataset
 from ui.download_offer import offer_download
+from ui.panels.calibration import calibration
 from ui.pictures import pictures
 
 page.begin("Results", "🔎")

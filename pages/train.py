@@ -11,17 +11,16 @@ from mnist_core.system.settings import data_folder
 from ui import actions, cache, page
 from ui.address import begin_with, beginning, read_address, write_address
 from ui.asking import show_question
-from ui.controls import evaluate_stopped, start_run
 from ui.datasets import choose_dataset
 from ui.download_offer import offer_download
 from ui.knobs import changed, choose_recipe, knobs
 from ui.labels import run_labels
 from ui.layers import show_layers
-from ui.live_run import duration, show_run
-from ui.looking import look
-from ui.shelf import shelf
+from ui.panels.queue import show_waiting
+from ui.panels.run import duration, look, outcome, show_run
+from ui.panels.run_controls import evaluate_stopped, start_run
+from ui.panels.run_list import shelf
 from ui.user import ask_owner
-from ui.waiting import show_waiting
 
 WARMING_SECONDS = 20  # that the estimate waits for a worker at most
 
@@ -110,7 +109,7 @@ with charts:
             show_run(run, [other for other in behind if other.id in compared])
             with page.sentences():
                 evaluate_stopped(run)
-                cache.outcome(run)
+                outcome(run)
     with page.sentences():
         show_waiting()
 with page.sentences():

@@ -14,7 +14,6 @@ from mnist_core.data.dataset import Dataset, dataset_title
 from mnist_core.data.loading import load_dataset
 from mnist_core.errors import LabError
 from mnist_core.experiments.compare import Record, record
-from mnist_core.experiments.export import bundle, command
 from mnist_core.inference.metrics import Evaluation, evaluate
 from mnist_core.inference.predictor import Predictor
 from mnist_core.models.card import Card
@@ -173,40 +172,3 @@ def choose_model(label: str) -> Model | None:
     if choices[chosen].damage:
         st.warning(choices[chosen].damage, icon=":material/history:")
     return choices[chosen]
-
-
-def outcome(run: Run) -> None:
-    """What an ended run achieved, and what to do with it next."""
-    status, folder = run.status(), run.checkpoint()
-    if status.active or folder is None:
-        return
-    if damage := run.damage():
-        st.warning(damage, icon=":material/history:")
-    card = read_card(folder)
-    metrics = card.metrics
-    with st.container(horizontal=True):
-        for label, name in (("Test accuracy", "test_accuracy"), ("Validation accuracy", "val_accuracy")):
-            if name in metrics:
-                st.metric(label, f"{metrics[name]:.2%}", border=True, width=165)
-    ways = (
-        ("pages/draw.py", "Draw at this model", ":material/draw:"),
-        ("pages/results.py", "See where it fails", ":material/grid_on:"),
-    )
-    with st.container(horizontal=True):
-        for target, label, icon in ways:
-            st.page_link(target, label=label, icon=icon, width="content", query_params={"model": run.id})
-    with st.container(horizontal=True):
-        with st.popover("Copy command", icon=":material/terminal:"):
-            st.caption("Repeats this training on the command line, in the lab's folder.")
-            if card.changes:
-                st.caption("Settings were changed while it ran: the command has those of its end, from the start on.")
-            st.code(command(card.config), language="bash", wrap_lines=True)
-        st.download_button(
-            "Download bundle",
-            lambda: bundle(run),
-            f"{run.id}.zip",
-            "application/zip",
-            icon=":material/download:",
-            on_click="ignore",
-            help="A .zip with the model, its settings and measurements, and how to repeat the training",
-        )

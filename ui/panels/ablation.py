@@ -24,7 +24,7 @@ from ui.knobs import choose_recipe
 from ui.labels import moment, run_label
 from ui.live.chart import live_chart
 from ui.live.legend import legend
-from ui.live_run import duration
+from ui.panels.run import duration
 
 REFRESH_SECONDS = 2.0
 MOST_FACTORS = 2

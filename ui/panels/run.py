@@ -1,25 +1,27 @@
-"""One run as it goes: what it does, how far it is, its buttons and its curves."""
+"""One run as it goes: what it does, how far it is, its buttons and curves; and what it achieved when it has ended."""
 
 from __future__ import annotations
 
-from functools import cache
+import functools
 
 import streamlit as st
 
 from mnist_core.data.dataset import dataset_title
 from mnist_core.errors import LabError
+from mnist_core.experiments.export import bundle, command
 from mnist_core.figures.curves import Curve, curve_spec
+from mnist_core.models.checkpoint import read_card
 from mnist_core.runs.history import Curves, RunFollower, newest
 from mnist_core.runs.queue import Queue
-from mnist_core.runs.run import ACTIVE, ENDED, STEPPING, Run, Status
+from mnist_core.runs.run import ACTIVE, ENDED, STEPPING, Run, Status, list_runs
 from mnist_core.system.files import refusal, refused
 from mnist_core.training.resume import can_resume
 from ui import actions, asking, page
 from ui import cache as house
-from ui.controls import begin_again, change_settings, continue_run, step_buttons
-from ui.labels import run_label
+from ui.labels import run_label, run_labels
 from ui.live.chart import Progress, live_chart, live_progress
 from ui.live.feed import feed_url
+from ui.panels.run_controls import begin_again, change_settings, continue_run, step_buttons
 
 WORDS_SECONDS = 1.0
 WORDS_SECONDS_FED = 30.0  # a rerun costs as much as two dozen moves of the curves; what moves or ends is in the feed
@@ -70,7 +72,7 @@ def _feed(run: Run, earlier: list[Run]) -> str | None:
     watched = house.follower(run)  # the feed is a thread of its own, which knows no session
     drawn: tuple[Curves | None, dict[str, dict]] = (None, {})
 
-    @cache
+    @functools.cache
     def behind() -> list[tuple[Run, Curves]]:
         return _behind(earlier)
 
@@ -215,3 +217,54 @@ def _charts(run: Run, earlier: list[Run], feed: str | None) -> None:
                 st.rerun()
         if not len(measured.x) and status.state not in ACTIVE:
             st.caption("This run has measured nothing.")
+
+
+def outcome(run: Run) -> None:
+    """What an ended run achieved, and what to do with it next."""
+    status, folder = run.status(), run.checkpoint()
+    if status.active or folder is None:
+        return
+    if damage := run.damage():
+        st.warning(damage, icon=":material/history:")
+    card = read_card(folder)
+    metrics = card.metrics
+    with st.container(horizontal=True):
+        for label, name in (("Test accuracy", "test_accuracy"), ("Validation accuracy", "val_accuracy")):
+            if name in metrics:
+                st.metric(label, f"{metrics[name]:.2%}", border=True, width=165)
+    ways = (
+        ("pages/draw.py", "Draw at this model", ":material/draw:"),
+        ("pages/results.py", "See where it fails", ":material/grid_on:"),
+    )
+    with st.container(horizontal=True):
+        for target, label, icon in ways:
+            st.page_link(target, label=label, icon=icon, width="content", query_params={"model": run.id})
+    with st.container(horizontal=True):
+        with st.popover("Copy command", icon=":material/terminal:"):
+            st.caption("Repeats this training on the command line, in the lab's folder.")
+            if card.changes:
+                st.caption("Settings were changed while it ran: the command has those of its end, from the start on.")
+            st.code(command(card.config), language="bash", wrap_lines=True)
+        st.download_button(
+            "Download bundle",
+            lambda: bundle(run),
+            f"{run.id}.zip",
+            "application/zip",
+            icon=":material/download:",
+            on_click="ignore",
+            help="A .zip with the model, its settings and measurements, and how to repeat the training",
+        )
+
+
+def look() -> None:
+    """A choice of runs, the active one first, and its curves. Raises LabError."""
+    runs = sorted(list_runs(), key=lambda run: not run.status().active)
+    st.info("This lab can be looked at, not changed: no training can be started here.", icon=":material/visibility:")
+    if not runs:
+        st.caption("There is no run yet.")
+        return
+    names = run_labels(runs)
+    chosen = st.selectbox("Run", list(names), format_func=names.get, key="looked-at", persist_state="session")
+    run = next(run for run in runs if run.id == chosen)
+    show_run(run, [])
+    outcome(run)
