@@ -7,8 +7,8 @@ from mnist_core.runs.run import list_runs
 from mnist_core.system.device import default_device
 from mnist_core.system.settings import data_folder, runs_folder
 from ui import actions, cache, page
-from ui.download_offer import offer_download
-from ui.models import show_models
+from ui.widgets.dataset import offer_download
+from ui.widgets.model import show_models
 
 page.begin("Home", "🔢")
 st.markdown(

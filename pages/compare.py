@@ -9,12 +9,12 @@ from mnist_core.experiments.compare import AXES, Record, curve_rows, differing, 
 from mnist_core.figures.curves import COLOURS, Line, Mark, overlay_figure
 from mnist_core.runs.run import Run, list_runs
 from ui import cache, page
-from ui.asking import show_question
 from ui.labels import run_labels
 from ui.live.chart import live_chart
 from ui.live.legend import legend
 from ui.panels.ablation import ablation
 from ui.panels.reproduction import reproduction
+from ui.widgets.confirm import show_question
 
 page.begin("Compare", "⚖️")
 AT_FIRST = 3

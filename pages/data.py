@@ -14,11 +14,10 @@ from mnist_core.figures.dataset import count_figure, held_out_figure, level_figu
 from mnist_core.recipes import get_recipe
 from mnist_core.system.settings import data_folder
 from ui import cache, page
-from ui.datasets import choose_dataset
-from ui.download_offer import offer_download
-from ui.knobs import augmentation_knobs, split_knobs
 from ui.live.chart import live_chart
-from ui.pictures import pictures
+from ui.widgets.dataset import choose_dataset, offer_download
+from ui.widgets.images import pictures
+from ui.widgets.settings import augmentation_knobs, split_knobs
 
 page.begin("Data", "🗂️")
 PARTS = ("training", "validation", "test")

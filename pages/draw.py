@@ -9,9 +9,11 @@ from mnist_core.figures.classification import probability_bars
 from mnist_core.figures.images import enlarge
 from mnist_core.inference.predictor import Prediction, Predictor
 from mnist_core.models.card import Card
-from ui import cache, canvas, page
+from ui import cache, page
 from ui.live.chart import live_chart
 from ui.visitors import here
+from ui.widgets import canvas
+from ui.widgets.model import choose_model
 
 page.begin("Draw", "✏️")
 MOST_NAMES = 12
@@ -108,6 +110,6 @@ def board(predictor: Predictor) -> None:
 
 canvas.carry_over()
 with page.sentences():
-    model = cache.choose_model("Model")
+    model = choose_model("Model")
     if model is not None:
         board(cache.predictor(model))

@@ -10,10 +10,10 @@ from mnist_core.figures.classification import confusion_figure
 from mnist_core.inference.metrics import Evaluation
 from mnist_core.system.settings import data_folder
 from ui import cache, page
-from ui.datasets import choose_dataset
-from ui.download_offer import offer_download
 from ui.panels.calibration import calibration
-from ui.pictures import pictures
+from ui.widgets.dataset import choose_dataset, offer_download
+from ui.widgets.images import pictures
+from ui.widgets.model import choose_model
 
 page.begin("Results", "🔎")
 MOST = 24
@@ -142,7 +142,7 @@ def results(model: cache.Model, data: Dataset) -> None:
 
 
 with page.sentences():
-    model = cache.choose_model("Model")
+    model = choose_model("Model")
     if model is not None:
         own = model.card.dataset
         offer_download(own, "results")

@@ -9,18 +9,17 @@ from mnist_core.data.mirrors import SOURCES
 from mnist_core.runs.run import Run, list_runs
 from mnist_core.system.settings import data_folder
 from ui import actions, cache, page
-from ui.address import begin_with, beginning, read_address, write_address
-from ui.asking import show_question
-from ui.datasets import choose_dataset
-from ui.download_offer import offer_download
-from ui.knobs import changed, choose_recipe, knobs
 from ui.labels import run_labels
-from ui.layers import show_layers
 from ui.panels.queue import show_waiting
 from ui.panels.run import duration, look, outcome, show_run
 from ui.panels.run_controls import evaluate_stopped, start_run
 from ui.panels.run_list import shelf
 from ui.user import ask_owner
+from ui.widgets.confirm import show_question
+from ui.widgets.dataset import choose_dataset, offer_download
+from ui.widgets.layers import show_layers
+from ui.widgets.query_params import begin_with, beginning, read_address, write_address
+from ui.widgets.settings import changed, choose_recipe, knobs
 
 WARMING_SECONDS = 20  # that the estimate waits for a worker at most
 

@@ -112,7 +112,7 @@ def shipped(tmp_path, monkeypatch, ask):
     folder = tmp_path / "checkpoints"
     folder.mkdir()
     assert ask("export", "accurate", str(folder / "mine"), "--summary", "A model of *ours*.")[0] == 0
-    for module in ("mnist_core.models.checkpoint", "ui.cache", "ui.models"):
+    for module in ("mnist_core.models.checkpoint", "ui.cache", "ui.widgets.model"):
         monkeypatch.setattr(f"{module}.SHIPPED", folder)
     return folder / "mine"
 

@@ -12,7 +12,7 @@ from mnist_core.data.dataset import TITLES, Dataset
 from mnist_core.data.loading import load_dataset
 from mnist_core.data.splits import split
 from tests.test_pages import visit, words
-from ui import datasets
+from ui.widgets import dataset
 
 PAGE = "pages/data.py"
 
@@ -33,7 +33,7 @@ def offer(monkeypatch):
         random = Dataset(f"random-{classes}-{shape}", names, pixels, labels, pixels[:classes], labels[:classes])
         monkeypatch.setitem(module._LOADERS, random.name, lambda _: random)
         monkeypatch.setitem(TITLES, random.name, "random pixels")
-        monkeypatch.setattr(datasets, "DATASETS", ("digits", random.name))
+        monkeypatch.setattr(dataset, "DATASETS", ("digits", random.name))
         return random
 
     return offered

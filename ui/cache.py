@@ -24,7 +24,6 @@ from mnist_core.runs.run import ACTIVE, Run, list_runs
 from mnist_core.system.device import threads
 from mnist_core.system.settings import data_folder, runs_folder
 from mnist_core.training.profile import seconds_per_image
-from ui import page
 from ui.labels import run_label
 from ui.visitors import people
 
@@ -149,26 +148,3 @@ def _evaluation(_model: Model, _data: Dataset, weights: tuple[str, float], data_
 def evaluation(model: Model, data: Dataset) -> Evaluation:
     """The model's answers to the test images, kept by weights and data. Raises CheckpointError."""
     return _evaluation(model, data, (model.card.weights_sha256, model.card.temperature), data.fingerprint)
-
-
-def choose_model(label: str) -> Model | None:
-    """A select box over all models, one choice for all pages; `?model=ID` in the address makes it.
-
-    None, and a way out, when there is no model at all.
-    """
-    choices = {model.id: model for model in models()}
-    if not choices:
-        st.info("There is no model yet. Train one, it takes a minute.", icon=":material/info:")
-        st.page_link("pages/train.py", label="Train a model", icon=":material/model_training:")
-        return None
-    wanted = st.query_params.pop("model", None)
-    if wanted in choices:
-        st.session_state["model"] = wanted
-    elif wanted is not None:
-        st.warning(f"There is no model '{page.plain(wanted[:100])}' here. Choose one of those below.")
-    chosen = st.selectbox(
-        label, list(choices), format_func=lambda name: choices[name].label, key="model", persist_state="session"
-    )
-    if choices[chosen].damage:
-        st.warning(choices[chosen].damage, icon=":material/history:")
-    return choices[chosen]

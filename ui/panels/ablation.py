@@ -18,13 +18,14 @@ from mnist_core.figures.curves import Band, band_figure
 from mnist_core.models.architectures import MODELS
 from mnist_core.runs.run import list_runs
 from mnist_core.system.settings import data_folder, parallel_runs
-from ui import actions, asking, cache, page
-from ui.datasets import choose_dataset
-from ui.knobs import choose_recipe
+from ui import actions, cache, page
 from ui.labels import moment, run_label
 from ui.live.chart import live_chart
 from ui.live.legend import legend
 from ui.panels.run import duration
+from ui.widgets import confirm
+from ui.widgets.dataset import choose_dataset
+from ui.widgets.settings import choose_recipe
 
 REFRESH_SECONDS = 2.0
 MOST_FACTORS = 2
@@ -190,7 +191,7 @@ def _progress(study: Study, active: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(finished / total, words)
         if active and actions.changeable() and st.button("Cancel", key=f"cancel-{study.id}", icon=":material/stop:"):
-            asking.stop([run for run in runs if run.status().active])
+            confirm.stop([run for run in runs if run.status().active])
     if len(runs) < total:
         st.caption(f"{total - len(runs)} of its runs are no longer on this machine.")
 

@@ -6,8 +6,9 @@ import streamlit as st
 
 from mnist_core.runs.queue import Queue
 from mnist_core.system.settings import runs_folder
-from ui import asking, page
+from ui import page
 from ui.labels import run_label
+from ui.widgets import confirm
 
 REFRESH_SECONDS = 2.0
 SHOWN = 10
@@ -30,7 +31,7 @@ def _waiting() -> None:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(f"{place}. {page.plain(run_label(run))}", width="stretch")
                 if st.button("Cancel", key=f"cancel-{run.id}", icon=":material/close:"):
-                    asking.stop([run])
+                    confirm.stop([run])
                     st.rerun()
         if len(runs) > SHOWN:
             st.caption(f"And {len(runs) - SHOWN} more.")

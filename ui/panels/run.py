@@ -16,12 +16,13 @@ from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import ACTIVE, ENDED, STEPPING, Run, Status, list_runs
 from mnist_core.system.files import refusal, refused
 from mnist_core.training.resume import can_resume
-from ui import actions, asking, page
+from ui import actions, page
 from ui import cache as house
 from ui.labels import run_label, run_labels
 from ui.live.chart import Progress, live_chart, live_progress
 from ui.live.feed import feed_url
 from ui.panels.run_controls import begin_again, change_settings, continue_run, step_buttons
+from ui.widgets import confirm
 
 WORDS_SECONDS = 1.0
 WORDS_SECONDS_FED = 30.0  # a rerun costs as much as two dozen moves of the curves; what moves or ends is in the feed
@@ -109,7 +110,7 @@ def _buttons(run: Run, status: Status) -> None:
         if state in ("running", "paused"):
             step_buttons(run, waits=state == "paused" or stepping)
         if state in ACTIVE and st.button("Stop", key="stop", icon=":material/stop:"):
-            asking.stop([run])
+            confirm.stop([run])
         if state in ("running", "paused"):
             change_settings(run, house.follower(run).events())
         if state == "crashed" or (state == "stopped" and can_resume(run.folder)):

@@ -13,7 +13,7 @@ from mnist_core.runs.history import changes
 from mnist_core.runs.run import Run
 from mnist_core.training.changes import CHANGEABLE, changed_config
 from ui import actions
-from ui.knobs import change_knobs, changed
+from ui.widgets.settings import change_knobs, changed
 
 SEEDS = 10_000  # a new seed is below: short enough to be told to somebody
 

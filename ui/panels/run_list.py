@@ -12,8 +12,9 @@ from mnist_core.runs.limits import offered
 from mnist_core.runs.run import Run, list_runs
 from mnist_core.runs.storage import MEGABYTE, is_pinned, size
 from mnist_core.system.settings import limits
-from ui import actions, asking, page
+from ui import actions, page
 from ui.labels import run_labels
+from ui.widgets import confirm
 
 Sizes = list[tuple[Run, int]]
 
@@ -57,7 +58,7 @@ def _offer(taken: Sizes) -> None:
         names = run_labels([run for run, _ in proposed])
         st.markdown("\n".join(f"- {page.plain(names[run.id])}: {each / MEGABYTE:.1f} MB" for run, each in proposed))
         if st.button(f"Delete the oldest {len(proposed)}", icon=":material/delete:", key="offer-delete"):
-            asking.delete([run for run, _ in proposed])
+            confirm.delete([run for run, _ in proposed])
 
 
 @st.fragment
@@ -94,7 +95,7 @@ def _table(taken: Sizes) -> None:
             st.rerun()
         fixed = any(is_pinned(run) or run.status().active for run in chosen)
         if st.button("Delete", icon=":material/delete:", disabled=fixed or not chosen, key="shelf-delete"):
-            asking.delete(chosen)
+            confirm.delete(chosen)
         st.caption(
             "A pinned run is kept until it is unpinned; one at work until it has ended."
             if fixed

@@ -8,7 +8,7 @@ import streamlit as st
 
 from mnist_core.config import TrainConfig, parse_assignments
 from mnist_core.recipes import RECIPES, get_recipe
-from ui.datasets import preset_dataset
+from ui.widgets.dataset import preset_dataset
 
 _SEEN, _BEGINNING = "address-seen", "address-beginning"
 

@@ -1,4 +1,4 @@
-"""The table of models on the Home page, read from their cards, and what the cards of the shipped ones say in words."""
+"""The choice of a model, the table of models on the Home page, and what the cards of the shipped ones say in words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import streamlit as st
 from mnist_core.data.dataset import dataset_title
 from mnist_core.models.checkpoint import SHIPPED, WEIGHTS
 from ui import page
-from ui.cache import Model
+from ui.cache import Model, models
 
 PERCENT = {
     "test": "Accuracy on the test images of what it learned from",
@@ -82,3 +82,26 @@ def _in_words(model: Model) -> None:
             st.markdown("\n".join(lines))
         if about.command:
             st.code(about.command, language="bash", wrap_lines=True)
+
+
+def choose_model(label: str) -> Model | None:
+    """A select box over all models, one choice for all pages; `?model=ID` in the address makes it.
+
+    None, and a way out, when there is no model at all.
+    """
+    choices = {model.id: model for model in models()}
+    if not choices:
+        st.info("There is no model yet. Train one, it takes a minute.", icon=":material/info:")
+        st.page_link("pages/train.py", label="Train a model", icon=":material/model_training:")
+        return None
+    wanted = st.query_params.pop("model", None)
+    if wanted in choices:
+        st.session_state["model"] = wanted
+    elif wanted is not None:
+        st.warning(f"There is no model '{page.plain(wanted[:100])}' here. Choose one of those below.")
+    chosen = st.selectbox(
+        label, list(choices), format_func=lambda name: choices[name].label, key="model", persist_state="session"
+    )
+    if choices[chosen].damage:
+        st.warning(choices[chosen].damage, icon=":material/history:")
+    return choices[chosen]
