@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from mnist_core.data.mnist import mnist_is_there
+from mnist_core.data.mnist import mnist_available
 from mnist_core.runs.run import list_runs
 from mnist_core.system.device import default_device
 from mnist_core.system.settings import data_folder, runs_folder
@@ -30,7 +30,7 @@ for column, (target, label, icon, text) in zip(st.columns(len(ways)), ways, stri
         st.caption(text)
 
 if actions.changeable():
-    with page.sentences():
+    with page.errors_as_messages():
         offer_download("mnist", "home")
 
 st.subheader("The state of the house")
@@ -38,7 +38,7 @@ runs = list_runs()
 active = [run for run in runs if run.status().active]
 models = cache.models()
 if active:  # after a restart of the server nobody need open the Train page for the queue to go on
-    with page.sentences():
+    with page.errors_as_messages():
         actions.warm()
 
 facts = (
@@ -47,7 +47,7 @@ facts = (
     ("Training now", str(len(active)), "Runs that are running, paused or waiting for their turn."),
     (
         "MNIST",
-        "here" if mnist_is_there(data_folder()) else "not yet",
+        "here" if mnist_available(data_folder()) else "not yet",
         f"Data folder: {data_folder().resolve()}",
     ),
     ("Computes on", {"cuda": "GPU", "cpu": "CPU"}[default_device()], "A GPU is used when torch finds one."),

@@ -76,13 +76,13 @@ def measure(folder: Path, drawn_figures: dict[str, float]) -> Measured:
     """All figures of one model."""
     predictor, mnist = Predictor(folder), load_dataset("mnist")
     result = evaluate(predictor.checkpoint.model, mnist.test_images, mnist.test_labels)
-    doubts = predictor.doubts(mnist.test_images.numpy(), result.probabilities)
+    rejections = predictor.rejections(mnist.test_images.numpy(), result.probabilities)
     device = next(predictor.checkpoint.model.parameters()).device
     return Measured(
         test_accuracy=result.accuracy,
         **drawn_figures,
         calibration_error=reliability(result.confidence, result.predicted == result.labels).error,
-        refused=float(np.mean([doubt is not None for doubt in doubts])),
+        refused=float(np.mean([rejection is not None for rejection in rejections])),
         milliseconds=round(milliseconds(predictor), 2),
         machine=f"{processor(device)}, {platform.machine()}, {os.cpu_count()} cores",
         command=shlex.join(["python", "-m", "benchmarks.models", *sys.argv[1:]]),

@@ -67,9 +67,9 @@ def judge(predictor: Predictor, count: int, pen: Path) -> dict[str, dict[str, fl
 
 def refusals(predictor: Predictor, images: np.ndarray, answers: np.ndarray) -> dict[str, float]:
     """The share of pictures refused, and that refused for too little certainty alone."""
-    doubts = predictor.doubts(images, answers)
+    rejections = predictor.rejections(images, answers)
     return {
-        "refused": sum(doubt is not None for doubt in doubts) / len(doubts),
+        "refused": sum(rejection is not None for rejection in rejections) / len(rejections),
         "refused_by_certainty": float((predictor.certainty(answers) < predictor.card.refuse_below).mean()),
     }
 

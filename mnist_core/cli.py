@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mnist_core.errors import ConfigError, DrawingError, LabError, RunFailedError
-from mnist_core.system.threads import keep_threads_apart
+from mnist_core.system.threads import pin_threads_to_cores
 
 
 class _Parser(argparse.ArgumentParser):
@@ -100,12 +100,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _train(options: argparse.Namespace) -> None:
-    keep_threads_apart()
+    pin_threads_to_cores()
     from mnist_core.config import parse_assignments
     from mnist_core.data.loading import default_dataset, load_dataset
     from mnist_core.recipes import get_recipe
     from mnist_core.runs.execute import execute
-    from mnist_core.runs.limits import admit
+    from mnist_core.runs.limits import check_limits
     from mnist_core.runs.run import create_run, open_run
     from mnist_core.system.settings import data_folder
 
@@ -129,7 +129,7 @@ def _train(options: argparse.Namespace) -> None:
         config = config.replace(**{**named, **parse_assignments(options.set)})
         load_dataset(config.dataset, data_dir)  # a missing dataset is a wrong request, not a failed run
         _check_model(config, data_dir)
-        admit([config], options.runs_dir)
+        check_limits([config], options.runs_dir)
         run = create_run(config, options.runs_dir, options.owner)
 
     with _train_progress(config.epochs) as show:
@@ -209,7 +209,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         images, labels = data.train_images[rows], data.train_labels[rows]
     with _bar("evaluating") as progress:
         result = evaluate(checkpoint.model, images, labels, progress)
-    doubts = Predictor(checkpoint).doubts(images.numpy(), result.probabilities)
+    rejections = Predictor(checkpoint).rejections(images.numpy(), result.probabilities)
     summary = {
         "dataset": data.name,
         "split": options.split,
@@ -223,7 +223,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         ],
         "confusion": result.confusion.tolist(),
         "ece": reliability(result.confidence, result.predicted == result.labels).error,
-        "refused": sum(doubt is not None for doubt in doubts) / len(labels),
+        "refused": sum(rejection is not None for rejection in rejections) / len(labels),
     }
     _result(
         options,
@@ -322,7 +322,7 @@ def _download(options: argparse.Namespace) -> None:
 
 
 def _reproduce(options: argparse.Namespace) -> None:
-    keep_threads_apart()
+    pin_threads_to_cores()
     from dataclasses import asdict
 
     from tqdm import tqdm
@@ -346,7 +346,7 @@ def _reproduce(options: argparse.Namespace) -> None:
         rows, skipped = reproduce(claims, range(options.seeds), runs_dir, data_dir, options.cifar10, show)
     for sentence in skipped:
         print(f"skipped: {sentence}", file=sys.stderr)
-    result = [{**asdict(row), "verdict": row.verdict} for row in rows]
+    result = [{**asdict(row), "outcome": row.outcome} for row in rows]
     _result(options, {"rows": result, "skipped": skipped}, table(rows))
     if options.keep:
         try:
@@ -356,7 +356,7 @@ def _reproduce(options: argparse.Namespace) -> None:
 
 
 def _bench(options: argparse.Namespace) -> None:
-    keep_threads_apart()
+    pin_threads_to_cores()
     from dataclasses import asdict
 
     from mnist_core.experiments.speed import bench, report

@@ -14,7 +14,7 @@ from ui.live.chart import live_chart
 from ui.live.legend import legend
 from ui.panels.ablation import ablation
 from ui.panels.reproduction import reproduction
-from ui.widgets.confirm import show_question
+from ui.widgets.confirm import show_confirmation
 
 page.begin("Compare", "⚖️")
 AT_FIRST = 3
@@ -61,7 +61,7 @@ def readable(runs: list[Run]) -> list[Record]:
     """The runs that can be read; of the others, why not."""
     records = []
     for run in runs:
-        with page.sentences():
+        with page.errors_as_messages():
             records.append(cache.compared(run))
     return records
 
@@ -186,13 +186,13 @@ runs_tab, ablation_tab, reproduction_tab = st.tabs(
     on_change="rerun",
     bind="query-params",
 )
-with runs_tab, page.sentences():
+with runs_tab, page.errors_as_messages():
     if runs_tab.open:
         side_by_side()
-with ablation_tab, page.sentences():
+with ablation_tab, page.errors_as_messages():
     if ablation_tab.open:
         ablation()
-with reproduction_tab, page.sentences():
+with reproduction_tab, page.errors_as_messages():
     if reproduction_tab.open:
         reproduction()
-show_question()
+show_confirmation()

@@ -6,7 +6,7 @@ import streamlit as st
 from mnist_core.config import TrainConfig, field_choices, field_help
 from mnist_core.data.augment import variants
 from mnist_core.data.dataset import Dataset
-from mnist_core.data.loading import default_dataset, is_there
+from mnist_core.data.loading import default_dataset, is_available
 from mnist_core.data.mirrors import SOURCES
 from mnist_core.data.splits import split
 from mnist_core.data.statistics import class_counts, held_out, level_values, mean_images, moments, pixel_histogram
@@ -88,7 +88,7 @@ def mean_per_class(data: Dataset) -> None:
 def parts(data: Dataset, start: TrainConfig) -> None:
     st.subheader("How many of each, and how they are split")
     left, right = st.columns([1, 2], gap="large")
-    with page.sentences():
+    with page.errors_as_messages():
         with left:
             config = split_knobs(start)
         fingerprints = data.train_fingerprint + data.fingerprint
@@ -173,7 +173,7 @@ def pixels(data: Dataset) -> None:
 def augmentation(data: Dataset, start: TrainConfig) -> None:
     st.subheader("What augmentation does to an image")
     knobs, images = st.columns([1, 2], gap="large")
-    with page.sentences():
+    with page.errors_as_messages():
         with knobs:
             with st.container(horizontal=True, vertical_alignment="bottom"):
                 rows = choose_images(data, list(data.classes), "augmented")
@@ -213,9 +213,9 @@ def explore(data: Dataset) -> None:
     augmentation(data, start)
 
 
-with page.sentences():
+with page.errors_as_messages():
     present = default_dataset(data_folder())
     name = choose_dataset("Dataset", present, f"data-{present}")
     offer_download(name if name in SOURCES else "mnist", "data")
-    if name is not None and is_there(name, data_folder()):
+    if name is not None and is_available(name, data_folder()):
         explore(cache.dataset(name))

@@ -11,13 +11,13 @@ from mnist_core.inference.predictor import Prediction, Predictor
 from mnist_core.models.card import Card
 from ui import cache, page
 from ui.live.chart import live_chart
-from ui.visitors import here
+from ui.visitors import mark_active
 from ui.widgets import canvas
 from ui.widgets.model import choose_model
 
 page.begin("Draw", "✏️")
 MOST_NAMES = 12
-DOUBTS = {  # headline, why, what to try; {} is the digit that it resembles most
+REJECTIONS = {  # headline, why, what to try; {} is the digit that it resembles most
     "several": (
         "One digit at a time",
         "There seem to be several side by side. As one digit, it would be a {}.",
@@ -69,15 +69,15 @@ def answer(predictor: Predictor, prediction: Prediction | None) -> None:
             st.markdown("## :material/photo_camera: Upload a photo")
         if tuple(classes) != DIGITS:
             more = f" and {len(classes) - MOST_NAMES} more" if len(classes) > MOST_NAMES else ""
-            st.caption(f"It tells apart: {page.plain(', '.join(classes[:MOST_NAMES]))}{more}.")
+            st.caption(f"It tells apart: {page.escape_markdown(', '.join(classes[:MOST_NAMES]))}{more}.")
         live_chart(probability_bars(np.zeros(len(classes)), classes, None), key="probabilities", height=260)
         return
-    digit = page.plain(classes[prediction.digit])
-    if prediction.doubt is None:
+    digit = page.escape_markdown(classes[prediction.digit])
+    if prediction.rejection is None:
         st.markdown(f"## {digit}")
         st.caption(f"The model is {prediction.confidence:.1%} sure.")
     else:
-        headline, why, advice = DOUBTS[prediction.doubt]
+        headline, why, advice = REJECTIONS[prediction.rejection]
         st.markdown(f"## {headline.format(digit)}")
         st.caption(why.format(f"{digit} ({prediction.confidence:.0%})"))
         st.caption(f":material/lightbulb: {advice}")
@@ -87,16 +87,16 @@ def answer(predictor: Predictor, prediction: Prediction | None) -> None:
 @st.fragment
 def board(predictor: Predictor) -> None:
     """Canvas and answer; a stroke reruns only this."""
-    here()
+    mark_active()
     drawing, reading = st.columns([1, 1.4], gap="large")
     prediction = None
-    with drawing, page.sentences():
+    with drawing, page.errors_as_messages():
         pixels = ask(predictor.card)
         if pixels is not None:
             prediction = predictor.predict(pixels)
             if prediction.digit is None:
                 st.info("There is nothing to read in this picture: no stroke stands out from its ground.")
-    with reading, page.sentences():
+    with reading, page.errors_as_messages():
         answer(predictor, prediction)
         if prediction is not None and prediction.model_input is not None:
             seen, words = st.columns([1, 1.6], vertical_alignment="center")
@@ -109,7 +109,7 @@ def board(predictor: Predictor) -> None:
 
 
 canvas.carry_over()
-with page.sentences():
+with page.errors_as_messages():
     model = choose_model("Model")
     if model is not None:
         board(cache.predictor(model))

@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from mnist_core.data.dataset import Dataset, dataset_title
-from mnist_core.data.loading import DATASETS, is_there
+from mnist_core.data.loading import DATASETS, is_available
 from mnist_core.data.splits import arrange
 from mnist_core.figures.classification import confusion_figure
 from mnist_core.inference.metrics import Evaluation
@@ -23,7 +23,7 @@ def answers(data: Dataset, result: Evaluation, rows: np.ndarray) -> None:
     """Test images, each with what it is and what the model said."""
     captions = []
     for row in rows:
-        true, predicted = (page.plain(data.classes[c]) for c in (result.labels[row], result.predicted[row]))
+        true, predicted = (page.escape_markdown(data.classes[c]) for c in (result.labels[row], result.predicted[row]))
         right = result.labels[row] == result.predicted[row]
         said = f"{true} / {predicted}" if right else f"**{true} / :red[{predicted}]**"
         captions.append(f"{said} · {result.confidence[row]:.0%}")
@@ -59,7 +59,7 @@ def confusions(data: Dataset, result: Evaluation, key: str) -> None:
     with matrix:
         normalized = st.toggle("As shares of each true class", key=f"{key}-normalized")
         st.plotly_chart(
-            confusion_figure(result.confusion, data.classes, normalized, page.ink()),
+            confusion_figure(result.confusion, data.classes, normalized, page.text_colour()),
             key=f"{key}-matrix",
             on_select=clicked,
             selection_mode="points",
@@ -75,7 +75,7 @@ def confusions(data: Dataset, result: Evaluation, key: str) -> None:
         true = left.selectbox("True", classes, format_func=data.classes.__getitem__, key=f"{key}-true")
         said = right.selectbox("Predicted", classes, format_func=data.classes.__getitem__, key=f"{key}-predicted")
         rows = result.cell(true, said)
-        names = page.plain(data.classes[true]), page.plain(data.classes[said])
+        names = page.escape_markdown(data.classes[true]), page.escape_markdown(data.classes[said])
         st.markdown(f"**{len(rows):,} × {names[0]} read as {names[1]}**")
         if len(rows):
             answers(data, result, rows[:MOST])
@@ -141,18 +141,18 @@ def results(model: cache.Model, data: Dataset) -> None:
     per_class(data, result)
 
 
-with page.sentences():
+with page.errors_as_messages():
     model = choose_model("Model")
     if model is not None:
         own = model.card.dataset
         offer_download(own, "results")
-        here = [name for name in dict.fromkeys((own, *DATASETS)) if is_there(name, data_folder())]
+        here = [name for name in dict.fromkeys((own, *DATASETS)) if is_available(name, data_folder())]
         name = choose_dataset("Test images of", here[0], f"test-{model.id}-{here[0]}", here)
         if name is not None:
             if name != own:
                 st.info(
-                    f"This model learned from {page.plain(dataset_title(own))}; "
-                    f"these are the test images of {page.plain(dataset_title(name))}."
+                    f"This model learned from {page.escape_markdown(dataset_title(own))}; "
+                    f"these are the test images of {page.escape_markdown(dataset_title(name))}."
                 )
             data = cache.dataset(name)
             results(model, arrange(data, model.card.config) if name == own else data)

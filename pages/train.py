@@ -4,18 +4,18 @@ import time
 
 import streamlit as st
 
-from mnist_core.data.loading import default_dataset, is_there
+from mnist_core.data.loading import default_dataset, is_available
 from mnist_core.data.mirrors import SOURCES
 from mnist_core.runs.run import Run, list_runs
 from mnist_core.system.settings import data_folder
 from ui import actions, cache, page
 from ui.labels import run_labels
-from ui.panels.queue import show_waiting
-from ui.panels.run import duration, look, outcome, show_run
+from ui.panels.queue import show_queue
+from ui.panels.run import duration, outcome, show_read_only, show_run
 from ui.panels.run_controls import evaluate_stopped, start_run
-from ui.panels.run_list import shelf
-from ui.user import ask_owner
-from ui.widgets.confirm import show_question
+from ui.panels.run_list import show_run_list
+from ui.user import ask_user
+from ui.widgets.confirm import show_confirmation
 from ui.widgets.dataset import choose_dataset, offer_download
 from ui.widgets.layers import show_layers
 from ui.widgets.query_params import begin_with, beginning, read_address, write_address
@@ -34,14 +34,14 @@ def run_to_show(runs: list[Run]) -> Run | None:
 
 
 if not actions.changeable():
-    with page.sentences():
-        look()
+    with page.errors_as_messages():
+        show_read_only()
     st.stop()
-with page.sentences():
+with page.errors_as_messages():
     actions.warm()
 offer = st.container()
 present = default_dataset(data_folder())
-with page.sentences():
+with page.errors_as_messages():
     read_address(f"dataset-{present}")
 # above the columns, so that on a phone the curves follow the button and not ten knobs
 top = st.columns([4, 4, 2, 2], vertical_alignment="bottom")
@@ -49,13 +49,13 @@ with top[0]:
     dataset = choose_dataset("Dataset", present, f"dataset-{present}")
 with top[1]:
     recipe = choose_recipe("recipe", "Settings that work well together. Turn any of them below.")
-with top[2], page.sentences():
-    ask_owner()
+with top[2], page.errors_as_messages():
+    ask_user()
 go = top[3].empty()
 words = st.empty()
 charts, settings = st.columns([2, 1], gap="large")
 config, differences = None, ""
-with settings, page.sentences():
+with settings, page.errors_as_messages():
     start_from = recipe.config(dataset or present)
     config = knobs(beginning(start_from))
     differences = changed(config, start_from)
@@ -65,16 +65,16 @@ with settings, page.sentences():
     if dataset is not None:
         write_address(config, start_from)
         st.caption("The address of this page holds these settings: pass it on, and they open elsewhere.")
-        if is_there(dataset, data_folder()):
+        if is_available(dataset, data_folder()):
             show_layers(config, cache.dataset(dataset).shape)
 
 runs = list_runs()
 run = run_to_show(runs)
 busy = any(other.status().active for other in runs)
-missing = dataset is None or not is_there(dataset, data_folder())
-with offer, page.sentences():
+missing = dataset is None or not is_available(dataset, data_folder())
+with offer, page.errors_as_messages():
     offer_download(dataset if dataset in SOURCES else "mnist", "train")
-with page.sentences():
+with page.errors_as_messages():
     if go.button(
         "Queue" if busy else "Run",
         type="primary",
@@ -106,14 +106,14 @@ with charts:
         )
         with panel:
             show_run(run, [other for other in behind if other.id in compared])
-            with page.sentences():
+            with page.errors_as_messages():
                 evaluate_stopped(run)
                 outcome(run)
-    with page.sentences():
-        show_waiting()
-with page.sentences():
-    shelf()
-show_question()
+    with page.errors_as_messages():
+        show_queue()
+with page.errors_as_messages():
+    show_run_list()
+show_confirmation()
 if config is not None and not missing and not busy:
     # last, since all else is on the page by now: what is measured while a worker warms up is several times too long
     for _ in range(WARMING_SECONDS * 10):
@@ -121,6 +121,6 @@ if config is not None and not missing and not busy:
             break
         words.caption(f"{about} How long it takes is being measured.")  # and lets a click through
         time.sleep(0.1)
-    with page.sentences():
+    with page.errors_as_messages():
         seconds = cache.measured_seconds(config.replace(seed=0))
         words.caption(f"{about} About {duration(seconds)} of training on this machine.")

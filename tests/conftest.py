@@ -15,7 +15,7 @@ from mnist_core.cli import main
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.data.dataset import Dataset
 from mnist_core.data.loading import load_dataset
-from mnist_core.data.mnist import mnist_is_there
+from mnist_core.data.mnist import mnist_available
 from mnist_core.models.checkpoint import save_checkpoint
 from mnist_core.models.classifier import build_model
 from mnist_core.system.settings import data_folder
@@ -38,7 +38,7 @@ def data_dir() -> Path:
 @pytest.fixture(scope="session")
 def mnist_dir(data_dir) -> Path:
     """A data folder that has MNIST."""
-    if not mnist_is_there(data_dir):
+    if not mnist_available(data_dir):
         _missing("mnist", f"MNIST is not in {data_dir}: set MNIST_LAB_DATA")
     return data_dir
 

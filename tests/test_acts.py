@@ -60,7 +60,7 @@ def test_every_act_is_refused_outside_the_full_mode(mode, monkeypatch):
         lambda: actions.command(run, "pause"),
         lambda: actions.step(run, "batch"),
         lambda: actions.change(run, {"dropout": 0.5}),
-        lambda: actions.judge(run),
+        lambda: actions.evaluate_stopped_run(run),
         lambda: actions.stop(run),
         lambda: actions.delete(run),
         lambda: actions.pin(run, True),

@@ -5,7 +5,7 @@ import pytest
 from mnist_core.config import TrainConfig
 from mnist_core.errors import RunError
 from mnist_core.experiments.ablation import Factor, create_study
-from mnist_core.runs.limits import admit
+from mnist_core.runs.limits import check_limits
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import create_run, list_runs
 from mnist_core.system.settings import runs_folder
@@ -14,42 +14,42 @@ CONFIG = TrainConfig(recipe="quick", dataset="digits", epochs=10)
 
 
 def test_without_limits_everything_is_admitted():
-    admit([CONFIG] * 100)
+    check_limits([CONFIG] * 100)
 
 
 def test_epochs(monkeypatch, refused):
     monkeypatch.setenv("MNIST_LAB_MAX_EPOCHS", "9")
-    admit([CONFIG.replace(epochs=9)])
+    check_limits([CONFIG.replace(epochs=9)])
     with pytest.raises(RunError, match="at most 9 epochs, not 10"):
-        admit([CONFIG.replace(epochs=1), CONFIG])
+        check_limits([CONFIG.replace(epochs=1), CONFIG])
     assert "at most 9 epochs" in refused("train", "--dataset", "digits", "--epochs", "10")
     assert list_runs() == []
 
 
 def test_those_that_wait_are_counted_beside_those_that_train(monkeypatch):
     monkeypatch.setenv("MNIST_LAB_MAX_QUEUE", "1")
-    admit([CONFIG, CONFIG])  # one trains, one waits
+    check_limits([CONFIG, CONFIG])  # one trains, one waits
     with pytest.raises(RunError, match="At most 1 runs wait in this lab, and then 2 would"):
-        admit([CONFIG, CONFIG, CONFIG])
+        check_limits([CONFIG, CONFIG, CONFIG])
     for _ in range(2):
         Queue(runs_folder()).add(create_run(CONFIG))
     with pytest.raises(RunError, match="At most 1"):
-        admit([CONFIG])
+        check_limits([CONFIG])
     monkeypatch.setenv("MNIST_LAB_PARALLEL", "2")
-    admit([CONFIG])
+    check_limits([CONFIG])
     for run in list_runs():
         Queue(runs_folder()).cancel(run)
-    admit([CONFIG, CONFIG, CONFIG])
+    check_limits([CONFIG, CONFIG, CONFIG])
 
 
 def test_storage_refuses_only_when_it_is_exceeded(monkeypatch):
     monkeypatch.setenv("MNIST_LAB_MAX_STORAGE", "2")
     run = create_run(CONFIG)
     (run.folder / "weights").write_bytes(bytes(1_900_000))
-    admit([CONFIG])
+    check_limits([CONFIG])
     (run.folder / "more").write_bytes(bytes(200_000))
     with pytest.raises(RunError, match="2 MB, over the limit of 2 MB: delete some"):
-        admit([CONFIG])
+        check_limits([CONFIG])
 
 
 def test_a_study_over_a_limit_leaves_no_run_behind(monkeypatch):

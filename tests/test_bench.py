@@ -10,11 +10,11 @@ from mnist_core.cli import main
 from mnist_core.config import TrainConfig
 from mnist_core.data.loading import load_dataset
 from mnist_core.experiments import speed as module
-from mnist_core.experiments.speed import Bench, Trained, Usual, multiplications, report, usual_training
+from mnist_core.experiments.speed import Baseline, Bench, Trained, baseline_training, multiplications, report
 
 RESULT = Bench(
     quick=[Trained(0, 0.991, 2.0), Trained(1, 0.993, 4.0)],
-    usual=[Usual(1, 0.98, 30.0), Usual(2, 0.99, 60.0)],
+    usual=[Baseline(1, 0.98, 30.0), Baseline(2, 0.99, 60.0)],
     parts={"forward": 1.0, "backward": 3.0},
     step_rate=100.0,
     product_rate=400.0,
@@ -62,7 +62,7 @@ def small_mnist(tmp_path):
 def test_the_usual_training_learns_from_the_files_and_is_judged_on_the_test_images(small_mnist):
     torch.manual_seed(0)
     folder, data = small_mnist
-    epochs = list(usual_training(folder, data))
+    epochs = list(baseline_training(folder, data))
     assert [done.epoch for done in epochs] == list(range(1, 11))
     assert all(a.seconds < b.seconds for a, b in itertools.pairwise(epochs))
     assert epochs[-1].accuracy > 0.7 > epochs[0].accuracy  # 1,437 images, 12 steps an epoch

@@ -89,10 +89,10 @@ def test_the_results_page_shows_the_error_before_and_after_and_how_many_are_refu
         gaps = [abs(right[place == b].sum() - result.confidence[place == b].sum()) for b in range(15)]
         errors.append(sum(gaps) / len(right))
         if temperature != 1.0:
-            doubts = Predictor(run.checkpoint()).doubts(data.test_images.numpy(), result.probabilities)
+            rejections = Predictor(run.checkpoint()).rejections(data.test_images.numpy(), result.probabilities)
     assert metrics["Calibration error"].value == f"{errors[0]:.2%}"
     assert metrics["Calibration error"].delta == f"{errors[0] - errors[1]:+.2%}"
-    assert metrics["Refused"].value == f"{sum(doubt is not None for doubt in doubts) / 360:.2%}"
+    assert metrics["Refused"].value == f"{sum(rejection is not None for rejection in rejections) / 360:.2%}"
     assert f"temperature of {card.temperature:.2f}" in words(app)
 
 

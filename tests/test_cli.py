@@ -17,7 +17,7 @@ from mnist_core.config import TrainConfig
 from mnist_core.data.loading import load_dataset
 from mnist_core.data.splits import arrange, split
 from mnist_core.inference.calibration import certainty
-from mnist_core.inference.rejection import objection
+from mnist_core.inference.rejection import shape_rejection
 from mnist_core.models.checkpoint import load_checkpoint
 from mnist_core.recipes import RECIPES
 from mnist_core.runs.run import create_run, open_run
@@ -218,7 +218,7 @@ def test_evaluate_gives_the_contracts_json(ask, trained):
     place, right = np.digitize(sure, np.arange(1, 15) / 15), said == digits.test_labels.numpy()
     gaps = [abs(right[place == b].sum() - sure[place == b].sum()) for b in range(15)]
     assert found["ece"] == pytest.approx(sum(gaps) / 360, abs=1e-5)
-    shaped = np.array([objection(picture) is not None for picture in digits.test_images[:, 0].numpy()])
+    shaped = np.array([shape_rejection(picture) is not None for picture in digits.test_images[:, 0].numpy()])
     assert found["refused"] == pytest.approx((shaped | (certainty(answers) < checkpoint.card.refuse_below)).mean())
 
 

@@ -17,7 +17,7 @@ from mnist_core.errors import ConfigError, RunError
 from mnist_core.models import classifier
 from mnist_core.models.architectures import MODELS, ModelSpec
 from mnist_core.models.checkpoint import load_checkpoint, read_card
-from mnist_core.runs.checkpointing import judge_stopped
+from mnist_core.runs.checkpointing import evaluate_stopped_run
 from mnist_core.runs.control import Control, Steps, read_control
 from mnist_core.runs.execute import execute
 from mnist_core.runs.history import EventReader, RunFollower, changes
@@ -186,7 +186,7 @@ def test_a_step_under_way_says_so_and_a_pause_ends_it(tmp_path):
 
 def test_steps_asked_of_an_earlier_process_are_void():
     class Somewhere:
-        step, epoch, at_rest = 3, 0, True
+        step, epoch, before_batch = 3, 0, True
 
     steps_of = Steps(Control("pause", ((1, "batch"), (2, "batch"))))
     assert not steps_of.go_on(Control("pause", ((1, "batch"), (2, "batch"))), Somewhere())
@@ -382,7 +382,7 @@ def test_early_stopping_goes_on_counting_after_a_kill(tmp_path, monkeypatch, kil
         with pytest.raises(Killed):
             execute(run, on_event=listen)
     else:  # between the last epoch and the end
-        monkeypatch.setattr("mnist_core.runs.checkpointing.judge", lambda *_: (_ for _ in ()).throw(Killed))
+        monkeypatch.setattr("mnist_core.runs.checkpointing.evaluate_on_test", lambda *_: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
             execute(run)
         monkeypatch.undo()
@@ -398,7 +398,7 @@ def test_a_stopped_run_is_evaluated_once_when_asked(tmp_path):
     run = created(tmp_path)
     execute(run, on_event=at(12, lambda: run.command("stop")))
     assert "test_accuracy" not in read_card(run.checkpoint()).metrics
-    metrics = judge_stopped(run)
+    metrics = evaluate_stopped_run(run)
     digits = load_dataset("digits")
     with torch.no_grad():
         logits = load_checkpoint(run.checkpoint()).model(digits.test_images / 255)
@@ -408,7 +408,7 @@ def test_a_stopped_run_is_evaluated_once_when_asked(tmp_path):
     end = events(run)[-1]
     assert (end["event"], end["reason"], end["test_accuracy"]) == ("end", "stopped", metrics["test_accuracy"])
     before = (run.folder / "metrics.jsonl").read_bytes()
-    assert judge_stopped(run) == metrics
+    assert evaluate_stopped_run(run) == metrics
     assert (run.folder / "metrics.jsonl").read_bytes() == before
     run.command("run")
     execute(run)
@@ -419,7 +419,7 @@ def test_a_stopped_run_is_evaluated_once_when_asked(tmp_path):
 def test_only_a_stopped_run_is_evaluated_when_asked(tmp_path):
     run = created(tmp_path)
     with pytest.raises(RunError, match="nothing to evaluate"):
-        judge_stopped(run)
+        evaluate_stopped_run(run)
     execute(run, on_event=at(2, lambda: run.command("stop")))
     with run.lock, pytest.raises(RunError, match="goes on just now"):
-        judge_stopped(Run(run.folder))
+        evaluate_stopped_run(Run(run.folder))

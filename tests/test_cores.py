@@ -6,8 +6,8 @@ import sys
 import pytest
 import torch
 
-from mnist_core.system.device import share_the_cores
-from mnist_core.system.threads import CHOSEN_BY_A_PERSON, keep_threads_apart
+from mnist_core.system.device import divide_cores
+from mnist_core.system.threads import CHOSEN_BY_A_PERSON, pin_threads_to_cores
 from tests.e2e.lab import ROOT
 
 PROGRAM = """
@@ -38,7 +38,7 @@ def test_trainings_at_once_divide_the_cores(monkeypatch, parallel, own, expected
     given = []
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     monkeypatch.setattr(torch, "set_num_threads", given.append)
-    share_the_cores()
+    divide_cores()
     assert given == expected
 
 
@@ -72,5 +72,5 @@ def test_threads_are_left_alone_where_somebody_chose_or_trainings_share(environm
 def test_a_process_that_has_loaded_torch_stays_as_it_is(monkeypatch):
     for name in CHOSEN_BY_A_PERSON:
         monkeypatch.delenv(name, raising=False)
-    keep_threads_apart()
+    pin_threads_to_cores()
     assert "OMP_PROC_BIND" not in os.environ

@@ -8,7 +8,7 @@ import torch
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.data.dataset import Dataset, batches, to_unit
 from mnist_core.data.loading import default_dataset, load_dataset
-from mnist_core.data.mnist import _MNIST_FILES, mnist_is_there, read_idx
+from mnist_core.data.mnist import _MNIST_FILES, mnist_available, read_idx
 from mnist_core.data.splits import arrange, split, train_and_validation
 from mnist_core.data.statistics import pixel_statistics
 from mnist_core.errors import DataError
@@ -91,7 +91,7 @@ def small_mnist(monkeypatch):
 
 def test_mnist_files_become_tensors_with_a_channel(tmp_path, small_mnist):
     write_mnist(tmp_path, small_mnist)
-    assert mnist_is_there(tmp_path)
+    assert mnist_available(tmp_path)
     loaded = load_dataset("mnist", tmp_path)
     np.testing.assert_array_equal(loaded.train_images[:, 0], small_mnist["train_images"])
     np.testing.assert_array_equal(loaded.test_images[:, 0], small_mnist["test_images"])
@@ -119,7 +119,7 @@ def test_an_incomplete_mnist_is_not_there(tmp_path, small_mnist):
     write_mnist(tmp_path, small_mnist)
     assert default_dataset(tmp_path) == "mnist"
     (tmp_path / "MNIST" / "raw" / "t10k-labels-idx1-ubyte").unlink()
-    assert not mnist_is_there(tmp_path)
+    assert not mnist_available(tmp_path)
     assert default_dataset(tmp_path) == "digits"
     with pytest.raises(DataError, match="MNIST is not in"):
         load_dataset("mnist", tmp_path)

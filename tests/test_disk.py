@@ -19,7 +19,7 @@ from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import Run, create_run
 from mnist_core.runs.worker import serve
 from mnist_core.system import files
-from mnist_core.system.files import refusal, refused
+from mnist_core.system.files import disk_error_sentence, pending_disk_error
 from mnist_core.training.resume import PREVIOUS, RESUME, load_resume
 from tests.test_resume import CONFIG, flipped, timeless
 from tests.test_worker import until, written
@@ -46,10 +46,10 @@ def executing(run: Run):
 
 
 class Disk:
-    """Refuses writes of the named files from the `begin`-th on, as long as `full`; counts what it refused."""
+    """Refuses writes of the named files from the `begin`-th on, as long as `full`; counts what it pending_disk_error."""
 
     def __init__(self, monkeypatch, name: str, begin: int, error: int = errno.ENOSPC) -> None:
-        self.full, self.refused, self._seen, self._error = True, 0, 0, error
+        self.full, self.pending_disk_error, self._seen, self._error = True, 0, 0, error
         self._name, self._begin = name, begin
         temporary, write = files._temporary, os.write
 
@@ -70,7 +70,7 @@ class Disk:
             return
         self._seen += 1
         if self.full and self._seen >= self._begin:
-            self.refused += 1
+            self.pending_disk_error += 1
             raise OSError(self._error, os.strerror(self._error))
 
 
@@ -107,9 +107,9 @@ def test_a_full_disk_pauses_the_run_and_resume_goes_on_as_if_nothing_had_been(
         until(lambda: run.status().state == "paused")
         assert run.status().reason == "The disk is full. Free some space and press Resume: nothing is lost."
         assert all(is_whole(folder) for folder in run.checkpoints())
-        refused_before = disk.refused
+        refused_before = disk.pending_disk_error
         run.command("run")
-        until(lambda: disk.refused > refused_before and run.status().state == "paused")
+        until(lambda: disk.pending_disk_error > refused_before and run.status().state == "paused")
         disk.full = False
         run.command("run")
         thread.join(60)
@@ -122,7 +122,7 @@ def test_a_status_that_cannot_be_written_is_written_as_soon_as_it_can(tmp_path, 
     run = create_run(CONFIG, tmp_path)
     disk = Disk(monkeypatch, "status.json", begin)
     with executing(run) as thread:
-        until(lambda: disk.refused > 1)
+        until(lambda: disk.pending_disk_error > 1)
         assert run.status().state == ("queued" if begin == 1 else "running")
         assert run.is_executed()
         disk.full = False
@@ -155,7 +155,7 @@ def test_a_stop_that_cannot_be_saved_waits_for_room_rather_than_lose_anything(tm
     disk = Disk(monkeypatch, RESUME, 1)
     run.set_status("running")
     with executing(run) as thread:
-        until(lambda: disk.refused > 0)
+        until(lambda: disk.pending_disk_error > 0)
         disk.full = False
         run.command("stop")
         thread.join(60)
@@ -174,7 +174,7 @@ def test_a_stop_that_cannot_be_saved_waits_for_room_rather_than_lose_anything(tm
     ],
 )
 def test_what_a_disk_refuses_is_told_in_words(error, said):
-    assert said in refusal(OSError(error, os.strerror(error)))
+    assert said in disk_error_sentence(OSError(error, os.strerror(error)))
 
 
 def test_a_run_that_cannot_be_created_leaves_nothing(tmp_path, monkeypatch):
@@ -206,14 +206,14 @@ def small_disk(tmp_path):
 def test_on_a_disk_that_is_full_a_run_waits_for_room(small_disk, whole):
     disk = small_disk("size=16m")
     run = create_run(CONFIG, disk)
-    assert refused(run.folder) is None
+    assert pending_disk_error(run.folder) is None
     filler = disk / "filler"
     with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as file:
         for _ in range(10_000):
             file.write(b"x" * 4096)
     with executing(run) as thread:
-        until(lambda: isinstance(refused(run.folder), OSError))
-        assert "The disk is full" in refusal(refused(run.folder))
+        until(lambda: isinstance(pending_disk_error(run.folder), OSError))
+        assert "The disk is full" in disk_error_sentence(pending_disk_error(run.folder))
         until(lambda: run.status().state == "queued" and thread.is_alive() and run.is_executed())
         filler.unlink()
         until(lambda: run.status().state in ("paused", "completed"))
@@ -229,7 +229,7 @@ def test_a_worker_waits_for_a_disk_that_is_read_only(small_disk, whole):
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     thread = threading.Thread(target=serve, args=(disk, disk, abandoned))
     try:
-        assert "Make it writable" in refusal(refused(run.folder))
+        assert "Make it writable" in disk_error_sentence(pending_disk_error(run.folder))
         with pytest.raises(RunError, match="Read-only"):
             run.command("run")
         execute(run)  # as the command line does: it can do nothing, and ends

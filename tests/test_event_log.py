@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from mnist_core.runs.history import EventLog, happened_before, is_event
+from mnist_core.runs.history import EventLog, is_event, precedes
 
 
 def test_a_line_that_a_kill_has_torn_is_ended_and_the_next_stands_alone(tmp_path):
@@ -77,6 +77,6 @@ def test_what_the_saved_state_did_not_know_of_did_not_happen_before_it():
         {"event": "validation", "step": 9},
         {"event": "end", "step": 9},
     ]
-    assert all(happened_before(event, resumption) for event in before)
-    assert not any(happened_before(event, resumption) for event in after)
-    assert happened_before({"event": "epoch", "step": 9, "epoch": 1}, {**resumption, "epoch": 1})
+    assert all(precedes(event, resumption) for event in before)
+    assert not any(precedes(event, resumption) for event in after)
+    assert precedes({"event": "epoch", "step": 9, "epoch": 1}, {**resumption, "epoch": 1})

@@ -16,7 +16,7 @@ from mnist_core.errors import DataError
 from mnist_core.inference.calibration import certainty
 from mnist_core.inference.metrics import infer
 from mnist_core.training.loop import train
-from mnist_core.training.loss import share_right, training_loss
+from mnist_core.training.loss import batch_accuracy, training_loss
 from mnist_core.training.state import TrainState
 from tests.test_pen_strokes import sheet
 
@@ -158,8 +158,8 @@ def test_of_a_non_digit_every_class_should_be_as_likely(labels):
 
 def test_accuracy_is_that_of_the_digits():
     logits = torch.eye(10)[[3, 4, 5, 6]]
-    assert share_right(logits, torch.tensor([3, NO_CLASS, 5, 0])) == pytest.approx(2 / 3)
-    assert share_right(logits, torch.full((4,), NO_CLASS)) == 0
+    assert batch_accuracy(logits, torch.tensor([3, NO_CLASS, 5, 0])) == pytest.approx(2 / 3)
+    assert batch_accuracy(logits, torch.full((4,), NO_CLASS)) == 0
 
 
 def test_a_network_learns_to_be_unsure_of_non_digits():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnist_core.drawing.images import fitted, size_within, without_alpha
+from mnist_core.drawing.images import fit_image, flatten_alpha, size_within
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_sizes_keep_their_proportions(size, box, expected):
 def test_a_wide_picture_lies_in_the_middle_of_its_borders_tone(channels):
     picture = np.full((20, 40, *channels), 200, np.uint8)
     picture[5:15, 10:30] = 20
-    result = fitted(picture, 32, 32)
+    result = fit_image(picture, 32, 32)
     assert result.shape == (32, 32, *channels)
     assert (result[:8] == 200).all()
     assert (result[24:] == 200).all()
@@ -33,9 +33,9 @@ def test_a_wide_picture_lies_in_the_middle_of_its_borders_tone(channels):
 
 def test_a_picture_of_that_size_is_unchanged():
     picture = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(fitted(picture, 9, 7), picture)
+    np.testing.assert_array_equal(fit_image(picture, 9, 7), picture)
 
 
 def test_half_transparent_black_on_white_is_grey():
     picture = Image.fromarray(np.tile(np.array([0, 0, 0, 128], np.uint8), (2, 2, 1)))
-    assert np.abs(np.asarray(without_alpha(picture)).astype(int) - 127).max() <= 1
+    assert np.abs(np.asarray(flatten_alpha(picture)).astype(int) - 127).max() <= 1

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from mnist_core.drawing.strokes import another_hand
+from mnist_core.drawing.strokes import jitter_strokes
 
 SEVEN = [[[20, 90], [80, 90], [40, 10]], [[35, 50], [65, 50]]]
 
 
 def hands(strokes, count=200) -> list[list[np.ndarray]]:
-    return [another_hand(strokes, np.random.default_rng(seed)) for seed in range(count)]
+    return [jitter_strokes(strokes, np.random.default_rng(seed)) for seed in range(count)]
 
 
 def test_the_strokes_keep_their_number_and_their_points():
@@ -17,7 +17,7 @@ def test_the_strokes_keep_their_number_and_their_points():
 
 
 def test_the_same_chance_draws_the_same_and_another_something_else():
-    first, again, other = (another_hand(SEVEN, np.random.default_rng(seed)) for seed in (3, 3, 4))
+    first, again, other = (jitter_strokes(SEVEN, np.random.default_rng(seed)) for seed in (3, 3, 4))
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert not np.allclose(first[0], other[0])
 
@@ -25,7 +25,7 @@ def test_the_same_chance_draws_the_same_and_another_something_else():
 def test_what_is_given_is_left_alone():
     given = [np.array(stroke, float) for stroke in SEVEN]
     before = [stroke.copy() for stroke in given]
-    another_hand(given, np.random.default_rng(0))
+    jitter_strokes(given, np.random.default_rng(0))
     assert all(np.array_equal(a, b) for a, b in zip(given, before, strict=True))
 
 
@@ -40,12 +40,12 @@ def test_hands_differ_about_the_given_one():
 
 @pytest.mark.parametrize("unit", [1e-3, 1.0, 1e3])
 def test_the_unit_of_the_strokes_does_not_matter(unit):
-    usual = another_hand(SEVEN, np.random.default_rng(5))
-    scaled = another_hand([[[x * unit, y * unit] for x, y in s] for s in SEVEN], np.random.default_rng(5))
+    usual = jitter_strokes(SEVEN, np.random.default_rng(5))
+    scaled = jitter_strokes([[[x * unit, y * unit] for x, y in s] for s in SEVEN], np.random.default_rng(5))
     assert all(np.allclose(a * unit, b) for a, b in zip(usual, scaled, strict=True))
 
 
 def test_a_dot_and_an_empty_stroke_are_borne():
-    assert another_hand([], np.random.default_rng(0)) == []
-    (dot,) = another_hand([[[5, 5]], []], np.random.default_rng(0))
+    assert jitter_strokes([], np.random.default_rng(0)) == []
+    (dot,) = jitter_strokes([[[5, 5]], []], np.random.default_rng(0))
     assert np.allclose(dot, 5, atol=1e-6)

@@ -6,7 +6,7 @@ from mnist_core.data.loading import load_dataset
 from mnist_core.data.outliers import non_digits
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.drawing.strokes import render_strokes
-from mnist_core.inference.rejection import THICKEST, objection
+from mnist_core.inference.rejection import THICKEST, shape_rejection
 
 ONE = [[0, 0], [0, 1]]
 SEVEN = [[0, 0], [1, 0], [0.4, 1]]
@@ -25,41 +25,41 @@ def moved(stroke, x: float) -> list[list[float]]:
     [[ONE], [SEVEN], [SEVEN, [[0.3, 0.5], [0.9, 0.5]]], [[[0, 0], [0, 0.5], [1, 0.5]], [[0.8, 0.1], [0.8, 1]]]],
 )
 def test_one_digit_meets_no_objection(strokes):
-    assert objection(drawn(*strokes)) is None
+    assert shape_rejection(drawn(*strokes)) is None
 
 
 @pytest.mark.parametrize("strokes", [[ONE, moved(ONE, 0.8)], [SEVEN, moved(ONE, 1.6)], [ONE, moved(SEVEN, 0.8)]])
 def test_two_side_by_side_are_several(strokes):
-    assert objection(drawn(*strokes)) == "several"
+    assert shape_rejection(drawn(*strokes)) == "several"
 
 
 def test_a_dot_beside_a_digit_and_bars_above_each_other_are_not_several():
-    assert objection(drawn(SEVEN, [[1.6, 0.9], [1.7, 0.9]])) is None
-    assert objection(drawn([[0, 0], [1, 0]], [[0, 0.6], [1, 0.6]])) is None
+    assert shape_rejection(drawn(SEVEN, [[1.6, 0.9], [1.7, 0.9]])) is None
+    assert shape_rejection(drawn([[0, 0], [1, 0]], [[0, 0.6], [1, 0.6]])) is None
 
 
 def test_a_blot_is_filled_and_a_ring_is_not():
     sheet = Image.new("L", (280, 280))
     ImageDraw.Draw(sheet).ellipse((60, 60, 220, 220), fill=255)
-    assert objection(to_model_input(np.asarray(sheet))) == "filled"
+    assert shape_rejection(to_model_input(np.asarray(sheet))) == "filled"
     ring = [[np.cos(a), np.sin(a)] for a in np.linspace(0, 2 * np.pi, 40)]
-    assert objection(drawn(ring)) is None
+    assert shape_rejection(drawn(ring)) is None
 
 
 @pytest.mark.parametrize("radius", [3, 5, 7, 9])
 def test_how_thick_a_disc_may_be(radius):
     y, x = np.mgrid[:28, :28]
     disc = np.uint8(255 * (np.hypot(y - 14, x - 14) <= radius))
-    assert (objection(disc) == "filled") == (radius + 0.5 > THICKEST)
+    assert (shape_rejection(disc) == "filled") == (radius + 0.5 > THICKEST)
 
 
 @pytest.mark.mnist
 def test_of_mnists_digits_hardly_any_meets_an_objection(mnist_dir):
     images = load_dataset("mnist", mnist_dir).train_images[20_000:24_000, 0].numpy()
-    assert np.mean([objection(image) is not None for image in images]) <= 0.002
+    assert np.mean([shape_rejection(image) is not None for image in images]) <= 0.002
 
 
 def test_most_pictures_of_several_digits_meet_the_objection():
     digits = load_dataset("digits").test_images.numpy()
     pictures = non_digits("several digits", 60, 0, digits)
-    assert np.mean([objection(picture[0]) == "several" for picture in pictures]) > 0.6
+    assert np.mean([shape_rejection(picture[0]) == "several" for picture in pictures]) > 0.6

@@ -4,39 +4,39 @@ import weakref
 
 from tests.test_pages import visit
 from ui import visitors as module
-from ui.visitors import People
+from ui.visitors import Visitors
 
 
 def test_each_session_counts_once_and_for_a_minute(monkeypatch):
     now = 100.0
     monkeypatch.setattr(module.time, "monotonic", lambda: now)
-    people = People()
-    assert people.at_work() == 0
+    visitors = Visitors()
+    assert visitors.at_work() == 0
     for session in ("a", "b", "a"):
-        people.see(session)
-    assert people.at_work() == 2
+        visitors.see(session)
+    assert visitors.at_work() == 2
     now = 130.0
-    people.see("b")
+    visitors.see("b")
     now = 161.0
-    assert people.at_work() == 1
+    assert visitors.at_work() == 1
     now = 191.0
-    assert people.at_work() == 0
+    assert visitors.at_work() == 0
 
 
 def test_that_all_have_left_is_said_once(monkeypatch):
     now = 100.0
     monkeypatch.setattr(module.time, "monotonic", lambda: now)
-    people = People()
-    assert not people.left(50)
-    people.see("a")
+    visitors = Visitors()
+    assert not visitors.left(50)
+    visitors.see("a")
     now = 149.0
-    assert not people.left(50)
+    assert not visitors.left(50)
     now = 150.0
-    assert people.left(50)
-    assert not people.left(50)
-    people.see("a")
+    assert visitors.left(50)
+    assert not visitors.left(50)
+    visitors.see("a")
     now = 210.0
-    assert people.left(50)
+    assert visitors.left(50)
 
 
 def test_what_nobody_holds_is_freed():
@@ -52,6 +52,6 @@ def test_what_nobody_holds_is_freed():
 
 
 def test_whoever_opens_a_page_is_at_work():
-    module.people.clear()
+    module.visitors.clear()
     visit("pages/draw.py")
-    assert module.people().at_work() == 1
+    assert module.visitors().at_work() == 1

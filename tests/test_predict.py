@@ -191,8 +191,8 @@ def test_the_cards_temperature_is_in_every_probability_and_changes_no_answer(tra
     assert judged.accuracy == evaluate(plain, images, labels).accuracy == (raw.argmax(1) == labels.numpy()).mean()
 
 
-@pytest.mark.parametrize(("strokes", "doubt"), [(1, None), (2, "several")])
-def test_two_digits_side_by_side_are_doubted_whatever_the_model_says(trained, strokes, doubt):
+@pytest.mark.parametrize(("strokes", "rejection"), [(1, None), (2, "several")])
+def test_two_digits_side_by_side_are_doubted_whatever_the_model_says(trained, strokes, rejection):
     one = canvas(load_dataset("digits").test_images[1, 0].numpy())[::2, ::2, 0]
     sheet = np.zeros((280, 280), np.uint8)
     for place in range(strokes):
@@ -200,9 +200,9 @@ def test_two_digits_side_by_side_are_doubted_whatever_the_model_says(trained, st
     loaded = load_checkpoint(trained)
     sure = Checkpoint(loaded.model, loaded.card.model_copy(update={"refuse_below": 0.0}), loaded.folder)
     prediction = Predictor(sure).predict(sheet)
-    assert (prediction.doubt, prediction.is_digit) == (doubt, doubt is None)
+    assert (prediction.rejection, prediction.is_digit) == (rejection, rejection is None)
     assert prediction.digit is not None
-    assert Predictor(sure).doubts(prediction.model_input[None, None], prediction.probabilities[None]) == [doubt]
+    assert Predictor(sure).rejections(prediction.model_input[None, None], prediction.probabilities[None]) == [rejection]
 
 
 def test_a_card_may_ask_for_certainty_rather_than_for_confidence(trained):
@@ -211,9 +211,9 @@ def test_a_card_may_ask_for_certainty_rather_than_for_confidence(trained):
     p = Predictor(loaded).predict(picture).probabilities.astype(float)
     certain = 1 + (p * np.log(p)).sum() / np.log(10)
     assert abs(certain - p.max()) > 1e-3
-    for threshold, doubt in ((certain - 1e-4, None), (certain + 1e-4, "unsure")):
+    for threshold, rejection in ((certain - 1e-4, None), (certain + 1e-4, "unsure")):
         card = loaded.card.model_copy(update={"refuse_by": "certainty", "refuse_below": threshold})
-        assert Predictor(Checkpoint(loaded.model, card, loaded.folder)).predict(picture).doubt == doubt
+        assert Predictor(Checkpoint(loaded.model, card, loaded.folder)).predict(picture).rejection == rejection
 
 
 def test_the_shape_says_nothing_against_what_is_not_the_ten_digits(trained):
@@ -222,12 +222,12 @@ def test_the_shape_says_nothing_against_what_is_not_the_ten_digits(trained):
     sheet = np.zeros((280, 280), np.uint8)
     sheet[60:220, 60:80] = sheet[60:220, 200:220] = 255
     assert Predictor(Checkpoint(loaded.model, card, loaded.folder)).predict(sheet).is_digit
-    assert Predictor(loaded).predict(sheet).doubt == "several"
+    assert Predictor(loaded).predict(sheet).rejection == "several"
 
 
 def test_the_doubt_of_an_unsure_model_and_of_a_blank_drawing(trained):
     loaded = load_checkpoint(trained)
     card = loaded.card.model_copy(update={"refuse_below": 1.0})
     predictor = Predictor(Checkpoint(loaded.model, card, loaded.folder))
-    assert predictor.predict(canvas(load_dataset("digits").test_images[0, 0].numpy())).doubt == "unsure"
-    assert predictor.predict(np.zeros((280, 280), np.uint8)).doubt == "blank"
+    assert predictor.predict(canvas(load_dataset("digits").test_images[0, 0].numpy())).rejection == "unsure"
+    assert predictor.predict(np.zeros((280, 280), np.uint8)).rejection == "blank"

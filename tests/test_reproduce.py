@@ -232,11 +232,11 @@ def test_what_is_measured_is_computed_by_hand(tmp_path, started, split):
     assert row.measured["val_accuracy"] == [end["val_accuracy"]]
     assert row.measured["train_seconds"] == [pytest.approx(end["train_seconds"], abs=0.002)]
     assert row.parameters == 109_386
-    assert row.verdict == "met"
+    assert row.outcome == "met"
 
 
 @pytest.mark.parametrize(
-    ("at_least", "at_most", "verdict"),
+    ("at_least", "at_most", "outcome"),
     [
         ({}, {}, "no figure"),
         ({"test_accuracy": 0.979}, {}, "met"),  # the mean, not the lowest, which is 0.97
@@ -248,8 +248,8 @@ def test_what_is_measured_is_computed_by_hand(tmp_path, started, split):
         ({"test_accuracy": 0.9, "weighted_f1": 0.93}, {}, "missed"),
     ],
 )
-def test_the_verdict_is_of_the_mean_over_seeds_and_of_every_bound(at_least, at_most, verdict):
-    assert made(at_least=at_least, at_most=at_most).verdict == verdict
+def test_the_outcome_is_of_the_mean_over_seeds_and_of_every_bound(at_least, at_most, outcome):
+    assert made(at_least=at_least, at_most=at_most).outcome == outcome
 
 
 def test_mean_and_deviation_are_numpys():
@@ -301,7 +301,7 @@ def test_a_table_that_is_damaged_or_not_there_is_empty(tmp_path, text):
     assert load_rows(tmp_path / "rows.json") == []
 
 
-def test_the_table_tells_claim_mean_deviation_and_verdict():
+def test_the_table_tells_claim_mean_deviation_and_outcome():
     rows = [made(at_least={"test_accuracy": 0.9742}), made("three-conv", settings={"epochs": 5}, machine="a GPU")]
     lines = table(rows).splitlines()
     assert lines[2] == (
@@ -337,7 +337,7 @@ def test_the_command_line_reproduces_with_a_worker_process(ask, monkeypatch, tmp
     found = strict(line)
     assert len(found["skipped"]) == 1
     (row,) = found["rows"]
-    assert (row.pop("verdict"), row["seeds"], row["dataset"]) == ("met", [0], "digits")
+    assert (row.pop("outcome"), row["seeds"], row["dataset"]) == ("met", [0], "digits")
     assert load_rows(tmp_path / "rows.json") == [Row(**row)]
     (run,) = list_runs(tmp_path / "mine")
     assert run.config() == TrainConfig(**TINY.config(0, "digits").model_dump())

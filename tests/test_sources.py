@@ -12,7 +12,7 @@ import pytest
 
 from mnist_core.data import cifar10
 from mnist_core.data.download import Progress, download
-from mnist_core.data.loading import is_there, load_dataset
+from mnist_core.data.loading import is_available, load_dataset
 from mnist_core.data.mirrors import SOURCES, Archive, Source, known_source
 from mnist_core.errors import DataError
 from tests.test_cifar import COUNT, batch, pickled
@@ -82,12 +82,12 @@ def on_disk(data_dir: Path) -> dict[str, bytes]:
 
 def test_cifar_is_downloaded_loaded_and_not_fetched_twice(tmp_path, server, monkeypatch) -> None:  # noqa: F811
     monkeypatch.setattr(cifar10, "PER_FILE", COUNT)
-    assert not is_there("cifar10", tmp_path)
+    assert not is_available("cifar10", tmp_path)
     content = packed(FILES)
     seen = fetch(tmp_path, server, content)
     assert on_disk(tmp_path) == FILES
     assert seen[-1].done_bytes == seen[-1].total_bytes == len(content)
-    assert is_there("cifar10", tmp_path)
+    assert is_available("cifar10", tmp_path)
     assert len(load_dataset("cifar10", tmp_path).train_labels) == 5 * COUNT
     server.asked.clear()
     assert fetch(tmp_path, server, content) == []

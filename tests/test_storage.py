@@ -8,7 +8,7 @@ import pytest
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import RunError
-from mnist_core.runs.limits import offered
+from mnist_core.runs.limits import runs_to_delete
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import Run, create_run, list_runs
 from mnist_core.runs.storage import TRASH, delete_run, is_pinned, pin, size
@@ -41,11 +41,11 @@ def test_the_oldest_unpinned_ended_runs_are_offered_until_it_suffices(tmp_path):
     Queue(tmp_path).add(runs[2])
     pin(runs[1])
     sizes = [(run, 3_000_000) for run in reversed(runs)]
-    assert offered(sizes, Limits()) == []
-    assert offered(sizes, Limits(max_storage=15)) == []
-    assert [run for run, _ in offered(sizes, Limits(max_storage=14))] == [runs[0]]
-    assert [run for run, _ in offered(sizes, Limits(max_storage=11))] == [runs[0], runs[3]]
-    assert [run for run, _ in offered(sizes, Limits(max_storage=1))] == [runs[0], runs[3], runs[4]]
+    assert runs_to_delete(sizes, Limits()) == []
+    assert runs_to_delete(sizes, Limits(max_storage=15)) == []
+    assert [run for run, _ in runs_to_delete(sizes, Limits(max_storage=14))] == [runs[0]]
+    assert [run for run, _ in runs_to_delete(sizes, Limits(max_storage=11))] == [runs[0], runs[3]]
+    assert [run for run, _ in runs_to_delete(sizes, Limits(max_storage=1))] == [runs[0], runs[3], runs[4]]
 
 
 def test_a_deleted_run_is_gone_and_the_others_stay():

@@ -17,7 +17,7 @@ from mnist_core.runs.execute import execute
 from mnist_core.runs.run import create_run
 from mnist_core.training import profile
 from mnist_core.training.loop import train
-from mnist_core.training.loss import teachers_answer, training_loss
+from mnist_core.training.loss import teacher_probabilities, training_loss
 from mnist_core.training.state import TrainState, load_teachers
 
 CONFIG = TrainConfig(dataset="digits", model="mlp", epochs=2, batch_size=32, learning_rate=0.003, seed=3)
@@ -46,9 +46,9 @@ def test_they_answer_with_the_mean_of_their_probabilities_and_are_left_as_they_a
     models = load_teachers(config, tiny_data.shape)
     x = tiny_data.test_images[:9].float() / 255
     alone = [F.softmax(load_checkpoint(name).model.eval()(x), dim=1) for name in teachers]
-    torch.testing.assert_close(teachers_answer(models, x), (alone[0] + alone[1]) / 2)
-    assert not teachers_answer(models, x).requires_grad
-    assert teachers_answer([], x) is None
+    torch.testing.assert_close(teacher_probabilities(models, x), (alone[0] + alone[1]) / 2)
+    assert not teacher_probabilities(models, x).requires_grad
+    assert teacher_probabilities([], x) is None
 
     state = TrainState(config, tiny_data)
     before = [{name: value.clone() for name, value in model.state_dict().items()} for model in state.teachers]
@@ -65,20 +65,20 @@ def test_they_answer_with_the_mean_of_their_probabilities_and_are_left_as_they_a
 def test_the_loss_is_against_labels_and_teachers_in_their_shares(share, labels):
     generator = torch.Generator().manual_seed(0)
     logits, answers = torch.randn(6, 4, generator=generator), torch.tensor([0, 1, 2, 3, 1, 0])
-    taught = torch.randn(6, 4, generator=generator).softmax(dim=1)
+    soft_targets = torch.randn(6, 4, generator=generator).softmax(dim=1)
     config = CONFIG.replace(distillation=share, labels=labels)
     against_labels = F.nll_loss(logits.log_softmax(dim=1), answers)
-    against_teachers = -(taught * logits.log_softmax(dim=1)).sum(dim=1).mean()
+    against_teachers = -(soft_targets * logits.log_softmax(dim=1)).sum(dim=1).mean()
     expected = (1 - share) * against_labels + share * against_teachers
-    torch.testing.assert_close(training_loss(config, None, logits, answers, taught), expected)
+    torch.testing.assert_close(training_loss(config, None, logits, answers, soft_targets), expected)
 
 
 def test_no_teacher_is_asked_what_a_scribble_is():
-    logits, taught = torch.randn(2, 4), torch.tensor([[1.0, 0, 0, 0], [0, 1.0, 0, 0]])
+    logits, soft_targets = torch.randn(2, 4), torch.tensor([[1.0, 0, 0, 0], [0, 1.0, 0, 0]])
     config = CONFIG.replace(non_digits=10, distillation=1.0)
     even = -logits[1].log_softmax(dim=0).mean()
     right = -logits[0].log_softmax(dim=0)[0]
-    measured = training_loss(config, None, logits, torch.tensor([2, NO_CLASS]), taught)
+    measured = training_loss(config, None, logits, torch.tensor([2, NO_CLASS]), soft_targets)
     torch.testing.assert_close(measured, (even + right) / 2)
 
 

@@ -14,8 +14,8 @@ from mnist_core.config import TrainConfig
 from mnist_core.data.download import Progress, download
 from mnist_core.errors import RunError
 from mnist_core.experiments.ablation import Factor, Study, create_study
-from mnist_core.runs.checkpointing import judge_stopped
-from mnist_core.runs.limits import admit
+from mnist_core.runs.checkpointing import evaluate_stopped_run as evaluate_run
+from mnist_core.runs.limits import check_limits
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import Run, create_run
 from mnist_core.runs.storage import delete_run
@@ -23,7 +23,7 @@ from mnist_core.runs.storage import pin as pin_run
 from mnist_core.system.device import threads
 from mnist_core.system.settings import data_folder, limits
 from ui import cache
-from ui.user import me
+from ui.user import current_user
 
 _starting = threading.Lock()  # two that start at once must not both take the last place
 
@@ -53,8 +53,8 @@ def start(config: TrainConfig) -> Run:
     """A new run of this session's owner, handed to a worker. Raises RunError."""
     _require()
     with _starting:
-        admit([config])
-        run = create_run(config, owner=me())
+        check_limits([config])
+        run = create_run(config, owner=current_user())
         cache.workers().start(run)
     return run
 
@@ -63,7 +63,7 @@ def start_study(base: TrainConfig, factors: Sequence[Factor], seeds: Sequence[in
     """The runs of an ablation, in the queue. Raises ConfigError or RunError."""
     _require()
     with _starting:
-        study = create_study(base, factors, seeds, owner=me())
+        study = create_study(base, factors, seeds, owner=current_user())
         cache.workers().warm()
     return study
 
@@ -94,11 +94,11 @@ def change(run: Run, settings: dict[str, Any]) -> None:
     run.change(**settings)
 
 
-def judge(run: Run) -> None:
+def evaluate_stopped_run(run: Run) -> None:
     """Measures a stopped run's model on the test images. Raises LabError."""
     _require()
     with threads():
-        judge_stopped(run, data_folder())
+        evaluate_run(run, data_folder())
 
 
 def stop(run: Run) -> None:

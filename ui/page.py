@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import streamlit as st
 
 from mnist_core.errors import LabError
-from mnist_core.system.device import share_the_cores, use_threads
+from mnist_core.system.device import divide_cores, use_threads
 from mnist_core.system.settings import limits
-from ui.visitors import here
+from ui.visitors import mark_active
 
 MENU = (
     ("app.py", "Home", ":material/home:"),
@@ -43,9 +43,9 @@ def begin(title: str, icon: str) -> None:
     """
     st.set_page_config(f"{title} · MNIST Lab", page_icon=icon, layout="wide", initial_sidebar_state="collapsed")
     st.html(STYLE)
-    _settle()
-    here()
-    with sentences():
+    _prepare_server()
+    mark_active()
+    with errors_as_messages():
         shown = reachable()
         _menu(shown)
         st.title("MNIST Lab" if title == "Home" else title, anchor=False)
@@ -69,20 +69,20 @@ def _menu(shown: tuple[str, ...]) -> None:
                 st.page_link(page, label=label, icon=symbol, width="content")
 
 
-def plain(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Text that is not ours, such as the name of a class, so that markdown shows it as it is."""
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|$:~<>&])", r"\\\1", text)
 
 
-def ink() -> str:
+def text_colour() -> str:
     """The colour of text in the theme that the browser shows."""
     return "#f3f4f6" if st.context.theme.type == "dark" else "#1f2937"
 
 
 @st.cache_resource(show_spinner=False)
-def _settle() -> None:
+def _prepare_server() -> None:
     """Once a server: takes what is imported out of the garbage collector's sight (see .streamlit/config.toml)."""
-    share_the_cores()
+    divide_cores()
     # One digit at a time is no work to share: with two threads the server took 0.26 of a core for what 28 people drew
     # and looked at, with one 0.16. What is large takes all for a while (house.evaluation, the estimate before a run).
     use_threads(1)
@@ -92,7 +92,7 @@ def _settle() -> None:
 
 
 @contextlib.contextmanager
-def sentences() -> Iterator[None]:
+def errors_as_messages() -> Iterator[None]:
     """Errors of the lab raised inside are shown as the sentence they are, and the rest of the page goes on."""
     try:
         yield

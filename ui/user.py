@@ -10,7 +10,7 @@ from mnist_core.runs.run import Run, list_runs, parse_owner
 _KEY = "owner"
 
 
-def me() -> str:
+def current_user() -> str:
     """This session's name; empty while none, or none that can be one, was given."""
     try:
         return parse_owner(st.session_state.get(_KEY) or "")
@@ -18,14 +18,14 @@ def me() -> str:
         return ""
 
 
-def is_somebody_elses(run: Run) -> bool:
+def belongs_to_another(run: Run) -> bool:
     """Whether the run has an owner, who is not this session's."""
-    return run.owner not in ("", me())
+    return run.owner not in ("", current_user())
 
 
-def ask_owner() -> None:
+def ask_user() -> None:
     """A box for the name. Raises ConfigError when what was typed cannot be one."""
-    known = sorted({me(), *(run.owner for run in list_runs())} - {""})
+    known = sorted({current_user(), *(run.owner for run in list_runs())} - {""})
     typed = st.selectbox(
         "Your name",
         known,

@@ -19,7 +19,7 @@ FORGOTTEN_SECONDS = 150.0
 """Streamlit keeps what belongs to a session for two minutes, should its browser come back."""
 
 
-class People:
+class Visitors:
     """When each session was last seen at work. For any thread."""
 
     def __init__(self) -> None:
@@ -49,14 +49,14 @@ class People:
 
 
 @st.cache_resource(show_spinner=False)
-def people() -> People:
+def visitors() -> Visitors:
     """The server's."""
-    present = People()
+    present = Visitors()
     threading.Thread(target=_keep_tidy, args=(present,), name="tidy", daemon=True).start()
     return present
 
 
-def _keep_tidy(present: People) -> None:
+def _keep_tidy(present: Visitors) -> None:
     while True:
         time.sleep(5.0)
         if present.left(FORGOTTEN_SECONDS):
@@ -71,8 +71,8 @@ def give_memory_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def here() -> None:
+def mark_active() -> None:
     """Notes that this session is at work."""
     context = get_script_run_ctx()
     if context is not None:
-        people().see(context.session_id)
+        visitors().see(context.session_id)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mnist_core.config import TrainConfig
 from mnist_core.data.dataset import NO_CLASS, Dataset
-from mnist_core.data.loading import Progress, own_path
+from mnist_core.data.loading import Progress, resolve_path
 from mnist_core.data.outliers import non_digits
 from mnist_core.data.pen_digits import load_copies
 from mnist_core.data.splits import train_and_validation
@@ -45,7 +45,7 @@ def _drawings(data: Dataset, config: TrainConfig, progress: Progress | None) -> 
     kind, _, path = config.extra.partition(":")
     if kind != "drawings":
         raise DataError(f"Further images come from pen strokes, `drawings:PATH`, not from '{config.extra}'.")
-    classes, images, labels = load_copies(own_path(kind, path), config.extra_copies, config.seed, progress)
+    classes, images, labels = load_copies(resolve_path(kind, path), config.extra_copies, config.seed, progress)
     if classes != data.classes or images.shape[1:] != data.train_images.shape[1:]:
         raise DataError(
             f"The drawings of '{config.extra}' have the classes {', '.join(classes[:12])} and 1×28×28 pixels, which "

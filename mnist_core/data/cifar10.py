@@ -18,7 +18,7 @@ PER_FILE = 10_000
 MAX_BYTES = 64 * 2**20  # of one file; they have 31 MB
 
 
-def cifar10_is_there(data_dir: Path | str) -> bool:
+def cifar10_available(data_dir: Path | str) -> bool:
     """Whether all six files of images lie in `data_dir` (their contents are checked when they are loaded)."""
     return all((Path(data_dir) / FOLDER / name).is_file() for name in (*TRAIN_FILES, TEST_FILE))
 
@@ -28,7 +28,7 @@ def load_cifar10(data_dir: Path) -> tuple[tuple[str, ...], np.ndarray, np.ndarra
 
     Raises DataError when files are missing or damaged.
     """
-    if not cifar10_is_there(data_dir):
+    if not cifar10_available(data_dir):
         raise DataError(
             f"CIFAR-10 is not in {data_dir}. Download it on the Train page or with `python -m mnist_core download "
             "cifar10`, or set MNIST_LAB_DATA to a folder that has it."

@@ -13,10 +13,10 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from mnist_core.data.archive import Archive, Member, open_archive
-from mnist_core.data.splits import held_out, natural
-from mnist_core.drawing.images import FORMATS, SUFFIXES, fitted, size_within, without_alpha
+from mnist_core.data.splits import held_out, natural_sort_key
+from mnist_core.drawing.images import FORMATS, SUFFIXES, fit_image, flatten_alpha, size_within
 from mnist_core.errors import DataError
-from mnist_core.system.threads import in_threads
+from mnist_core.system.threads import map_in_threads
 
 MAX_PIXELS = 64_000_000  # of one picture: a large camera's
 LARGEST_KEPT = 64  # px a side: images of one size up to this keep it
@@ -48,8 +48,10 @@ def load_pictures(
     Raises DataError when the folder is not laid out so, a file is no picture, or a limit is passed.
     """
     with open_archive(path) as archive:
-        samples = sorted(_samples(path, archive.members), key=lambda s: (s.test or False, natural(s.member.name)))
-        classes = tuple(sorted({sample.label for sample in samples}, key=natural))
+        samples = sorted(
+            _samples(path, archive.members), key=lambda s: (s.test or False, natural_sort_key(s.member.name))
+        )
+        classes = tuple(sorted({sample.label for sample in samples}, key=natural_sort_key))
         index = {name: number for number, name in enumerate(classes)}
         labels = np.array([index[sample.label] for sample in samples], dtype=np.int64)
         given = np.array([bool(sample.test) for sample in samples]) if any(s.test for s in samples) else None
@@ -109,7 +111,7 @@ def _read_all(path: Path, archive: Archive, members: list[Member], progress: Pro
     """Large files in several threads: Pillow decodes without Python's lock. Over small ones threads only quarrel."""
     large = sum(member.size for member in members) > LARGE_FILE * len(members)
     threads = min(4, os.cpu_count() or 1) if large else 1
-    return in_threads(lambda m: _decoded(archive.read(m), f"{m.name} in {path}"), members, threads, progress)
+    return map_in_threads(lambda m: _decoded(archive.read(m), f"{m.name} in {path}"), members, threads, progress)
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ def _decoded(data: bytes, name: str) -> _Picture:
         picture.load()
         with contextlib.suppress(Exception):  # a damaged EXIF block does not make the picture unreadable
             picture = ImageOps.exif_transpose(picture)
-        picture = without_alpha(picture)
+        picture = flatten_alpha(picture)
         if not own_size:
             picture = picture.resize(
                 size_within(picture.size, LARGEST_KEPT, LARGEST_KEPT), Image.Resampling.LANCZOS, reducing_gap=3
@@ -171,6 +173,6 @@ def _stacked(pictures: list[_Picture]) -> np.ndarray:
         if not coloured and pixels.ndim == 3:
             pixels = np.asarray(Image.fromarray(pixels).convert("L"))
         if not keep:
-            pixels = fitted(pixels, height, width)
+            pixels = fit_image(pixels, height, width)
         row[:] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     return stack

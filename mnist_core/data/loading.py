@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from mnist_core.data.archive import stamp
-from mnist_core.data.cifar10 import cifar10_is_there, load_cifar10
+from mnist_core.data.cifar10 import cifar10_available, load_cifar10
 from mnist_core.data.dataset import OWN_KINDS, Dataset
 from mnist_core.data.image_folder import load_pictures
-from mnist_core.data.mnist import _load_digits, _load_mnist, mnist_is_there
+from mnist_core.data.mnist import _load_digits, _load_mnist, mnist_available
 from mnist_core.data.pen_digits import load_drawings
 from mnist_core.errors import DataError
 from mnist_core.system.settings import data_folder
@@ -22,14 +22,14 @@ KEPT_IN_MEMORY = 3
 Progress = Callable[[float], None]
 
 
-def is_there(name: str, data_dir: Path | str) -> bool:
+def is_available(name: str, data_dir: Path | str) -> bool:
     """Whether the dataset can be loaded without a download."""
-    return {"mnist": mnist_is_there, "cifar10": cifar10_is_there}.get(name, lambda _: True)(data_dir)
+    return {"mnist": mnist_available, "cifar10": cifar10_available}.get(name, lambda _: True)(data_dir)
 
 
 def default_dataset(data_dir: Path | str) -> str:
     """`mnist` where it is there, else the built-in `digits`."""
-    return "mnist" if mnist_is_there(data_dir) else "digits"
+    return "mnist" if mnist_available(data_dir) else "digits"
 
 
 def load_dataset(name: str, data_dir: Path | str | None = None, progress: Progress | None = None) -> Dataset:
@@ -44,7 +44,7 @@ def load_dataset(name: str, data_dir: Path | str | None = None, progress: Progre
     data_dir = Path(data_dir if data_dir is not None else data_folder()).resolve()
     kind, _, path = name.partition(":")
     if kind in OWN_KINDS:
-        own = own_path(kind, path)
+        own = resolve_path(kind, path)
         return _kept((name, own), stamp(own), lambda: _divided(name, *_OWN_LOADERS[kind](own, progress)))
     if name not in _LOADERS:
         own_names = ", ".join(f"{kind}:PATH" for kind in OWN_KINDS)
@@ -66,7 +66,7 @@ def _kept(key: Hashable, state: Hashable, load: Callable[[], Dataset]) -> Datase
     return found[1]
 
 
-def own_path(kind: str, text: str) -> Path:
+def resolve_path(kind: str, text: str) -> Path:
     """What a person named. Raises DataError when there is nothing."""
     if not text.strip():
         raise DataError(f"'{kind}:' needs a path behind the colon.")

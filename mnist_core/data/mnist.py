@@ -19,14 +19,14 @@ _MNIST_FILES = {
 }
 
 
-def mnist_is_there(data_dir: Path | str) -> bool:
+def mnist_available(data_dir: Path | str) -> bool:
     """Whether all four files of MNIST lie in `data_dir` (their contents are checked when they are loaded)."""
     return all((Path(data_dir) / "MNIST" / "raw" / name).is_file() for name, _ in _MNIST_FILES.values())
 
 
 def _load_mnist(data_dir: Path) -> Dataset:
     raw = data_dir / "MNIST" / "raw"
-    if not mnist_is_there(data_dir):
+    if not mnist_available(data_dir):
         raise DataError(
             f"MNIST is not in {data_dir}. Download it on the Train page or with `python -m mnist_core download`, "
             "set MNIST_LAB_DATA to a folder that has it, or use the built-in dataset 'digits'."

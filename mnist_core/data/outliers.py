@@ -17,7 +17,7 @@ from scipy.interpolate import make_interp_spline
 
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.drawing.strokes import render_strokes
-from mnist_core.system.threads import in_threads
+from mnist_core.system.threads import map_in_threads
 
 CANVAS = 280
 # strokes in a box of 4 × 4, y counted down; a stroke of five points or more is a curve through them
@@ -144,7 +144,7 @@ def canvases(kind: str, count: int, seed: int, digits: np.ndarray | None = None)
 
     `digits` (M, 1, 28, 28) or (M, 28, 28) uint8 are those that "several digits" places side by side.
     """
-    return in_threads(lambda number: _one(kind, number, seed, digits), range(count), _workers())
+    return map_in_threads(lambda number: _one(kind, number, seed, digits), range(count), _workers())
 
 
 def non_digits(kind: str, count: int, seed: int, digits: np.ndarray | None = None) -> np.ndarray:
@@ -159,7 +159,7 @@ def non_digits(kind: str, count: int, seed: int, digits: np.ndarray | None = Non
             attempt += count
         return picture
 
-    return np.stack(in_threads(seen, range(count), _workers()))[:, None]
+    return np.stack(map_in_threads(seen, range(count), _workers()))[:, None]
 
 
 def _one(kind: str, number: int, seed: int, digits: np.ndarray | None) -> np.ndarray:

@@ -13,11 +13,11 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mnist_core.data.splits import held_out, natural
+from mnist_core.data.splits import held_out, natural_sort_key
 from mnist_core.drawing.preprocess import to_model_input
-from mnist_core.drawing.strokes import Strokes, another_hand, render_strokes
+from mnist_core.drawing.strokes import Strokes, jitter_strokes, render_strokes
 from mnist_core.errors import DataError, DrawingError
-from mnist_core.system.threads import in_threads
+from mnist_core.system.threads import map_in_threads
 
 MAX_BYTES = 64 * 2**20  # packed or unpacked
 # px of a canvas of 280, and the share of it that a digit takes
@@ -61,7 +61,7 @@ class Sheet(BaseModel):
     digits: Annotated[list[_Digit], Field(min_length=1, max_length=100_000)]
 
     def classes(self) -> tuple[str, ...]:
-        return tuple(sorted({str(digit.label) for digit in self.digits}, key=natural))
+        return tuple(sorted({str(digit.label) for digit in self.digits}, key=natural_sort_key))
 
     def labels(self) -> np.ndarray:
         """(N,) int64 indices into `classes`."""
@@ -95,9 +95,9 @@ def load_copies(
     sheet = read_sheet(path)
 
     def copy(number: int) -> Drawing:
-        chance = np.random.default_rng((seed, number))
-        strokes = another_hand(sheet.digits[number // copies].strokes, chance)
-        return strokes, chance.uniform(*BRUSHES), chance.uniform(*HEIGHTS)
+        rng = np.random.default_rng((seed, number))
+        strokes = jitter_strokes(sheet.digits[number // copies].strokes, rng)
+        return strokes, rng.uniform(*BRUSHES), rng.uniform(*HEIGHTS)
 
     images = _drawn(sheet, path, copy, range(len(sheet.digits) * copies), progress, copies)
     return sheet.classes(), images, sheet.labels().repeat(copies)
@@ -143,7 +143,7 @@ def _drawn(
             raise DataError(f"{name} has no stroke that can be seen: take it out.")
         return picture
 
-    return np.stack(in_threads(seen, numbers, min(4, os.cpu_count() or 1), progress))[:, None]
+    return np.stack(map_in_threads(seen, numbers, min(4, os.cpu_count() or 1), progress))[:, None]
 
 
 def read_sheet(path: Path) -> Sheet:
@@ -182,5 +182,5 @@ def _last_writers(path: Path, digits: list[_Digit]) -> np.ndarray | None:
         return None
     if None in writers:
         raise DataError(f"{path} names the writer of some digits and not of others: name all of them, or none.")
-    last = set(sorted(writers, key=natural)[-math.ceil(len(writers) / 5) :])
+    last = set(sorted(writers, key=natural_sort_key)[-math.ceil(len(writers) / 5) :])
     return np.array([digit.writer in last for digit in digits])

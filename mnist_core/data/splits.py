@@ -19,7 +19,7 @@ from mnist_core.errors import DataError
 MAX_CLASSES = 100
 
 
-def natural(text: object) -> tuple[list[int | str], str]:
+def natural_sort_key(text: object) -> tuple[list[int | str], str]:
     """A key that sorts as people do: 2 before 10, capitals beside small letters."""
     pieces = re.split(r"(\d+)", str(text).casefold(), flags=re.ASCII)
     return [int(piece) if number % 2 else piece for number, piece in enumerate(pieces)], str(text)

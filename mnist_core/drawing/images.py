@@ -86,7 +86,7 @@ def as_uint8(picture: Image.Image) -> np.ndarray:
     return np.array(picture)
 
 
-def without_alpha(picture: Image.Image) -> Image.Image:
+def flatten_alpha(picture: Image.Image) -> Image.Image:
     """Any mode → L or RGB, on white where it is transparent."""
     flat = picture if picture.mode in ("L", "RGB") else Image.fromarray(as_uint8(picture))
     if flat.mode == "RGBA":
@@ -94,7 +94,7 @@ def without_alpha(picture: Image.Image) -> Image.Image:
     return flat
 
 
-def fitted(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+def fit_image(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     """(H, W) or (H, W, 3) uint8 → the same of `height` × `width` px: all of it in its proportions, and the rest filled.
 
     What is filled in has the median tone of the picture's border.

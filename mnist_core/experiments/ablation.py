@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 
 from mnist_core.config import TrainConfig, parse_config
 from mnist_core.errors import ConfigError, RunError
-from mnist_core.runs.limits import admit
+from mnist_core.runs.limits import check_limits
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import Run, create_run, open_run
 from mnist_core.system.files import read_json, write_json
@@ -114,7 +114,7 @@ def create_study(
     root = Path(runs_dir if runs_dir is not None else runs_folder())
     configs = plan(base, factors, seeds)
     # seed by seed, so that a study that is cut short still compares all settings
-    admit(configs, root)
+    check_limits(configs, root)
     runs = [create_run(config, root, owner) for config in configs]
     settings = len(configs) // len(seeds)
     study = Study(

@@ -108,7 +108,7 @@ class Row:
         return f"{self.mean('test_accuracy'):.2%} ± {self.std('test_accuracy'):.2%} ({len(self.seeds)} seeds)"
 
     @property
-    def verdict(self) -> str:
+    def outcome(self) -> str:
         """`met` when the mean over seeds keeps every bound, `missed` when not, `no figure` when there is none."""
         bounds = [self.mean(metric) >= figure for metric, figure in self.at_least.items()]
         bounds += [self.mean(metric) <= figure for metric, figure in self.at_most.items()]
@@ -260,16 +260,16 @@ def load_rows(path: Path = KEPT) -> list[Row]:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows as a Markdown table: claimed, measured mean ± standard deviation over seeds, verdict."""
+    """The rows as a Markdown table: claimed, measured mean ± standard deviation over seeds, outcome."""
     lines = [
-        "| recipe | data | claimed | measured: test accuracy | weighted F1 | loss ¹ | parameters | seconds | verdict |",
+        "| recipe | data | claimed | measured: test accuracy | weighted F1 | loss ¹ | parameters | seconds | outcome |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         lines.append(
             f"| `{row.recipe}`{row.changes} | {row.dataset} | {row.said} "
             f"| {row.accuracy} | {row.mean('weighted_f1'):.4f} | {row.mean('batch_mean_loss'):.5f} "
-            f"| {row.parameters:,} | {row.mean('train_seconds'):.0f} | {row.verdict} |"
+            f"| {row.parameters:,} | {row.mean('train_seconds'):.0f} | {row.outcome} |"
         )
     places = sorted({row.machine for row in rows})
     lines += [

@@ -77,10 +77,10 @@ class Comparison:
                 f"{what}: {METRICS[self.metric]} {amount} with each of {self.seeds} seeds. Without any spread between "
                 "them no test can be made."
             )
-        verdict = "more than seed noise" if self.beyond_noise else "not more than seed noise"
+        conclusion = "more than seed noise" if self.beyond_noise else "not more than seed noise"
         return (
             f"{what}: {METRICS[self.metric]} {amount} (95 % interval {low} to {high}; paired t-test over {self.seeds} "
-            f"seeds, p = {self.p_corrected:.2g} after Holm's correction): {verdict}."
+            f"seeds, p = {self.p_corrected:.2g} after Holm's correction): {conclusion}."
         )
 
 

@@ -39,7 +39,7 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Usual:
+class Baseline:
     """The usual training up to the end of an epoch: test accuracy in [0, 1], and its seconds, tests excluded."""
 
     epoch: int
@@ -52,7 +52,7 @@ class Bench:
     """What `bench` measured. `parts` are milliseconds of a step of `quick`; rates are in 10⁹ operations a second."""
 
     quick: list[Trained]
-    usual: list[Usual]
+    usual: list[Baseline]
     parts: dict[str, float]
     step_rate: float
     product_rate: float
@@ -76,7 +76,7 @@ def bench(seeds: Sequence[int], data_dir: Path, say: Callable[[str], None] = lam
         trained.append(_quick(seed, data))
         say(f"quick, seed {seed}: test {trained[-1].accuracy:.2%} after {trained[-1].seconds:.2f} s")
     usual = []
-    for done in usual_training(data_dir, data):
+    for done in baseline_training(data_dir, data):
         usual.append(done)
         say(f"the usual training, epoch {done.epoch}: test {done.accuracy:.2%} after {done.seconds:.1f} s")
         if done.accuracy >= TARGET or done.epoch == MOST_EPOCHS:
@@ -104,7 +104,7 @@ def _quick(seed: int, data: Dataset) -> Trained:
     return Trained(seed, accuracy, state.seconds)
 
 
-def usual_training(data_dir: Path, data: Dataset) -> Iterator[Usual]:
+def baseline_training(data_dir: Path, data: Dataset) -> Iterator[Baseline]:
     """`three-conv` as the third earlier system trained it: a DataLoader that transforms image by image, all 60,000.
 
     It watched test accuracy, epoch by epoch, and so does this, since it is the time of an earlier system that is
@@ -135,7 +135,7 @@ def usual_training(data_dir: Path, data: Dataset) -> Iterator[Usual]:
         seconds += time.perf_counter() - started
         judge.load_state_dict(model.state_dict())
         _, accuracy = loss_and_accuracy(infer(judge, data.test_images), data.test_labels)
-        yield Usual(epoch + 1, accuracy, seconds)
+        yield Baseline(epoch + 1, accuracy, seconds)
 
 
 def multiplications(config: TrainConfig, data: Dataset) -> int:

@@ -12,13 +12,13 @@ import torch.nn.functional as F
 from PIL import Image
 
 from mnist_core.data.dataset import DIGITS, to_unit
-from mnist_core.drawing.images import fitted, without_alpha
+from mnist_core.drawing.images import fit_image, flatten_alpha
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.inference.calibration import certainty
-from mnist_core.inference.rejection import objection
+from mnist_core.inference.rejection import shape_rejection
 from mnist_core.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 
-Doubt = Literal["blank", "several", "filled", "unsure"]
+Rejection = Literal["blank", "several", "filled", "unsure"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,20 +28,20 @@ class Prediction:
     `digit` is the index of the most probable class, `confidence` its probability in [0, 1], `probabilities` (K,)
     float32. `model_input` is the picture that the model saw, (H, W) or (H, W, 3) uint8. A blank drawing has neither
     digit nor input.
-    `doubt` says why it may be no digit: "blank", "several" digits side by side, "filled" like a blot (both seen in the
-    shape, of models of the ten digits), "unsure" where the model is less sure than it is of 99 in 100 real digits.
+    `rejection` says why it may be no digit: "blank", "several" digits side by side, "filled" like a blot (both seen in
+    the shape, of models of the ten digits), "unsure" where the model is less sure than it is of 99 in 100 real digits.
     """
 
     digit: int | None
     confidence: float
     probabilities: np.ndarray
-    doubt: Doubt | None
+    rejection: Rejection | None
     model_input: np.ndarray | None
 
     @property
     def is_digit(self) -> bool:
         """Whether nothing speaks against one digit."""
-        return self.doubt is None
+        return self.rejection is None
 
 
 class Predictor:
@@ -62,11 +62,11 @@ class Predictor:
         if shape.channels == 1:
             seen = to_model_input(pixels)
         else:
-            seen = np.array(without_alpha(Image.fromarray(np.ascontiguousarray(pixels))).convert("RGB"))
+            seen = np.array(flatten_alpha(Image.fromarray(np.ascontiguousarray(pixels))).convert("RGB"))
         if seen is None:
             return Prediction(None, 0.0, np.zeros(len(self.card.classes), dtype=np.float32), "blank", None)
         if seen.shape[:2] != (shape.height, shape.width):
-            seen = fitted(seen, shape.height, shape.width)
+            seen = fit_image(seen, shape.height, shape.width)
         channels_first = seen[None] if seen.ndim == 2 else seen.transpose(2, 0, 1)
         probabilities = self.probabilities(channels_first[None])[0]
         digit = int(probabilities.argmax())
@@ -77,13 +77,13 @@ class Predictor:
         """(..., K) → (...) in [0, 1]: how sure the model is, by the measure of which its card has the threshold."""
         return certainty(probabilities) if self.card.refuse_by == "certainty" else probabilities.max(axis=-1)
 
-    def _doubt(self, seen: np.ndarray, sure: float) -> Doubt | None:
+    def _doubt(self, seen: np.ndarray, sure: float) -> Rejection | None:
         """The shape speaks first: two digits side by side are two digits, however sure the model is of one."""
         one_digit = tuple(self.card.classes) == DIGITS and seen.shape == (28, 28)
-        shape = objection(seen) if one_digit else None
+        shape = shape_rejection(seen) if one_digit else None
         return shape or ("unsure" if sure < self.card.refuse_below else None)
 
-    def doubts(self, images: np.ndarray, probabilities: np.ndarray) -> list[Doubt | None]:
+    def rejections(self, images: np.ndarray, probabilities: np.ndarray) -> list[Rejection | None]:
         """(N, C, H, W) uint8 as the model sees them, and its (N, K) answers → why each may be no digit, or None."""
         seen = images[:, 0] if images.shape[1] == 1 else images
         return [self._doubt(image, sure) for image, sure in zip(seen, self.certainty(probabilities), strict=True)]

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
-Objection = Literal["several", "filled"]
+ShapeRejection = Literal["several", "filled"]
 INKED = 100  # grey levels of 255 from which a pixel counts as ink: two digits shrunk to 20 px are a pixel apart
 LEAST_SHARE, LEAST_HEIGHT = 0.15, 0.6  # a piece that may be a digit: of all ink, and of the tallest piece's height
 THICKEST = (
@@ -20,7 +20,7 @@ THICKEST = (
 )
 
 
-def objection(seen: np.ndarray) -> Objection | None:
+def shape_rejection(seen: np.ndarray) -> ShapeRejection | None:
     """(28, 28) uint8, light on dark, as `drawing.to_model_input` gives it → why it is not one digit, or None."""
     if _stands_apart(seen > INKED):
         return "several"

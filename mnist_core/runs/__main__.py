@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from mnist_core.system.threads import keep_threads_apart
+from mnist_core.system.threads import pin_threads_to_cores
 
 if __name__ == "__main__":
-    keep_threads_apart()
+    pin_threads_to_cores()
     from mnist_core.runs.worker import work  # imports torch
 
     work(*(Path(argument) for argument in sys.argv[1:3]))

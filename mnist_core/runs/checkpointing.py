@@ -21,7 +21,7 @@ from mnist_core.runs.run import Run
 from mnist_core.training.state import Event, TrainState
 
 
-class Results:
+class RunCheckpoints:
     """The run's checkpoints. `chosen` is the folder of the one that `config.keep` asks for, as far as it has come.
 
     Those that lie behind `state`, where it was taken up again, do not count: they will be made anew. Raises OSError.
@@ -77,10 +77,10 @@ class Results:
     def test(self, state: TrainState) -> dict[str, Any]:
         """The one look at the test images, by the chosen checkpoint; kept in its card. Raises OSError."""
         assert self.chosen is not None
-        return {"train_seconds": state.seconds, **judge(self.chosen, self.data)}
+        return {"train_seconds": state.seconds, **evaluate_on_test(self.chosen, self.data)}
 
 
-def judge(folder: Path, data: Dataset) -> dict[str, float]:
+def evaluate_on_test(folder: Path, data: Dataset) -> dict[str, float]:
     """Measures the checkpoint on the test images of (arranged) `data`; kept in its card. → all metrics of the card.
 
     Raises CheckpointError or OSError.
@@ -92,7 +92,7 @@ def judge(folder: Path, data: Dataset) -> dict[str, float]:
     return metrics
 
 
-def judge_stopped(run: Run, data_dir: Path | str | None = None) -> dict[str, float]:
+def evaluate_stopped_run(run: Run, data_dir: Path | str | None = None) -> dict[str, float]:
     """Measures a stopped run's model on the test images, once: in its card, and as the run's new `end` event.
 
     Raises RunError where there is nothing to measure, and DataError or CheckpointError.
@@ -105,7 +105,7 @@ def judge_stopped(run: Run, data_dir: Path | str | None = None) -> dict[str, flo
             card = load_checkpoint(folder).card
             if "test_accuracy" in card.metrics:
                 return card.metrics
-            metrics = judge(folder, arrange(load_dataset(config.dataset, data_dir), config))
+            metrics = evaluate_on_test(folder, arrange(load_dataset(config.dataset, data_dir), config))
             end = {"event": "end", "reason": "stopped", "step": card.step, "train_seconds": card.train_seconds}
             with run.metrics_path.open("a", encoding="utf-8") as log:
                 log.write(json.dumps({**end, **metrics}) + "\n")

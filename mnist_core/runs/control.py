@@ -44,7 +44,7 @@ class Position(Protocol):
     epoch: int
 
     @property
-    def at_rest(self) -> bool: ...
+    def before_batch(self) -> bool: ...
 
 
 def read_control(folder: Path) -> Control:
@@ -106,7 +106,7 @@ class Steps:
         """Whether another batch belongs to a step: one under way that is not over, or the next one."""
         if self._under_way is not None:
             number, kind, step, epoch = self._under_way
-            over = at.at_rest and (at.epoch > epoch if kind == "epoch" else at.step > step)
+            over = at.before_batch and (at.epoch > epoch if kind == "epoch" else at.step > step)
             if not over and any(number == listed for listed, _ in control.steps):
                 return True
             self._under_way = None
@@ -125,7 +125,7 @@ class Changes:
         known = {(change["asked"], change["field"]) for change in state.changes}
         recorded = recorded_changes(metrics)
         self._recorded = [event for key, event in recorded.items() if key not in known]
-        self._obeyed = max([state.obeyed, *(number for number, _ in recorded)])
+        self._obeyed = max([state.last_change, *(number for number, _ in recorded)])
         self._resumed_at = state.step
 
     def obey(self, control: Control, state: Any) -> list[dict[str, Any]]:
@@ -139,7 +139,7 @@ class Changes:
             if number > self._obeyed:
                 self._obeyed = number
                 events += self._change(state, number, wanted)
-        state.obeyed = self._obeyed
+        state.last_change = self._obeyed
         return events
 
     @staticmethod

@@ -21,7 +21,7 @@ from mnist_core.runs.control import Changes, Control, Steps
 from mnist_core.runs.history import EventLog
 from mnist_core.runs.queue import Queue, Slot
 from mnist_core.runs.run import STEPPING, Run
-from mnist_core.system.files import refusal, remove_temporaries
+from mnist_core.system.files import disk_error_sentence, remove_temporaries
 from mnist_core.system.settings import limits
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Turn:
         """The latest command."""
         return self.control().command
 
-    def goes_on(self, state: TrainState) -> bool:
+    def continues(self, state: TrainState) -> bool:
         """Whether the next batch may begin: nobody asked otherwise, or it belongs to a step, or there is none."""
         control = self.control()
         if control.command == "pause":
@@ -104,7 +104,7 @@ class Turn:
                 time.sleep(POLL_SECONDS)
             if not self.insist(partial(self.wait, first=True)):
                 return False
-            if self.goes_on(state):
+            if self.continues(state):
                 reason = STEPPING if self.command() == "pause" else ""
                 self.insist(partial(self.run.set_status, "running", reason))
                 return True
@@ -118,7 +118,7 @@ class Turn:
             try:
                 return write()
             except OSError as error:
-                reason = refusal(error)
+                reason = disk_error_sentence(error)
             self._hold(f"{reason} and press Resume: nothing is lost.")
             if self.command() == "stop":
                 with contextlib.suppress(OSError):
@@ -183,7 +183,7 @@ def _execute(
     from mnist_core.data.auxiliary import with_extra
     from mnist_core.data.loading import load_dataset
     from mnist_core.data.splits import arrange
-    from mnist_core.runs.checkpointing import Results
+    from mnist_core.runs.checkpointing import RunCheckpoints
     from mnist_core.training.loop import train
     from mnist_core.training.resume import can_resume, load_resume, restore, save_resume
     from mnist_core.training.state import TrainState
@@ -212,7 +212,7 @@ def _execute(
         if events.resumed:
             at = {"step": state.step, "epoch": state.epoch, "checked": state.checked}
             emit({"event": "resume", **at, **({"note": note} if note else {})})
-        results, changes = turn.insist(partial(Results, run, data, state)), Changes(run.metrics_path, state)
+        results, changes = turn.insist(partial(RunCheckpoints, run, data, state)), Changes(run.metrics_path, state)
         saved_at = time.monotonic()
         stopped = False
         for event in train(config, data, state):
@@ -223,7 +223,7 @@ def _execute(
                 keep()
                 saved_at = time.monotonic()
             over = allowed.over_time(state.seconds)
-            if over or not turn.goes_on(state):
+            if over or not turn.continues(state):
                 keep()
                 if over or turn.command() == "stop" or not turn.pause(state):
                     stopped = not state.finished
@@ -244,7 +244,7 @@ def _ending(state: Any) -> str:
     """Why the training ended before its last epoch, if it did."""
     if not state.stopped_early or state.epoch == state.config.epochs:
         return ""
+    best = state.epoch - state.epochs_without_improvement
     return (
-        f"Stopped early after epoch {state.epoch}: validation was best in epoch {state.epoch - state.waited} "
-        "and has not become better since."
+        f"Stopped early after epoch {state.epoch}: validation was best in epoch {best} and has not become better since."
     )

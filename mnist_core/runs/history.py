@@ -58,7 +58,7 @@ class EventReader:
         self.events.append(event)
 
     def _go_back(self, resumption: Event) -> None:
-        self.events[:] = [earlier for earlier in self.events if happened_before(earlier, resumption)]
+        self.events[:] = [earlier for earlier in self.events if precedes(earlier, resumption)]
 
 
 def column(events: Iterable[Event], kind: str, *names: str) -> list[list[Any]]:
@@ -158,11 +158,11 @@ class _Columns(EventReader):
 
     def _go_back(self, resumption: Event) -> None:
         super()._go_back(resumption)
-        kept = [happened_before({"event": "step", "step": step}, resumption) for step in self.measured[0]]
+        kept = [precedes({"event": "step", "step": step}, resumption) for step in self.measured[0]]
         self.measured = [
             array("d", (value for value, keep in zip(values, kept, strict=True) if keep)) for values in self.measured
         ]
-        if self.newest_step is not None and not happened_before(self.newest_step, resumption):
+        if self.newest_step is not None and not precedes(self.newest_step, resumption):
             self.newest_step = None
 
 
@@ -220,7 +220,7 @@ def is_event(value: Any) -> bool:
     return finite and all(value.get(name, 1) > 0 for name in DIVISORS)
 
 
-def happened_before(event: dict[str, Any], resumption: dict[str, Any]) -> bool:
+def precedes(event: dict[str, Any], resumption: dict[str, Any]) -> bool:
     """Whether `event` happened before the state that `resumption` went on from was saved; else it happened again."""
     if event["event"] == "end" or event.get("step", 0) > resumption.get("step", 0):
         return False

@@ -12,7 +12,7 @@ from mnist_core.runs.storage import MEGABYTE, is_pinned, size
 from mnist_core.system.settings import Limits, limits, parallel_runs, runs_folder
 
 
-def admit(configs: Sequence[TrainConfig], runs_dir: Path | str | None = None) -> None:
+def check_limits(configs: Sequence[TrainConfig], runs_dir: Path | str | None = None) -> None:
     """Raises RunError, saying which limit is in the way, unless runs of these settings may be added."""
     root = Path(runs_dir if runs_dir is not None else runs_folder())
     allowed = limits()
@@ -37,7 +37,7 @@ def admit(configs: Sequence[TrainConfig], runs_dir: Path | str | None = None) ->
             )
 
 
-def offered(sizes: Iterable[tuple[Run, int]], limits: Limits) -> list[tuple[Run, int]]:
+def runs_to_delete(sizes: Iterable[tuple[Run, int]], limits: Limits) -> list[tuple[Run, int]]:
     """`(run, bytes)` of all runs → those to delete for being below the limit again: ended, unpinned, oldest first.
 
     Empty while the limit is kept. May not suffice where the others are pinned or active.

@@ -16,14 +16,14 @@ from pathlib import Path
 from mnist_core.errors import LabError
 from mnist_core.runs.execute import POLL_SECONDS, execute
 from mnist_core.runs.queue import Queue, Slot
-from mnist_core.system.device import share_the_cores
+from mnist_core.system.device import divide_cores
 
 WORKERS_FOLDER = ".workers"
 
 
 def work(runs_dir: Path, data_dir: Path) -> None:
     """The life of a worker process, until its input ends and nothing waits any more."""
-    share_the_cores()
+    divide_cores()
     warm_up(data_dir)
     abandoned = threading.Event()
     threading.Thread(target=_read_to_the_end, args=(abandoned,), daemon=True).start()

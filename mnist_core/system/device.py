@@ -55,7 +55,7 @@ def threads(count: int = 0) -> Iterator[None]:
                 torch.set_num_threads(_before)
 
 
-def share_the_cores() -> None:
+def divide_cores() -> None:
     """Divides the cores among the trainings that may run at once, unless OMP_NUM_THREADS says otherwise.
 
     A single one takes them all, with the page open too: on two cores `quick` then took 13 s, with one thread 14 s.

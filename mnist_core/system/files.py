@@ -77,7 +77,7 @@ def read_json(path: Path) -> Any:
         raise ValueError("nested too deeply") from None
 
 
-def refusal(error: OSError) -> str:
+def disk_error_sentence(error: OSError) -> str:
     """Why a disk refused a write, and what to do about it, as sentences that end before "press Resume"."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "The disk is full. Free some space"
@@ -86,7 +86,7 @@ def refusal(error: OSError) -> str:
     return f"A file cannot be written ({error.strerror or error}). Put that right"
 
 
-def refused(folder: Path) -> OSError | None:
+def pending_disk_error(folder: Path) -> OSError | None:
     """What a write into `folder` would fail with now, as far as that can be told without one."""
     if not os.access(folder, os.W_OK):
         return OSError(errno.EROFS, os.strerror(errno.EROFS), str(folder))

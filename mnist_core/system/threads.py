@@ -1,6 +1,6 @@
 """Which core each thread of a training runs on, and a function over many items in several threads.
 
-Imports no torch: OpenMP reads its variables as torch is loaded, so `keep_threads_apart` must come before.
+Imports no torch: OpenMP reads its variables as torch is loaded, so `pin_threads_to_cores` must come before.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CHOSEN_BY_A_PERSON = ("OMP_NUM_THREADS", "OMP_PROC_BIND", "OMP_PLACES", "GOMP_CP
 _every_core: set[int] | None = None
 
 
-def keep_threads_apart() -> None:
+def pin_threads_to_cores() -> None:
     """Gives each of torch's threads a core of its own. OpenMP reads this as torch is loaded, so it must come before.
 
     The threads of a training wait for each other hundreds of times a second. Left to the scheduler two of them now
@@ -37,7 +37,7 @@ def keep_threads_apart() -> None:
     os.environ.update(OMP_PROC_BIND="true", OMP_PLACES="cores")
 
 
-def leave_core() -> None:
+def unpin_thread() -> None:
     """Lets the calling thread run on every core; else it shares the one of the thread that began it."""
     if _every_core is not None:
         with contextlib.suppress(OSError):  # they may have been taken away meanwhile
@@ -49,7 +49,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def in_threads(
+def map_in_threads(
     function: Callable[[Item], Result],
     items: Sequence[Item],
     threads: int,
@@ -64,7 +64,7 @@ def in_threads(
         return [function(item) for item in items[start : start + CHUNK]]
 
     results: list[Result] = []
-    pool = ThreadPoolExecutor(threads, initializer=leave_core)
+    pool = ThreadPoolExecutor(threads, initializer=unpin_thread)
     try:
         for part in pool.map(chunk, range(0, len(items), CHUNK)):
             results += part

@@ -19,7 +19,7 @@ from mnist_core.data.dataset import Dataset, batches, to_unit
 from mnist_core.errors import LabError
 from mnist_core.inference.metrics import loss_and_accuracy
 from mnist_core.models.classifier import count_parameters
-from mnist_core.training.loss import reduced_precision, share_right, teachers_answer, training_loss
+from mnist_core.training.loss import batch_accuracy, reduced_precision, teacher_probabilities, training_loss
 from mnist_core.training.optim import learning_rate_at
 from mnist_core.training.state import Event, TrainState
 
@@ -72,15 +72,15 @@ def train(config: TrainConfig, data: Dataset, state: TrainState | None = None) -
             x, y = augment(to_unit(images[indices]), config), labels[indices]
             with reduced_precision(config, device):
                 logits = state.model(x).float()
-                taught = teachers_answer(state.teachers, x)
-            loss = training_loss(config, state.model, logits, y, taught)
+                soft_targets = teacher_probabilities(state.teachers, x)
+            loss = training_loss(config, state.model, logits, y, soft_targets)
             state.optimizer.zero_grad()
             loss.backward()
             state.optimizer.step()
             if state.ema is not None:
                 state.ema.update_parameters(state.model)
 
-            value, accuracy = loss.item(), share_right(logits, y)
+            value, accuracy = loss.item(), batch_accuracy(logits, y)
             if not math.isfinite(value):
                 raise _diverged("loss", state)
             state.batch += 1
@@ -107,7 +107,7 @@ def train(config: TrainConfig, data: Dataset, state: TrainState | None = None) -
         loss_sum, right_sum, count = state.sums
         state.epoch, state.batch = state.epoch + 1, 0
         seconds, state.sums, state.epoch_seconds = state.epoch_seconds, [0.0, 0.0, 0.0], 0.0
-        state.judge(validation["val_accuracy"], validation["val_loss"])
+        state.record_validation(validation["val_accuracy"], validation["val_loss"])
         yield {
             "event": "epoch",
             "epoch": state.epoch,

@@ -26,7 +26,7 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 @torch.no_grad()
-def teachers_answer(teachers: list[Classifier], x: Tensor) -> Tensor | None:
+def teacher_probabilities(teachers: list[Classifier], x: Tensor) -> Tensor | None:
     """(N, C, H, W) float32 in [0, 1] → (N, K) float32 probabilities, the mean over `teachers`; None without any."""
     if not teachers:
         return None
@@ -34,20 +34,20 @@ def teachers_answer(teachers: list[Classifier], x: Tensor) -> Tensor | None:
 
 
 def training_loss(
-    config: TrainConfig, model: Classifier, logits: Tensor, labels: Tensor, taught: Tensor | None = None
+    config: TrainConfig, model: Classifier, logits: Tensor, labels: Tensor, soft_targets: Tensor | None = None
 ) -> Tensor:
     """Mean cross-entropy in nats of (N, K) `logits` against (N,) int64 `labels`, with the penalties of `config`.
 
-    `taught`, (N, K) probabilities, is mixed into the target (distillation, arXiv:1503.02531, at temperature 1).
+    `soft_targets`, (N, K) probabilities, is mixed into the target (distillation, arXiv:1503.02531, at temperature 1).
     Where the label is NO_CLASS every class should be as likely (outlier exposure, arXiv:1812.04606).
     Of a log-softmax head this is the negative log-likelihood: log-probabilities are their own log-softmax.
     """
     classes = logits.shape[1]
     target = labels
-    if config.labels == "one-hot" or config.non_digits or taught is not None:
+    if config.labels == "one-hot" or config.non_digits or soft_targets is not None:
         target = F.one_hot(labels.clamp(min=0), classes).to(logits.dtype)
-    if taught is not None:
-        target = target.lerp(taught, config.distillation)
+    if soft_targets is not None:
+        target = target.lerp(soft_targets, config.distillation)
     if config.non_digits:
         target[labels == NO_CLASS] = 1 / classes
     loss = F.cross_entropy(logits, target, label_smoothing=config.label_smoothing)
@@ -56,7 +56,7 @@ def training_loss(
     return loss
 
 
-def share_right(logits: Tensor, labels: Tensor) -> float:
+def batch_accuracy(logits: Tensor, labels: Tensor) -> float:
     """(N, K) logits, (N,) labels → the share in [0, 1] that is read right, of those that have a class."""
     count = int((labels != NO_CLASS).sum())
     return int((logits.argmax(dim=1) == labels).sum()) / count if count else 0.0

@@ -13,7 +13,7 @@ from mnist_core.data.augment import augment
 from mnist_core.data.dataset import to_unit
 from mnist_core.models.classifier import build_model
 from mnist_core.system.device import default_device, threads
-from mnist_core.training.loss import reduced_precision, teachers_answer, training_loss
+from mnist_core.training.loss import reduced_precision, teacher_probabilities, training_loss
 from mnist_core.training.optim import make_optimizer
 from mnist_core.training.state import load_teachers
 
@@ -46,9 +46,9 @@ def step_seconds(config: TrainConfig, shape: Shape, steps: int = 3) -> list[dict
                 x = augment(x, config)
             with part("forward"), reduced_precision(config, device):
                 logits = model(x).float()
-                taught = teachers_answer(teachers, x)
+                soft_targets = teacher_probabilities(teachers, x)
             with part("loss"):
-                loss = training_loss(config, model, logits, y, taught)
+                loss = training_loss(config, model, logits, y, soft_targets)
             with part("backward"):
                 optimizer.zero_grad()
                 loss.backward()

@@ -60,9 +60,9 @@ class TrainState:
         self.sums = [0.0, 0.0, 0.0]  # over the running epoch: loss × images, right answers, images
         self.epoch_seconds = 0.0
         self.best: tuple[float, float] | None = None  # validation accuracy and -loss of the best epoch so far
-        self.waited = 0  # epochs since then
+        self.epochs_without_improvement = 0  # epochs since then
         self.changes: list[Event] = []  # of settings, on the way
-        self.obeyed = 0  # number of the last change asked for (see control.py)
+        self.last_change = 0  # number of the last change asked for (see control.py)
         self._validated: tuple[int, Tensor] | None = None
 
     def validation_logits(self, images: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ class TrainState:
         return {round(self.steps_per_epoch * part / parts) for part in range(1, parts)}
 
     @property
-    def at_rest(self) -> bool:
+    def before_batch(self) -> bool:
         """Whether a batch comes next, rather than a validation that is due."""
         unchecked = self.batch in self.checks and self.checked < self.step
         return self.batch < self.steps_per_epoch and not unchecked
@@ -95,7 +95,7 @@ class TrainState:
     @property
     def stopped_early(self) -> bool:
         """Whether validation has not become better for as long as `patience` says."""
-        return 0 < self.config.patience <= self.waited
+        return 0 < self.config.patience <= self.epochs_without_improvement
 
     @property
     def finished(self) -> bool:
@@ -122,10 +122,13 @@ class TrainState:
         for group in self.optimizer.param_groups:
             group["weight_decay"] = self.config.weight_decay
 
-    def judge(self, val_accuracy: float, val_loss: float) -> None:
+    def record_validation(self, val_accuracy: float, val_loss: float) -> None:
         """Notes whether the epoch is better on validation, by accuracy, then loss: as `keep` chooses."""
-        better = self.best is None or (val_accuracy, -val_loss) > self.best
-        self.best, self.waited = ((val_accuracy, -val_loss), 0) if better else (self.best, self.waited + 1)
+        score = (val_accuracy, -val_loss)
+        if self.best is None or score > self.best:
+            self.best, self.epochs_without_improvement = score, 0
+        else:
+            self.epochs_without_improvement += 1
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values only, so that it is read back without unpickling code."""
@@ -137,9 +140,9 @@ class TrainState:
             "position": [self.epoch, self.batch, self.checked],
             "seconds": [self.seconds, self.epoch_seconds],
             "sums": list(self.sums),
-            "patience": [self.best, self.waited],
+            "patience": [self.best, self.epochs_without_improvement],
             "changes": list(self.changes),
-            "obeyed": self.obeyed,
+            "obeyed": self.last_change,
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
         }
@@ -154,8 +157,8 @@ class TrainState:
         self.seconds, self.epoch_seconds = state["seconds"]
         self.sums = list(state["sums"])
         # what earlier versions saved knows neither patience nor changes
-        self.best, self.waited = state.get("patience", (None, 0))
-        self.changes, self.obeyed = list(state.get("changes", [])), state.get("obeyed", 0)
+        self.best, self.epochs_without_improvement = state.get("patience", (None, 0))
+        self.changes, self.last_change = list(state.get("changes", [])), state.get("obeyed", 0)
         self.config = parse_config(state["config"])
         self._use_config()
         torch.set_rng_state(state["rng"])

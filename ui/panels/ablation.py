@@ -9,7 +9,7 @@ import streamlit as st
 
 from mnist_core.config import TrainConfig, field_choices, field_help
 from mnist_core.data.dataset import dataset_title
-from mnist_core.data.loading import default_dataset, is_there
+from mnist_core.data.loading import default_dataset, is_available
 from mnist_core.errors import ConfigError
 from mnist_core.experiments.ablation import Factor, Study, list_studies, plan, setting_label
 from mnist_core.experiments.compare import seconds_left
@@ -57,7 +57,7 @@ def ablation() -> None:
         "and see whether the values differ by more than the seeds do."
     )
     if actions.changeable():
-        with st.expander("A new ablation", expanded=not studies, icon=":material/science:"), page.sentences():
+        with st.expander("A new ablation", expanded=not studies, icon=":material/science:"), page.errors_as_messages():
             _new_study()
     if not studies:
         return
@@ -113,7 +113,7 @@ def _new_study() -> None:
         persist_state="session",
     )
     configs = plan(base, factors, range(base.seed, base.seed + seeds))
-    missing = not is_there(base.dataset, data_folder())
+    missing = not is_available(base.dataset, data_folder())
     settings = len(configs) // seeds
     words = f"**{len(configs)} runs**: {settings} combinations × {seeds} seed{'s' if seeds > 1 else ''}."
     if missing:
@@ -172,7 +172,7 @@ def _values(field: str, base: TrainConfig) -> list[Any]:
 
 
 def _watch(study: Study, was_active: bool) -> None:
-    with page.sentences():
+    with page.errors_as_messages():
         active = _active(study)
         if was_active and not active:
             st.rerun()
@@ -200,7 +200,7 @@ def _failures(study: Study) -> None:
     for run in study.all_runs():
         status = run.status()
         if status.state in ("failed", "crashed"):
-            st.warning(f"{page.plain(run_label(run))} {status.state}: {status.reason}")
+            st.warning(f"{page.escape_markdown(run_label(run))} {status.state}: {status.reason}")
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)

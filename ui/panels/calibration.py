@@ -13,8 +13,8 @@ from ui import cache
 
 @st.cache_data(show_spinner=False, max_entries=16)
 def _refused(_model: cache.Model, _data: Dataset, _result: Evaluation, card: str, data_sha256: str) -> int:
-    doubts = cache.predictor(_model).doubts(_data.test_images.numpy(), _result.probabilities)
-    return sum(doubt is not None for doubt in doubts)
+    rejections = cache.predictor(_model).rejections(_data.test_images.numpy(), _result.probabilities)
+    return sum(rejection is not None for rejection in rejections)
 
 
 def calibration(model: cache.Model, data: Dataset, result: Evaluation) -> None:

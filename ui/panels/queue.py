@@ -14,14 +14,14 @@ REFRESH_SECONDS = 2.0
 SHOWN = 10
 
 
-def show_waiting() -> None:
+def show_queue() -> None:
     """The queue, refreshed as long as somebody waits; nothing while nobody does."""
     if Queue(runs_folder()).waiting():
         st.fragment(_waiting, run_every=REFRESH_SECONDS)()
 
 
 def _waiting() -> None:
-    with page.sentences():
+    with page.errors_as_messages():
         queue = Queue(runs_folder())
         runs = queue.waiting()
         if not runs:
@@ -29,7 +29,7 @@ def _waiting() -> None:
         st.markdown(f"**Waiting: {len(runs)}**")
         for place, run in enumerate(runs[:SHOWN], start=1):
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.markdown(f"{place}. {page.plain(run_label(run))}", width="stretch")
+                st.markdown(f"{place}. {page.escape_markdown(run_label(run))}", width="stretch")
                 if st.button("Cancel", key=f"cancel-{run.id}", icon=":material/close:"):
                     confirm.stop([run])
                     st.rerun()

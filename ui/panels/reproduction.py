@@ -24,7 +24,7 @@ def reproduction() -> None:
         hide_index=True,
         height="content",
         column_config={
-            "verdict": st.column_config.TextColumn(help="Whether the mean over the seeds reaches what was claimed"),
+            "outcome": st.column_config.TextColumn(help="Whether the mean over the seeds reaches what was claimed"),
             "test accuracy": st.column_config.TextColumn(help="Mean ± standard deviation over the seeds"),
             "weighted F1": st.column_config.NumberColumn(
                 format="%.4f", help="F1 of each class, weighted by how often it occurs; mean over the seeds"
@@ -58,7 +58,7 @@ def _shown(row: Row) -> dict[str, str | int | float]:
         "learned from": row.dataset,
         "claimed": row.said,
         "test accuracy": row.accuracy,
-        "verdict": row.verdict,
+        "outcome": row.outcome,
         "weighted F1": row.mean("weighted_f1"),
         "summed loss": row.mean("batch_mean_loss"),
         "parameters": row.parameters,

@@ -14,7 +14,7 @@ from mnist_core.models.checkpoint import read_card
 from mnist_core.runs.history import Curves, RunFollower, newest
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import ACTIVE, ENDED, STEPPING, Run, Status, list_runs
-from mnist_core.system.files import refusal, refused
+from mnist_core.system.files import disk_error_sentence, pending_disk_error
 from mnist_core.training.resume import can_resume
 from ui import actions, page
 from ui import cache as house
@@ -52,7 +52,7 @@ def show_run(run: Run, earlier: list[Run]) -> None:
 
 
 def _words(run: Run, earlier: list[Run], was_active: bool, fed: str | None) -> None:
-    with page.sentences():
+    with page.errors_as_messages():
         status = run.status()
         if was_active and (not status.active or _feed(run, earlier) != fed):
             st.rerun()
@@ -99,7 +99,7 @@ def _buttons(run: Run, status: Status) -> None:
     word, colour, icon = STEPPING_WORDS if stepping else WORDS[state]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(word, color=colour, icon=icon)
-        st.markdown(f"**{page.plain(run_label(run))}**", width="content")
+        st.markdown(f"**{page.escape_markdown(run_label(run))}**", width="content")
         if not actions.changeable():
             return
         keyed = {"shortcut": "Space", "help": "Key: space"}
@@ -125,14 +125,14 @@ def _storage(run: Run, status: Status) -> None:
     """What a person should know of the run's files: why it waits for the disk, and which of them was damaged."""
     if status.state == "paused" and status.reason:
         st.warning(status.reason, icon=":material/hard_drive:")
-    elif status.active and (error := refused(run.folder)) is not None:  # then its status may be an old one
+    elif status.active and (error := pending_disk_error(run.folder)) is not None:  # then its status may be an old one
         st.warning(
-            f"{refusal(error)}: the training waits as soon as it has something to write, and loses nothing. "
-            "Then press Resume, if it has paused.",
+            f"{disk_error_sentence(error)}: the training waits as soon as it has something to write, and loses "
+            "nothing. Then press Resume, if it has paused.",
             icon=":material/hard_drive:",
         )
     for note in (note for event in house.follower(run).events() if isinstance(note := event.get("note"), str)):
-        st.info(page.plain(note), icon=":material/history:")
+        st.info(page.escape_markdown(note), icon=":material/history:")
 
 
 def _progress(watched: RunFollower, state: str) -> Progress | None:
@@ -158,7 +158,7 @@ def _what(run: Run) -> None:
     """What is trained, on what: a line from the start, so that the curves below stay where they are."""
     config, start = run.config(), newest(house.follower(run).events(), "start", "train_images", "parameters")
     known = f"{start['parameters']:,} parameters on {start['train_images']:,} images of " if start is not None else ""
-    st.caption(f"{known}{page.plain(dataset_title(config.dataset))}, seed {config.seed}")
+    st.caption(f"{known}{page.escape_markdown(dataset_title(config.dataset))}, seed {config.seed}")
 
 
 def _place(run: Run) -> str:
@@ -211,7 +211,7 @@ def _figures(run: Run, measured: Curves, behind: list[tuple[Run, Curves]]) -> di
 
 
 def _charts(run: Run, earlier: list[Run], feed: str | None) -> None:
-    with page.sentences():
+    with page.errors_as_messages():
         status, measured = run.status(), house.follower(run).curves()
         for key, figure in _figures(run, measured, _behind(earlier)).items():
             if live_chart(figure, key=key, height=CHART_HEIGHT, feed=feed, state=_stage(status)):
@@ -257,7 +257,7 @@ def outcome(run: Run) -> None:
         )
 
 
-def look() -> None:
+def show_read_only() -> None:
     """A choice of runs, the active one first, and its curves. Raises LabError."""
     runs = sorted(list_runs(), key=lambda run: not run.status().active)
     st.info("This lab can be looked at, not changed: no training can be started here.", icon=":material/visibility:")

@@ -109,5 +109,5 @@ def evaluate_stopped(run: Run) -> None:
         "nothing: settings are chosen on validation.",
     ):
         with st.spinner("Reading the test images …"):
-            actions.judge(run)
+            actions.evaluate_stopped_run(run)
         st.rerun()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from mnist_core.runs.limits import offered
+from mnist_core.runs.limits import runs_to_delete
 from mnist_core.runs.run import Run, list_runs
 from mnist_core.runs.storage import MEGABYTE, is_pinned, size
 from mnist_core.system.settings import limits
@@ -29,7 +29,7 @@ def sizes(runs: Sequence[Run]) -> Sizes:
     return [(run, _size(str(run.folder), run.status().updated)) for run in runs]
 
 
-def shelf() -> None:
+def show_run_list() -> None:
     """The table, folded up; above it what to delete when the runs take more than they may. Raises ConfigError."""
     runs = list_runs()
     if not runs:
@@ -46,7 +46,7 @@ def _offer(taken: Sizes) -> None:
     total = sum(each for _, each in taken) / MEGABYTE
     if allowed.max_storage is None or total <= allowed.max_storage:
         return
-    proposed = offered(taken, allowed)
+    proposed = runs_to_delete(taken, allowed)
     with st.container(border=True):
         st.markdown(
             f"**The runs take {total:.1f} MB; this lab allows {allowed.max_storage} MB.** No new run can be started "
@@ -56,7 +56,9 @@ def _offer(taken: Sizes) -> None:
             st.caption("All runs are pinned or at work: unpin some that nobody needs below.")
             return
         names = run_labels([run for run, _ in proposed])
-        st.markdown("\n".join(f"- {page.plain(names[run.id])}: {each / MEGABYTE:.1f} MB" for run, each in proposed))
+        st.markdown(
+            "\n".join(f"- {page.escape_markdown(names[run.id])}: {each / MEGABYTE:.1f} MB" for run, each in proposed)
+        )
         if st.button(f"Delete the oldest {len(proposed)}", icon=":material/delete:", key="offer-delete"):
             confirm.delete([run for run, _ in proposed])
 
@@ -87,7 +89,7 @@ def _table(taken: Sizes) -> None:
         column_config={"MB": st.column_config.NumberColumn(format="%.1f", help="1 MB is a million bytes")},
     )
     chosen = [runs[row] for row in shown["selection"]["rows"]]
-    with page.sentences(), st.container(horizontal=True, vertical_alignment="center"):
+    with page.errors_as_messages(), st.container(horizontal=True, vertical_alignment="center"):
         kept = bool(chosen) and all(is_pinned(run) for run in chosen)
         if st.button("Unpin" if kept else "Pin", icon=":material/keep:", disabled=not chosen, key="shelf-pin"):
             for run in chosen:

@@ -9,7 +9,7 @@ import streamlit as st
 from mnist_core.runs.run import Run, list_runs
 from ui import actions, page
 from ui.labels import run_label
-from ui.user import is_somebody_elses, me
+from ui.user import belongs_to_another, current_user
 
 _ASKED = "asked"
 # what is asked → (the word on its button, what it does, what becomes of the run)
@@ -22,7 +22,7 @@ _SHOWN = 6
 
 def stop(runs: Sequence[Run]) -> None:
     """Stops the runs at once where all are this session's own, else after a question. Raises RunError."""
-    if all(run.owner == me() for run in runs):
+    if all(run.owner == current_user() for run in runs):
         for run in runs:
             actions.stop(run)
     else:
@@ -40,7 +40,7 @@ def _ask(act: str, runs: Sequence[Run]) -> None:
     st.rerun()
 
 
-def show_question() -> None:
+def show_confirmation() -> None:
     """The question that is open, if any; to be called once by the page, outside of fragments."""
     act, ids = st.session_state.get(_ASKED, ("", []))
     runs = [run for run in list_runs() if run.id in ids]
@@ -58,14 +58,14 @@ def _close() -> None:
 def _question(act: str, runs: Sequence[Run]) -> None:
     word, do, consequence = _ACTS[act]
     for run in runs[:_SHOWN]:
-        st.markdown(f"- {page.plain(run_label(run))}")
+        st.markdown(f"- {page.escape_markdown(run_label(run))}")
     if len(runs) > _SHOWN:
         st.caption(f"And {len(runs) - _SHOWN} more.")
     st.caption(consequence)
     sure = True
-    others = sorted({run.owner for run in runs if is_somebody_elses(run)})
+    others = sorted({run.owner for run in runs if belongs_to_another(run)})
     if others:
-        whose = page.plain(", ".join(others))
+        whose = page.escape_markdown(", ".join(others))
         st.warning(
             f"Not yours: it belongs to **{whose}**."
             if len(runs) == 1
@@ -75,7 +75,7 @@ def _question(act: str, runs: Sequence[Run]) -> None:
     with st.container(horizontal=True):
         agreed = st.button(word, type="primary", disabled=not sure, key="question-yes")
         left = st.button("Leave it", key="question-no")
-    with page.sentences():
+    with page.errors_as_messages():
         if agreed:
             for run in runs:
                 do(run)

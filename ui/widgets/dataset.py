@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from mnist_core.data.dataset import TITLES, dataset_title
-from mnist_core.data.loading import DATASETS, is_there, load_dataset
+from mnist_core.data.loading import DATASETS, is_available, load_dataset
 from mnist_core.data.mirrors import SOURCES
 from mnist_core.errors import ConfigError, LabError
 from mnist_core.system.settings import data_folder
@@ -72,7 +72,7 @@ def choose_dataset(label: str, default: str, key: str, known: Sequence[str] | No
     if not path:
         st.caption("Type where it is and press Enter. The question mark tells what must be in it.")
         return None
-    with page.sentences():
+    with page.errors_as_messages():
         return cache.dataset(f"{kind}:{path}").name
     return None
 
@@ -80,7 +80,7 @@ def choose_dataset(label: str, default: str, key: str, known: Sequence[str] | No
 def offer_download(name: str, key: str) -> bool:
     """Whether the dataset is there; where it is not, says so and offers the download."""
     folder = data_folder()
-    if is_there(name, folder):
+    if is_available(name, folder):
         return True
     title = dataset_title(name)
     if not actions.changeable():

@@ -63,21 +63,21 @@ def _percent(share: float | None) -> float | None:
 def _in_words(model: Model) -> None:
     """What the card of a shipped model says: what it is, how it was made, what it cannot do."""
     card, about = model.card, model.card.about
-    with st.expander(f"About **{page.plain(card.name)}**, which comes with the lab", icon=":material/info:"):
+    with st.expander(f"About **{page.escape_markdown(card.name)}**, which comes with the lab", icon=":material/info:"):
         if card.summary:
-            st.markdown(page.plain(card.summary))
+            st.markdown(page.escape_markdown(card.summary))
         facts = {
             "Learned from": "; ".join(about.data),
             "Seeds": ", ".join(map(str, about.seeds)),
             "Trained on": about.machine,
             "Milliseconds measured on": card.measured.machine if card.measured else "",
         }
-        lines = [f"- **{name}**: {page.plain(text)}" for name, text in facts.items() if text]
+        lines = [f"- **{name}**: {page.escape_markdown(text)}" for name, text in facts.items() if text]
         for name, figure in about.figures.items():
             spread = "" if figure.std is None else f" ± {figure.std:.4g}"
             trainings = "1 training" if figure.seeds == 1 else f"{figure.seeds} trainings"
-            lines.append(f"- **{page.plain(name)}**: {figure.mean:.4g}{spread} ({trainings})")
-        lines += [f"- {page.plain(limit)}" for limit in about.limits]
+            lines.append(f"- **{page.escape_markdown(name)}**: {figure.mean:.4g}{spread} ({trainings})")
+        lines += [f"- {page.escape_markdown(limit)}" for limit in about.limits]
         if lines:
             st.markdown("\n".join(lines))
         if about.command:
@@ -98,7 +98,7 @@ def choose_model(label: str) -> Model | None:
     if wanted in choices:
         st.session_state["model"] = wanted
     elif wanted is not None:
-        st.warning(f"There is no model '{page.plain(wanted[:100])}' here. Choose one of those below.")
+        st.warning(f"There is no model '{page.escape_markdown(wanted[:100])}' here. Choose one of those below.")
     chosen = st.selectbox(
         label, list(choices), format_func=lambda name: choices[name].label, key="model", persist_state="session"
     )
