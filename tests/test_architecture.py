@@ -5,11 +5,11 @@ import graphlib
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.helpers import ROOT
+
 FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path.read_text(encoding="utf-8")
     for folder in ("mnist_core", "ui")
@@ -79,3 +79,9 @@ def test_all_of_the_library_can_be_imported_without_streamlit():
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", program, *names], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_test_module_is_imported(path):
+    names = {part for other in imported(path.read_text(encoding="utf-8")) for part in other.split(".")}
+    assert not {name for name in names if name.startswith("test_")}

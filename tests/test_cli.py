@@ -1,6 +1,5 @@
 """The command line's contract: keys, exit statuses, one clear line. Most in this process, a few in their own."""
 
-import json
 import os
 import re
 import subprocess
@@ -21,8 +20,8 @@ from mnist_core.inference.rejection import shape_rejection
 from mnist_core.models.checkpoint import load_checkpoint
 from mnist_core.recipes import RECIPES
 from mnist_core.runs.run import create_run, open_run
+from tests.helpers import ROOT, strict_json
 
-ROOT = Path(__file__).resolve().parent.parent
 TRAIN_KEYS = {"run_id", "run_dir", "checkpoint", "parameters", "val_accuracy", "test_accuracy", "train_seconds"}
 EVALUATE_KEYS = ["dataset", "split", "n", "accuracy", "loss", "weighted_f1", "per_class", "confusion", "ece", "refused"]
 PREDICT_KEYS = {"path", "digit", "confidence", "probabilities", "is_digit"}
@@ -41,13 +40,6 @@ def shell(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
     )
 
 
-def strict(line: str) -> dict:
-    def refuse(text: str) -> None:
-        raise AssertionError(f"{text} is no JSON")
-
-    return json.loads(line, parse_constant=refuse)
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> tuple[dict, subprocess.CompletedProcess]:
     """`train` as a person calls it: its result, and all it wrote."""
@@ -55,7 +47,7 @@ def trained(tmp_path_factory) -> tuple[dict, subprocess.CompletedProcess]:
     arguments = ["--recipe", "quick", "--dataset", "digits", "--epochs", "5", "--seed", "1"]
     done = shell("train", *arguments, "--set", "keep=best", "--runs-dir", str(runs), "--json")
     assert done.returncode == 0, done.stderr
-    return strict(done.stdout.splitlines()[-1]), done
+    return strict_json(done.stdout.splitlines()[-1]), done
 
 
 # ---- train ----------------------------------------------------------------------------------------------------------
@@ -103,7 +95,7 @@ def test_without_mnist_the_built_in_digits_are_taken_and_named(ask, tmp_path):
     arguments = ["--recipe", "mlp-baseline", "--epochs", "1", "--set", "batch-size=256"]
     status, out, err = ask("train", *arguments, "--data-dir", str(tmp_path), "--json")
     assert status == 0
-    assert open_run(strict(out.splitlines()[-1])["run_id"]).config().dataset == "digits"
+    assert open_run(strict_json(out.splitlines()[-1])["run_id"]).config().dataset == "digits"
     assert f"MNIST is not in {tmp_path}: training on the built-in 'digits'" in err
 
 
@@ -111,7 +103,7 @@ def test_a_setting_given_twice_is_the_last_or_refused(ask):
     status, out, err = ask("train", *FAST, "--set", "epochs=2", "--json")
     assert status in (0, 2), err
     if status == 0:
-        assert open_run(strict(out.splitlines()[-1])["run_id"]).config().epochs == 2
+        assert open_run(strict_json(out.splitlines()[-1])["run_id"]).config().epochs == 2
 
 
 def test_a_stopped_run_is_resumed_by_name(ask, refused, tmp_path):
@@ -123,7 +115,7 @@ def test_a_stopped_run_is_resumed_by_name(ask, refused, tmp_path):
     run.finish("stopped")
     status, out, _ = ask("train", "--resume", run.id, "--runs-dir", str(tmp_path / "runs"), "--json")
     assert status == 0
-    assert strict(out.splitlines()[-1])["run_id"] == run.id
+    assert strict_json(out.splitlines()[-1])["run_id"] == run.id
     assert run.status().state == "completed"
     line = refused("train", "--resume", run.id, "--runs-dir", str(tmp_path / "runs"))
     assert "is complete" in line
@@ -196,7 +188,7 @@ def test_evaluate_gives_the_contracts_json(ask, trained):
     status, out, _ = ask("evaluate", result["checkpoint"], "--json")
     assert status == 0
     (line,) = out.splitlines()
-    found = strict(line)
+    found = strict_json(line)
     assert list(found) == EVALUATE_KEYS
     assert (found["dataset"], found["split"], found["n"]) == ("digits", "test", 360)
     assert found["accuracy"] == result["test_accuracy"]
@@ -226,7 +218,7 @@ def test_evaluate_gives_the_contracts_json(ask, trained):
 def test_evaluate_knows_the_parts_that_the_training_had(ask, trained, part, count):
     result, _ = trained
     status, out, _ = ask("evaluate", result["checkpoint"], "--split", part, "--json")
-    found = strict(out.splitlines()[-1])
+    found = strict_json(out.splitlines()[-1])
     assert (status, found["split"], found["n"]) == (0, part, count)
     if part == "validation":
         assert found["accuracy"] == pytest.approx(result["val_accuracy"], abs=1e-9)
@@ -235,14 +227,14 @@ def test_evaluate_knows_the_parts_that_the_training_had(ask, trained, part, coun
 def test_a_model_of_a_pooled_split_is_judged_on_its_own_test_part(ask):
     status, out, err = ask("train", *FAST, "--set", "split=pooled", "--set", "validation_fraction=0.2", "--json")
     assert status == 0, err
-    trained = strict(out.splitlines()[-1])
+    trained = strict_json(out.splitlines()[-1])
     checkpoint = load_checkpoint(trained["checkpoint"])
     digits = load_dataset("digits")
     pooled = arrange(digits, checkpoint.card.config)
     parts = {}
     for part, count in (("test", 180), ("validation", 360), ("train", 1257)):  # of 1,797
         status, out, _ = ask("evaluate", trained["checkpoint"], "--split", part, "--json")
-        parts[part] = strict(out)
+        parts[part] = strict_json(out)
         assert (status, parts[part]["n"]) == (0, count)
     assert parts["test"]["accuracy"] == pytest.approx(trained["test_accuracy"], abs=1e-9)
     assert parts["validation"]["accuracy"] == pytest.approx(trained["val_accuracy"], abs=1e-9)
@@ -293,7 +285,7 @@ def pictures(tmp_path_factory) -> Path:
 def test_predict_reads_a_folder_one_line_a_picture(ask, trained, pictures):
     status, out, err = ask("predict", trained[0]["checkpoint"], str(pictures), "--json")
     assert status == 0, err
-    found = [strict(line) for line in out.splitlines()]
+    found = [strict_json(line) for line in out.splitlines()]
     assert [Path(line["path"]).name for line in found] == [f"{digit}.png" for digit in range(10)]
     for line in found:
         assert set(line) == PREDICT_KEYS
@@ -310,7 +302,7 @@ def test_predict_takes_several_pictures_and_a_blank_one_is_no_digit(ask, trained
     paths = [str(pictures / "3.png"), str(tmp_path), str(pictures / "4.png")]
     status, out, _ = ask("predict", trained[0]["checkpoint"], *paths)
     assert status == 0
-    found = [strict(line) for line in out.splitlines()]
+    found = [strict_json(line) for line in out.splitlines()]
     assert [Path(line["path"]).name for line in found] == ["3.png", "blank.JPG", "4.png"]
     assert (found[1]["digit"], found[1]["is_digit"], found[1]["confidence"]) == (None, False, 0.0)
 
@@ -333,7 +325,7 @@ def test_one_bad_picture_among_many_does_not_hide_the_others(ask, trained, pictu
     paths = [str(pictures / name) for name in ("1.png", "notes.txt", "2.png")]
     status, out, err = ask("predict", trained[0]["checkpoint"], *paths)
     assert status == 2
-    assert [Path(strict(line)["path"]).name for line in out.splitlines()] == ["1.png", "2.png"]
+    assert [Path(strict_json(line)["path"]).name for line in out.splitlines()] == ["1.png", "2.png"]
     assert "notes.txt" in err
     assert all(line.startswith("error: ") for line in err.splitlines())
 
@@ -346,7 +338,7 @@ def test_recipes_are_listed(ask):
     assert status == 0
     assert [line.split()[0] for line in out.splitlines()] == list(RECIPES)
     status, out, _ = ask("recipes", "--json")
-    assert strict(out)["accurate"]["settings"]["epochs"] == 30
+    assert strict_json(out)["accurate"]["settings"]["epochs"] == 30
 
 
 @pytest.mark.parametrize("arguments", [[], ["nope"], ["trian", "--json"], ["--json"]])

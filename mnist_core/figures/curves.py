@@ -150,7 +150,7 @@ def mark_layout(marks: Sequence[tuple[float, str, str]], right: float, top: bool
     return {"shapes": lines, "annotations": labels} if marks else {}
 
 
-# Okabe and Ito (2008): told apart with any colour vision, which tests/test_overlays.py measures
+# Okabe and Ito (2008): told apart with any colour vision, which tests/figures/test_curves.py measures
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9")
 # Plotly's names → the same as text, for a legend outside the picture
 SYMBOLS = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲", "x": "✖", "star": "★"}

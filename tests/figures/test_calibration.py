@@ -1,0 +1,29 @@
+import numpy as np
+
+from mnist_core.figures.calibration import LARGEST, SMALLEST, reliability_figure
+from mnist_core.inference.calibration import reliability
+from tests.helpers import strict_json
+
+AFTER = reliability(np.array([0.95, 0.95, 0.9, 0.3]), np.array([True, True, False, False]))
+BEFORE = reliability(np.array([0.5, 0.5, 0.5, 0.5]), np.array([True, True, False, False]))
+
+
+def test_a_point_per_bin_with_answers_lies_at_its_confidence_and_accuracy():
+    diagonal, before, after = reliability_figure(AFTER, BEFORE).data
+    assert list(diagonal.x) == list(diagonal.y) == [0, 1]
+    assert (list(before.x), list(before.y), list(before.customdata)) == ([0.5], [0.5], [4])
+    # 0.9 lies in (13/15, 14/15], 0.95 above it
+    assert list(after.x) == [0.3, 0.9, 0.95]
+    assert list(after.y) == [0, 0, 1]
+    assert list(after.customdata) == [1, 1, 2]
+
+
+def test_a_larger_point_stands_for_more_answers():
+    *_, before, after = reliability_figure(AFTER, BEFORE).data
+    assert list(before.marker.size) == [LARGEST]
+    small, same, large = after.marker.size
+    assert SMALLEST < small == same < large == LARGEST
+
+
+def test_the_figure_is_strict_json():
+    strict_json(reliability_figure(AFTER, BEFORE).to_json())

@@ -1,0 +1,30 @@
+"""What several test modules share."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    """Waits until `condition` holds; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+
+
+def strict_json(text: str) -> dict:
+    """`text` as JSON, without the NaN and Infinity that Python would accept."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def flipped(content: bytes, place: int) -> bytes:
+    """`content` with one bit of the byte at `place` changed."""
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]

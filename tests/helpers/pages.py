@@ -1,0 +1,50 @@
+"""The pages through Streamlit's AppTest."""
+
+import base64
+import io
+
+import numpy as np
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from mnist_core.recipes import get_recipe
+from mnist_core.runs.execute import execute
+from mnist_core.runs.run import create_run
+from tests.helpers import ROOT
+
+PAGES = ("app.py", *(f"pages/{name}.py" for name in ("train", "draw", "results", "compare", "data")))
+
+
+def visit(page: str, **state: object) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    for name, value in state.items():
+        app.session_state[name] = value
+    app.run()
+    return app if page == "app.py" else app.switch_page(page).run()
+
+
+def words(app: AppTest) -> str:
+    """All that the page says."""
+    kinds = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "error")
+    return "\n".join(str(element.value) for kind in kinds for element in getattr(app, kind))
+
+
+def finished_run(**settings: object):
+    run = create_run(get_recipe("quick").config("digits").replace(epochs=2, **settings))
+    execute(run)
+    assert run.status().state == "completed"
+    return run
+
+
+def drawn_seven() -> dict:
+    """What the canvas component reports after one stroke."""
+    pixels = np.zeros((280, 280, 4), np.uint8)
+    pixels[..., 3] = 255
+    pixels[60:80, 80:200] = 255
+    for step in range(150):
+        x = 185 - step // 3
+        pixels[70 + step, x : x + 18] = 255
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="PNG")
+    url = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    return {"drawing": {"raw": {"objects": [{"type": "path"}]}, "data": url}}

@@ -1,0 +1,159 @@
+"""What the pages say of doubt, of calibration and of the shipped models' figures, through AppTest."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mnist_core.data.loading import load_dataset
+from mnist_core.inference.metrics import evaluate
+from mnist_core.inference.predictor import Predictor
+from mnist_core.models.card import About, Figure, Measured
+from mnist_core.models.checkpoint import SHIPPED, load_checkpoint, read_card, update_card
+from tests.helpers.pages import drawn_seven, finished_run, visit, words
+
+
+@pytest.fixture(autouse=True)
+def _no_mnist(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("MNIST_LAB_DATA", str(tmp_path / "data"))
+
+
+def on_canvas(*parts: tuple[slice, slice]) -> dict:
+    """What the canvas reports when these parts of it were inked."""
+    pixels = np.zeros((280, 280, 4), np.uint8)
+    pixels[..., 3] = 255
+    for part in parts:
+        pixels[part] = 255
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="PNG")
+    url = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    return {"drawing": {"raw": {"objects": [{"type": "path"}]}, "data": url}}
+
+
+def drawn(what: dict):
+    app = visit("pages/draw.py")
+    app.session_state["canvas-0"] = what
+    app.run()
+    assert not app.exception
+    return app
+
+
+BAR = slice(60, 220)
+
+
+@pytest.mark.parametrize(
+    ("parts", "headline", "advice"),
+    [
+        ([(BAR, slice(60, 80)), (BAR, slice(200, 220))], "## One digit at a time", "draw only one"),
+        ([(slice(80, 200), slice(80, 200))], "## Only its lines, please", "thinner brush"),
+    ],
+)
+def test_what_the_shape_forbids_gets_its_own_sentence(parts, headline, advice):
+    app = drawn(on_canvas(*parts))
+    assert headline in [element.value for element in app.markdown]
+    assert advice in words(app)
+    assert "sure." not in words(app)
+
+
+def test_a_doubtful_drawing_is_a_question_with_something_to_try():
+    run = finished_run()
+    update_card(run.checkpoint(), refuse_below=1.0)
+    app = visit("pages/draw.py", model=run.id)
+    app.session_state["canvas-0"] = drawn_seven()
+    app.run()
+    said = words(app)
+    assert "Perhaps a" in said
+    assert "99 in 100 real digits" in said
+    assert "draw it larger" in said
+
+
+def test_the_results_page_shows_the_error_before_and_after_and_how_many_are_refused():
+    run = finished_run()
+    app = visit("pages/results.py", model=run.id)
+    app.run()
+    assert not app.exception
+    metrics = {metric.label: metric for metric in app.metric}
+    card, data = read_card(run.checkpoint()), load_dataset("digits")
+    model = load_checkpoint(run.checkpoint()).model
+    errors = []
+    for temperature in (card.temperature, 1.0):
+        model.temperature = temperature
+        result = evaluate(model, data.test_images, data.test_labels)
+        place = np.digitize(result.confidence, np.arange(1, 15) / 15)
+        right = result.predicted == result.labels
+        gaps = [abs(right[place == b].sum() - result.confidence[place == b].sum()) for b in range(15)]
+        errors.append(sum(gaps) / len(right))
+        if temperature != 1.0:
+            rejections = Predictor(run.checkpoint()).rejections(data.test_images.numpy(), result.probabilities)
+    assert metrics["Calibration error"].value == f"{errors[0]:.2%}"
+    assert metrics["Calibration error"].delta == f"{errors[0] - errors[1]:+.2%}"
+    assert metrics["Refused"].value == f"{sum(rejection is not None for rejection in rejections) / 360:.2%}"
+    assert f"temperature of {card.temperature:.2f}" in words(app)
+
+
+def test_a_model_without_a_temperature_says_so():
+    run = finished_run()
+    update_card(run.checkpoint(), temperature=1.0)
+    app = visit("pages/results.py", model=run.id)
+    app.run()
+    assert not app.exception
+    assert next(metric for metric in app.metric if metric.label == "Calibration error").delta == ""
+    assert "no temperature" in words(app)
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch, ask):
+    """A house that ships one model, `mine`, with all that a card can tell."""
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    assert ask("export", "accurate", str(folder / "mine"), "--summary", "A model of *ours*.")[0] == 0
+    for module in ("mnist_core.models.checkpoint", "ui.cache", "ui.widgets.model"):
+        monkeypatch.setattr(f"{module}.SHIPPED", folder)
+    return folder / "mine"
+
+
+def test_the_home_page_reads_the_table_of_models_from_their_cards(shipped):
+    update_card(
+        shipped,
+        measured=Measured(
+            test_accuracy=0.5, drawn_accuracy=0.123, calibration_error=0.0456, refused=0.01, milliseconds=7.25
+        ),
+        about=About(
+            data=["MNIST"],
+            seeds=[3, 4],
+            command="python -m mnist_core train",
+            figures={"MNIST test, %": Figure(mean=99.6, std=0.03, seeds=3)},
+            limits=["Not for *letters*."],
+        ),
+    )
+    app = visit("app.py")
+    assert not app.exception
+    (row,) = json.loads(app.dataframe[0].value.to_json(orient="records"))
+    card = read_card(shipped)
+    assert (row["model"], row["parameters"], row["kB"]) == ("mine", card.parameters, 318)
+    assert (row["drawn"], row["calibration error"], row["ms a prediction"]) == (12.3, 4.56, 7.25)
+    assert row["test"] == pytest.approx(100 * card.metrics["test_accuracy"])
+    said = words(app)
+    assert "99.6 ± 0.03 (3 trainings)" in said
+    assert "Not for \\*letters\\*\\." in said
+    assert app.code[0].value == "python -m mnist_core train"
+
+
+def test_columns_of_which_no_card_knows_anything_are_left_out(shipped):
+    update_card(shipped, measured=None)
+    app = visit("app.py")
+    assert not app.exception
+    assert not {"drawn", "ms a prediction", "calibration error"} & set(app.dataframe[0].value.columns)
+    assert {"model", "test", "parameters"} <= set(app.dataframe[0].value.columns)
+
+
+def test_the_shipped_models_have_been_measured():
+    for folder in SHIPPED.iterdir():
+        card = read_card(folder)
+        assert card.measured is not None
+        assert card.measured.test_accuracy == pytest.approx(card.metrics["test_accuracy"])

@@ -1,0 +1,238 @@
+"""The Compare page through Streamlit's AppTest: without a browser, on a fresh folder, and with things gone wrong."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from mnist_core.config import TrainConfig
+from mnist_core.experiments.ablation import Factor, create_study, list_studies
+from mnist_core.experiments.significance import analyse
+from mnist_core.recipes import get_recipe
+from mnist_core.runs.execute import execute
+from mnist_core.runs.queue import Slot
+from mnist_core.runs.run import create_run
+from tests.helpers import ROOT
+from tests.helpers.pages import visit, words
+
+
+@pytest.fixture(autouse=True)
+def _no_mnist(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("MNIST_LAB_DATA", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch, tiny_data):
+    """Trains a tiny run to its end."""
+    monkeypatch.setattr("mnist_core.data.loading.load_dataset", lambda name, data_dir: tiny_data)
+
+    def train(**settings: object):
+        run = create_run(get_recipe("quick").config("digits").replace(epochs=2, **settings))
+        execute(run)
+        assert run.status().state == "completed"
+        return run
+
+    return train
+
+
+def compare(address: str = "") -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run().switch_page("pages/compare.py")
+    if address:
+        app.query_params["runs"] = address
+    return app.run()
+
+
+def ablation(query: str = "What one setting changes") -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run().switch_page("pages/compare.py")
+    app.query_params["view"] = query
+    return app.run()
+
+
+def widget(kind, label: str):
+    return next(one for one in kind if one.label == label)
+
+
+def test_without_runs_the_page_says_how_to_get_some():
+    app = compare()
+    assert not app.exception
+    assert "no run to compare yet" in words(app)
+    assert not app.multiselect
+
+
+def test_one_run_is_shown_and_a_second_asked_for(trained):
+    run = trained()
+    app = compare()
+    assert not app.exception
+    assert "only run so far" in words(app)
+    assert widget(app.multiselect, "Runs").value == [run.id]
+    assert len(app.dataframe[0].value) == 1
+
+
+def test_two_runs_stand_in_a_table_of_what_differs(trained):
+    plain, dropped = trained(), trained(dropout=0.5)
+    app = compare()
+    assert not app.exception
+    assert not app.error
+    table = app.dataframe[0].value
+    assert "dropout" in table
+    assert "learning_rate" not in table
+    by_dropout = dict(zip(table["dropout"], table["test_accuracy"], strict=True))
+    for run in (plain, dropped):
+        card = json.loads((run.checkpoint() / "card.json").read_text())
+        assert by_dropout[run.config().dropout] == card["metrics"]["test_accuracy"]
+    assert len(set(table["run"])) == 2, "runs of one second must be told apart"
+    assert {button.label for button in app.get("download_button")} == {
+        "Table (CSV)",
+        "Curves (CSV)",
+        "Everything (JSON)",
+    }
+    for kind, label, value in (
+        (app.slider, "Smoothing (batches)", 1),
+        (app.toggle, "Logarithmic y-axis", True),
+    ):
+        widget(kind, label).set_value(value).run()
+        assert not app.exception
+    for axis in ("step", "seconds"):
+        widget(app.segmented_control, "Over").set_value(axis).run()
+        assert not app.exception
+    widget(app.pills, "Measured on").set_value([]).run()
+    assert not app.exception
+
+
+def test_the_address_chooses_and_unknown_runs_are_said(trained):
+    first, second = trained(), trained(dropout=0.5)
+    trained(dropout=0.25)
+    app = compare(f"{second.id},../../etc,{first.id}")
+    assert not app.exception
+    assert widget(app.multiselect, "Runs").value == [second.id, first.id]
+    assert any("There is no run '../../etc'" in warning.value for warning in app.warning)
+    widget(app.multiselect, "Runs").set_value([first.id]).run()
+    assert app.query_params["runs"] in (first.id, [first.id])
+    assert len(app.dataframe[0].value) == 1
+    widget(app.multiselect, "Runs").set_value([]).run()
+    assert "Choose runs above" in words(app)
+
+
+def test_more_than_six_runs_are_cut_to_those_that_can_be_told_apart():
+    runs = [create_run(TrainConfig(dataset="digits")) for _ in range(8)]
+    app = compare(",".join(run.id for run in runs))
+    assert not app.exception
+    assert len(widget(app.multiselect, "Runs").value) == 6
+    assert any("6 at a time" in warning.value for warning in app.warning)
+
+
+def test_a_damaged_run_is_a_sentence_and_the_others_stay(trained):
+    good = trained()
+    bad, odd = (create_run(TrainConfig(dataset="digits")) for _ in range(2))
+    (bad.folder / "config.json").write_text("{")
+    (odd.folder / "metrics.jsonl").write_bytes(b'\xff\x00\n{"event":"step","step":"x"}\n{"event":"end"}\n[]\n')
+    app = compare(f"{bad.id},{odd.id},{good.id}")
+    assert not app.exception
+    assert any(bad.id in error.value and "damaged" in error.value for error in app.error)
+    assert len(app.dataframe[0].value) == 2
+    assert "has measured nothing" in words(app)
+
+
+def test_a_finished_run_on_the_train_page_offers_its_command_and_bundle(trained):
+    run = trained(dropout=0.5)
+    app = visit("pages/train.py", run=run.id)
+    assert not app.exception
+    assert any("--set dropout=0.5 --set epochs=2" in code.value for code in app.code)
+    assert any(button.label == "Download bundle" for button in app.get("download_button"))
+
+
+# ---- ablation -------------------------------------------------------------------------------------------------------
+
+
+def study(dropouts: list[float], seeds: list[int]):
+    return create_study(get_recipe("quick").config("digits").replace(epochs=2), [Factor("dropout", dropouts)], seeds)
+
+
+def work(runs) -> None:
+    """What a worker does: takes the right to train, then executes."""
+    slot = Slot(runs[0].folder.parent)
+    for run in runs:
+        assert slot.acquire()
+        execute(run, slot=slot)
+
+
+def test_an_ablation_is_planned_started_and_cancelled(monkeypatch):
+    monkeypatch.setattr("mnist_core.runs.pool.WorkerPool.warm", lambda self: None)  # the runs stay in the queue
+    app = ablation()
+    assert not app.exception
+    assert not app.error
+    assert "9 runs" in words(app)
+    assert " s on this machine" in words(app) or " min on this machine" in words(app)
+    widget(app.slider, "Seeds").set_value(2)
+    widget(app.multiselect, "Dropout: values").set_value(["0", "0.3"]).run()
+    assert "4 runs" in words(app)
+    widget(app.button, "Start").click().run()
+    assert not app.exception
+    (made,) = list_studies()
+    assert made.settings == [{"dropout": 0.0}, {"dropout": 0.3}]
+    assert made.seeds == [0, 1]
+    assert widget(app.selectbox, "Ablation").value == made.id
+    assert made.progress() == (0, 4)
+    widget(app.button, "Cancel").click().run()
+    assert not app.exception
+    assert made.progress() == (4, 4)
+    assert {run.status().state for run in made.all_runs()} == {"stopped"}
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [(["0"], "at least two values"), (["0", "2"], "dropout should be"), (["0", "much"], "dropout should be")],
+)
+def test_a_plan_that_makes_no_sense_is_a_sentence_and_starts_nothing(values, sentence):
+    app = ablation()
+    widget(app.multiselect, "Dropout: values").set_value(values).run()
+    assert not app.exception
+    assert any(sentence in error.value for error in app.error)
+    assert "Start" not in [button.label for button in app.button]
+
+
+def test_two_factors_of_every_kind_can_be_planned():
+    app = ablation()
+    for fields in (["batch_norm", "optimizer"], ["learning_rate", "activation"], ["model", "weight_decay"]):
+        widget(app.multiselect, "Settings to vary").set_value(fields).run()
+        assert not app.exception
+        assert not app.error, [error.value for error in app.error]
+    assert "27 runs" in words(app)
+
+
+def test_results_are_those_of_the_analysis(trained):
+    made = study([0.0, 0.5], [0, 1])
+    work(made.all_runs()[:3])
+    app = ablation()
+    assert not app.exception
+    assert "3 of 4 runs ended" in app.get("progress")[0].proto.text
+    work(made.all_runs()[3:])
+    app = ablation()
+    assert not app.exception
+    analysis = analyse(made)
+    table = app.dataframe[0].value
+    assert list(table["dropout"]) == [0.0, 0.5]
+    first = analysis.settings[0]
+    losses = [
+        json.loads((run.checkpoint() / "card.json").read_text())["metrics"]["val_loss"]
+        for run in (made.run(0, 0), made.run(0, 1))
+    ]
+    assert table["validation loss"][0] == f"{np.mean(losses):.4f} ± {np.std(losses, ddof=1):.4f}"
+    assert first.seeds == [0, 1]
+    assert analysis.comparisons[0].sentence in words(app)
+
+
+def test_failed_and_deleted_runs_of_an_ablation_are_said(trained):
+    made = study([0.0, 0.5], [0, 1])
+    first, second, *rest = made.all_runs()
+    shutil.rmtree(first.folder)
+    second.finish("failed", "The loss is no longer a number.")
+    work(rest)
+    app = ablation()
+    assert not app.exception
+    assert any("no longer a number" in warning.value for warning in app.warning)
+    assert "no longer on this machine" in words(app)

@@ -1,0 +1,152 @@
+"""Real worker processes on tiny trainings: the order, a paused run, a killed worker, a server that comes back."""
+
+import os
+import signal
+
+import pytest
+
+from mnist_core.config import TrainConfig
+from mnist_core.errors import RunError
+from mnist_core.runs.history import EventReader
+from mnist_core.runs.pool import CROWD, QUIET, WorkerPool
+from mnist_core.runs.queue import Queue
+from mnist_core.runs.run import Run, create_run
+from mnist_core.system.files import write_json
+from tests.helpers import until
+
+
+@pytest.fixture
+def pool(tmp_path):
+    pool = WorkerPool(tmp_path / "runs", tmp_path / "no-data")
+    yield pool
+    processes = list(pool._workers)
+    pool.close()
+    for process in processes:
+        process.wait(timeout=60)
+        assert process.returncode in (0, -signal.SIGKILL)
+
+
+def created(pool: WorkerPool, epochs: int = 1) -> Run:
+    config = TrainConfig(dataset="digits", model="mlp", epochs=epochs, batch_size=128, validation_fraction=0.2)
+    return create_run(config, pool.runs_dir)
+
+
+def threads(run: Run) -> list[tuple[int, int]]:
+    """What the run's process was told of its threads, and when it obeyed: (from, to)."""
+    return [(e["from"], e["to"]) for e in EventReader(run).read() if e["event"] == "change" and e["field"] == "threads"]
+
+
+def test_beside_many_people_a_training_does_with_one_thread_less_and_takes_it_back(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")  # the worker's
+    monkeypatch.setattr("mnist_core.system.device._all_threads", 2)
+    people = 0
+    pool = WorkerPool(tmp_path / "runs", tmp_path / "no-data", lambda: people)
+    run, chosen = created(pool, epochs=200), created(pool, epochs=200)
+    write_json(chosen.config_path, chosen.config().replace(threads=2).model_dump(mode="json"))
+    try:
+        pool.start(run)
+        until(lambda: run.status().state == "running", 60)
+        people = CROWD - 1
+        pool.tend()
+        assert run.control().changes == ()
+        people = CROWD
+        until(lambda: threads(run) == [(0, 1)], 60)
+        people = QUIET + 1
+        pool.tend()
+        assert len(run.control().changes) == 1
+        people = QUIET
+        until(lambda: threads(run) == [(0, 1), (1, 0)], 60)
+        run.command("stop")
+        # whoever chose the threads keeps them
+        people = CROWD
+        pool.start(chosen)
+        until(lambda: len(EventReader(chosen).read()) > 5, 60)
+        pool.tend()
+        assert chosen.control().changes == ()
+        chosen.command("stop")
+        until(lambda: not chosen.status().active, 60)
+    finally:
+        pool.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kills by signal")
+def test_a_pool_has_settled_once_its_worker_is_warm(pool):
+    assert pool.settled()
+    pool.warm()
+    assert not pool.settled()
+    until(pool.settled, 60)
+    (worker,) = pool._workers
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait()
+    until(lambda: pool._workers != [worker])  # its successor warms up again
+    assert not pool.settled()
+    until(pool.settled, 60)
+
+
+def completed(*runs: Run):
+    return lambda: all(run.status().state == "completed" for run in runs)
+
+
+def test_one_worker_trains_one_run_after_another(pool):
+    runs = [created(pool, epochs=5), created(pool), created(pool)]
+    for run in runs:
+        pool.start(run)  # returns at once
+    assert not any(run.status().state == "completed" for run in runs)
+
+    def one_at_most() -> bool:
+        assert [run.status().state for run in runs].count("running") <= 1
+        return completed(*runs)()
+
+    until(one_at_most, 120)
+    assert len(pool._workers) == 1
+    ended = [run.status().updated for run in runs]
+    assert ended == sorted(ended)
+
+
+def test_while_a_run_is_paused_a_second_worker_takes_the_next_one(pool):
+    first, second = created(pool, epochs=200), created(pool)
+    pool.start(first)
+    until(lambda: first.status().state == "running", 60)
+    pool.start(second)
+    first.command("pause")
+    until(completed(second), 120)
+    assert first.status().state == "paused"
+    assert len(pool._workers) == 2
+    first.command("stop")
+    until(lambda: first.status().state == "stopped")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kills by signal")
+def test_a_killed_worker_is_replaced_and_the_queue_goes_on(pool):
+    first, second = created(pool, epochs=200), created(pool)
+    pool.start(first)
+    pool.start(second)
+    until(lambda: first.status().state == "running", 60)
+    os.kill(pool._workers[0].pid, signal.SIGKILL)
+    until(completed(second), 120)
+    assert first.status().state == "crashed"
+
+
+def test_a_new_pool_executes_what_an_earlier_one_left_waiting(pool):
+    run = created(pool)
+    Queue(pool.runs_dir).add(run)  # as a server that went down before it had a worker
+    pool.warm()
+    until(completed(run), 120)
+
+
+def test_without_its_server_a_worker_finishes_the_queue_and_ends(tmp_path):
+    pool = WorkerPool(tmp_path / "runs", tmp_path / "no-data")
+    runs = [created(pool), created(pool)]
+    for run in runs:
+        pool.start(run)
+    (process,) = pool._workers
+    pool.close()
+    assert process.wait(timeout=120) == 0
+    assert completed(*runs)()
+    assert not list((pool.runs_dir / ".workers").iterdir())
+
+
+def test_a_pool_that_cannot_write_says_so(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RunError, match="file"):
+        WorkerPool(tmp_path / "file", tmp_path).warm()

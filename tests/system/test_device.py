@@ -1,0 +1,99 @@
+"""How many CPU threads a training computes with: as its settings say, from one batch to the next, resumed too."""
+
+import copy
+
+import pytest
+import torch
+
+from mnist_core.config import TrainConfig
+from mnist_core.data.loading import load_dataset
+from mnist_core.data.splits import arrange
+from mnist_core.system.device import divide_cores, threads, use_threads
+from mnist_core.training.loop import train
+from mnist_core.training.state import TrainState
+
+CONFIG = TrainConfig(model="small-cnn", dataset="digits", epochs=2, batch_size=64, validation_fraction=0.2, seed=3)
+
+
+@pytest.fixture
+def two_threads(monkeypatch):
+    """A process that has two threads, on any machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    monkeypatch.setattr("mnist_core.system.device._all_threads", None)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return arrange(load_dataset("digits"), CONFIG)
+
+
+@pytest.mark.parametrize(("asked", "used"), [(1, 1), (2, 2), (0, 2), (64, 2)])
+def test_as_many_as_asked_for_and_there_are(two_threads, asked, used):
+    use_threads(1)
+    use_threads(asked)
+    assert torch.get_num_threads() == used
+
+
+def test_for_a_while_and_then_as_before(two_threads):
+    use_threads(1)
+    with threads():
+        assert torch.get_num_threads() == 2
+    assert torch.get_num_threads() == 1
+
+
+def test_who_leaves_first_takes_nothing_from_the_others_and_the_last_one_all(two_threads):
+    use_threads(1)
+    first, second = threads(), threads()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert torch.get_num_threads() == 2
+    second.__exit__(None, None, None)
+    assert torch.get_num_threads() == 1
+
+
+def test_a_training_of_one_thread_leaves_the_next_one_all(two_threads, digits):
+    TrainState(CONFIG.replace(threads=1), digits)
+    assert torch.get_num_threads() == 1
+    TrainState(CONFIG, digits)
+    assert torch.get_num_threads() == 2
+
+
+def weights_after(state: TrainState, digits, steps: int) -> dict[str, torch.Tensor]:
+    events = train(state.config, digits, state)
+    while state.step < steps:
+        next(events)
+    return state.model.state_dict()
+
+
+def test_changed_on_the_way_it_is_repeated_bit_for_bit_after_a_resume(two_threads, digits):
+    whole = TrainState(CONFIG, digits)
+    weights_after(whole, digits, 5)
+    change = whole.change("threads", 1)
+    assert (change["from"], change["to"], torch.get_num_threads()) == (0, 1, 1)
+    kept = copy.deepcopy(whole.state_dict())
+    expected = {name: tensor.clone() for name, tensor in weights_after(whole, digits, 12).items()}
+    use_threads(0)
+    resumed = TrainState(CONFIG, digits)
+    resumed.load_state_dict(kept)
+    assert torch.get_num_threads() == 1
+    found = weights_after(resumed, digits, 12)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize(
+    ("parallel", "own", "expected"), [("1", None, []), ("2", None, [4]), ("16", None, [1]), ("2", "3", [])]
+)
+def test_trainings_at_once_divide_the_cores(monkeypatch, parallel, own, expected):
+    monkeypatch.setenv("MNIST_LAB_PARALLEL", parallel)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if own:
+        monkeypatch.setenv("OMP_NUM_THREADS", own)
+    given = []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    monkeypatch.setattr(torch, "set_num_threads", given.append)
+    divide_cores()
+    assert given == expected

@@ -1,0 +1,254 @@
+"""What visitors may do: whose runs ask how often, modes and limits on the pages, and that no page goes past them."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from mnist_core.config import TrainConfig
+from mnist_core.errors import LabError
+from mnist_core.runs.queue import Queue
+from mnist_core.runs.run import Run, create_run, list_runs
+from mnist_core.runs.storage import is_pinned, pin
+from mnist_core.system.settings import runs_folder
+from tests.helpers import ROOT
+from tests.helpers.pages import PAGES, drawn_seven, finished_run, visit, words
+from ui import actions
+
+SCREENS = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py")), *sorted((ROOT / "ui").rglob("*.py"))]
+CHANGING = {"create_run", "create_study", "delete_run", "pin", "write_owner", "download", "judge_stopped", "execute"}
+
+
+pytestmark = pytest.mark.usefixtures("no_mnist_and_no_workers")
+
+
+def button(app: AppTest, key: str):
+    return next((each for each in app.button if each.key == key), None)
+
+
+def labels(app: AppTest) -> set[str]:
+    return {each.label for each in app.button}
+
+
+def waiting_run(owner: str = "") -> Run:
+    run = create_run(TrainConfig(recipe="quick", dataset="digits"), owner=owner)
+    Queue(runs_folder()).add(run)
+    return run
+
+
+# ---- nothing goes past acts.py --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", SCREENS, ids=lambda path: path.name)
+def test_only_acts_imports_what_changes_runs_or_data(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert path.name == "actions.py" or not names & CHANGING
+
+
+@pytest.mark.parametrize("mode", ["read-only", "draw-only"])
+def test_every_act_is_refused_outside_the_full_mode(mode, monkeypatch):
+    monkeypatch.setenv("MNIST_LAB_MODE", mode)
+    run, config = finished_run(), TrainConfig(recipe="quick", dataset="digits")
+    acts_of_all_kinds = [
+        lambda: actions.start(config),
+        lambda: actions.start_study(config, [], []),
+        lambda: actions.resume(run),
+        lambda: actions.command(run, "pause"),
+        lambda: actions.step(run, "batch"),
+        lambda: actions.change(run, {"dropout": 0.5}),
+        lambda: actions.evaluate_stopped_run(run),
+        lambda: actions.stop(run),
+        lambda: actions.delete(run),
+        lambda: actions.pin(run, True),
+        lambda: actions.fetch("mnist"),
+    ]
+    # one of each of what the module offers
+    public = {
+        node.name for node in ast.parse(Path(actions.__file__).read_text()).body if isinstance(node, ast.FunctionDef)
+    }
+    questions = {"changeable", "settled", "warm"}
+    assert len(acts_of_all_kinds) == len({name for name in public if name[0] != "_"} - questions)
+    for act in acts_of_all_kinds:
+        with pytest.raises(LabError, match="nothing can be changed here"):
+            act()
+    assert list_runs() == [run]
+    assert run.commanded() == "run"
+    assert not is_pinned(run)
+    monkeypatch.delenv("MNIST_LAB_MODE")
+    actions.delete(run)
+    assert list_runs() == []
+
+
+# ---- modes on the pages ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_read_only_lab_shows_everything_and_offers_nothing_to_change(page, monkeypatch):
+    finished_run()
+    waiting_run()
+    monkeypatch.setenv("MNIST_LAB_MODE", "read-only")
+    app = visit(page)
+    assert not app.exception
+    assert not app.error
+    changing = ("Run", "Queue", "Pause", "Stop", "Start", "Delete", "Pin", "Cancel", "Continue", "Download MNIST")
+    assert not labels(app) & set(changing)
+    options = {str(option) for each in app.selectbox for option in each.options}
+    assert not any("Your own" in option for option in options)
+    assert not any(each.label == "Your name" for each in app.selectbox)
+    if page == "pages/train.py":
+        assert "can be looked at, not changed" in words(app)
+        assert "Waiting for its turn" in words(app)
+
+
+def test_a_path_in_the_address_is_not_looked_up_in_a_read_only_lab(tmp_path, monkeypatch):
+    monkeypatch.setenv("MNIST_LAB_MODE", "read-only")
+    app = visit("app.py")
+    app.query_params["dataset"] = f"folder:{tmp_path}"
+    for page in PAGES:
+        app.switch_page(page).run()
+        assert not app.exception
+        assert str(tmp_path) not in words(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_draw_only_lab_has_two_pages(page, monkeypatch):
+    run = finished_run()
+    monkeypatch.setenv("MNIST_LAB_MODE", "draw-only")
+    app = visit(page)
+    assert not app.exception
+    assert not app.error
+    links = {each.proto.label for each in app.get("page_link")}
+    assert not {"Train", "Results", "Compare", "Data", "**Train**", "**Data**"} & links
+    assert {"Home", "Draw"} <= links
+    shut = "This lab shows its Draw page only." in words(app)
+    assert shut == (page not in ("app.py", "pages/draw.py"))
+    if shut:
+        assert len(app.get("plotly_chart") or []) + len(app.dataframe) + len(app.selectbox) == 0
+        assert run.id not in words(app)
+
+
+def test_a_draw_only_lab_reads_drawings(monkeypatch):
+    monkeypatch.setenv("MNIST_LAB_MODE", "draw-only")
+    app = visit("pages/draw.py")
+    app.session_state["canvas-0"] = drawn_seven()
+    app.run()
+    assert "## 7" in words(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_mode_that_there_is_not_shows_nothing_but_a_sentence(page, monkeypatch):
+    monkeypatch.setenv("MNIST_LAB_MODE", "public")
+    app = visit(page)
+    assert not app.exception
+    assert [e.value for e in app.error] == [
+        "MNIST_LAB_MODE should be 'full', 'read-only' or 'draw-only', not 'public'."
+    ]
+    assert not labels(app)
+
+
+# ---- whose run ------------------------------------------------------------------------------------------------------
+
+
+def test_a_name_is_typed_once_and_stands_beside_the_run():
+    app = visit("pages/train.py", owner="Ann Lee")  # AppTest cannot type what is no option
+    next(each for each in app.button if each.label == "Run").click().run()
+    (run,) = list_runs()
+    assert run.owner == "Ann Lee"
+    assert "Ann Lee" in words(app)
+    app.switch_page("pages/draw.py").run()
+    app.switch_page("pages/train.py").run()
+    assert next(each for each in app.selectbox if each.label == "Your name").value == "Ann Lee"
+    # and it is offered to the next tab
+    other = visit("pages/train.py")
+    assert "Ann Lee" in next(each for each in other.selectbox if each.label == "Your name").options
+
+
+def test_a_name_that_is_none_is_a_sentence_and_runs_go_on_without():
+    app = visit("pages/train.py", owner="<b>x</b>")
+    assert not app.exception
+    assert any("A name has at most" in each.value for each in app.error)
+    next(each for each in app.button if each.label == "Run").click().run()
+    assert [run.owner for run in list_runs()] == [""]
+
+
+@pytest.mark.parametrize(("mine", "theirs"), [("", ""), ("Ann", "Ann")])
+def test_ones_own_run_stops_at_once(mine, theirs):
+    run = waiting_run(theirs)
+    app = visit("pages/train.py", owner=mine)
+    button(app, "stop").click().run()
+    assert run.status().state == "stopped"
+    assert button(app, "question-yes") is None
+
+
+def test_a_run_of_nobody_asks_once_before_it_stops():
+    run = waiting_run()
+    app = visit("pages/train.py", owner="Ann")
+    button(app, "stop").click().run()
+    assert run.status().state == "queued"
+    button(app, "question-yes").click().run()
+    assert run.status().state == "stopped"
+    assert button(app, "question-yes") is None
+
+
+def test_somebody_elses_run_asks_twice_and_names_whose_it_is():
+    run = waiting_run("Bo")
+    app = visit("pages/train.py", owner="Ann")
+    button(app, "stop").click().run()
+    assert button(app, "question-yes").disabled
+    assert "belongs to **Bo**" in words(app)
+    app.checkbox[0].check().run()
+    assert run.status().state == "queued"
+    button(app, "question-yes").click().run()
+    assert run.status().state == "stopped"
+
+
+def test_leave_it_leaves_it():
+    run = waiting_run("Bo")
+    app = visit("pages/train.py")
+    button(app, f"cancel-{run.id}").click().run()
+    button(app, "question-no").click().run()
+    assert run.status().state == "queued"
+    assert button(app, "question-yes") is None
+
+
+# ---- the shelf ------------------------------------------------------------------------------------------------------
+
+
+def test_too_much_storage_offers_the_oldest_and_deletes_on_agreement_only(monkeypatch):
+    old, kept = finished_run(), finished_run(seed=1)
+    pin(kept)
+    for run in (old, kept):
+        (run.folder / "much").write_bytes(bytes(1_000_000))
+    monkeypatch.setenv("MNIST_LAB_MAX_STORAGE", "2")
+    app = visit("pages/train.py")
+    assert "this lab allows 2 MB" in words(app)
+    next(each for each in app.button if each.label in ("Run", "Queue")).click().run()
+    assert any("over the limit of 2 MB" in each.value for each in app.error)
+    assert set(list_runs()) == {old, kept}
+    button(app, "offer-delete").click().run()
+    assert set(list_runs()) == {old, kept}
+    button(app, "question-yes").click().run()
+    assert list_runs() == [kept]
+    assert "this lab allows" not in words(app)
+
+
+def test_a_model_whose_run_was_deleted_gives_way_to_another():
+    run = finished_run()
+    app = visit("pages/draw.py", model=run.id)
+    actions.delete(run)
+    app.run()
+    assert not app.exception
+    assert not app.error
+
+
+def test_limits_are_said_on_the_train_page(monkeypatch):
+    monkeypatch.setenv("MNIST_LAB_MAX_QUEUE", "0")
+    waiting_run()
+    app = visit("pages/train.py")
+    next(each for each in app.button if each.label == "Queue").click().run()
+    assert any("At most 0 runs wait" in each.value for each in app.error)
+    assert len(list_runs()) == 1
