@@ -33,18 +33,18 @@ if actions.changeable():
     with page.errors_as_messages():
         offer_download("mnist", "home")
 
-st.subheader("The state of the house")
+st.subheader("Overview")
 runs = list_runs()
 active = [run for run in runs if run.status().active]
 models = cache.models()
-if active:  # after a restart of the server nobody need open the Train page for the queue to go on
+if active:  # after a restart of the server the queue goes on without a visit to the Train page
     with page.errors_as_messages():
         actions.warm()
 
 facts = (
-    ("Models to draw at", str(len(models)), "Shipped with the lab or trained here."),
+    ("Models", str(len(models)), "Shipped with the lab or trained here."),
     ("Runs", str(len(runs)), f"Trainings on this machine, in {runs_folder().resolve()}"),
-    ("Training now", str(len(active)), "Runs that are running, paused or waiting for their turn."),
+    ("Training now", str(len(active)), "Runs that are running, paused or waiting."),
     (
         "MNIST",
         "here" if mnist_available(data_folder()) else "not yet",
@@ -54,7 +54,7 @@ facts = (
 )
 with st.container(horizontal=True):
     for label, value, explanation in facts:
-        # whoever may only look need not know the machine's folders
+        # visitors who may only look need not know the machine's folders
         st.metric(label, value, help=explanation if actions.changeable() else None, border=True, width=165)
 
 if models:

@@ -27,7 +27,7 @@ from mnist_core.recipes import get_recipe
 from mnist_core.training.state import TrainState; from mnist_core.training.loop import train
 data, config = load_dataset("mnist"), get_recipe("quick").config("mnist").replace(epochs=100)
 state, begun = TrainState(config, data), None
-for event in train(config, data, state):
+for event in train(state, data):
     if begun is None and state.step == 30:
         begun = time.monotonic()
     if begun is not None and time.monotonic() - begun > float(sys.argv[1]):

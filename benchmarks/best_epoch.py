@@ -30,7 +30,7 @@ def test_accuracies(recipe: str, seed: int, threads: int) -> list[float]:
     data = load_dataset("mnist", data_folder())
     config = get_recipe(recipe).config("mnist").replace(seed=seed, threads=threads)
     state, weights = TrainState(config, data), []
-    for event in train(config, data, state):
+    for event in train(state, data):
         if event["event"] == "epoch":
             weights.append(copy.deepcopy(state.best_model.state_dict()))
             print(f"seed {seed}, epoch {event['epoch']}: validation {event['val_accuracy']:.2%}", flush=True)

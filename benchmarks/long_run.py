@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from mnist_core.recipes import get_recipe
-from mnist_core.runs.history import EventReader, column
+from mnist_core.runs.history import HistoryReader
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import Run, create_run
 from tests.e2e.lab import Lab
@@ -13,10 +13,10 @@ from tests.e2e.lab import Lab
 
 def batches_per_second(run: Run, seconds: float) -> float:
     """How fast the run goes, over that time."""
-    reader = EventReader(run)
+    reader = HistoryReader(run)
 
     def now() -> tuple[float, float]:
-        return column(reader.read(), "step", "step")[0][-1], time.monotonic()
+        return reader.history().train.step[-1], time.monotonic()
 
     first, begun = now()
     time.sleep(seconds)
@@ -29,7 +29,7 @@ def start_training(running: Lab) -> Run:
     run = create_run(get_recipe("quick").config("mnist").replace(epochs=200), running.runs_dir)
     Queue(running.runs_dir).add(run)
     deadline = time.monotonic() + 120
-    while not column(EventReader(run).read(), "step", "step")[0]:
+    while HistoryReader(run).newest_step() is None:
         if time.monotonic() > deadline:
             raise RuntimeError(f"The training did not start: {run.status()}")
         time.sleep(0.2)

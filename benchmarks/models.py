@@ -27,7 +27,8 @@ from benchmarks.drawn import accuracies, writers
 from mnist_core.data.loading import load_dataset
 from mnist_core.data.outliers import canvases
 from mnist_core.data.pen_digits import Cell, load_grid
-from mnist_core.data.splits import arrange, train_and_validation
+from mnist_core.data.prepare import load_for
+from mnist_core.data.splits import train_and_validation
 from mnist_core.inference.calibration import calibrated, reliability
 from mnist_core.inference.metrics import evaluate, infer
 from mnist_core.inference.predictor import Predictor
@@ -44,7 +45,7 @@ def calibrate(folder: Path) -> None:
     """Fits temperature and threshold on the validation part of the model's own dataset, and rewrites the card."""
     checkpoint = load_checkpoint(folder)
     checkpoint.model.temperature = 1.0
-    data = arrange(load_dataset(checkpoint.card.dataset), checkpoint.card.config)
+    data = load_for(checkpoint.card.config)
     _, rows = train_and_validation(data, checkpoint.card.config)
     fitted = calibrated(infer(checkpoint.model, data.train_images[rows]), data.train_labels[rows])
     update_card(folder, **fitted)

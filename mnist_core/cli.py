@@ -189,8 +189,8 @@ def _train_progress(epochs: int) -> Iterator[Any]:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from mnist_core.data.loading import load_dataset
-    from mnist_core.data.splits import arrange, train_and_validation
+    from mnist_core.data.prepare import load_for
+    from mnist_core.data.splits import train_and_validation
     from mnist_core.inference.calibration import reliability
     from mnist_core.inference.metrics import evaluate
     from mnist_core.inference.predictor import Predictor
@@ -198,10 +198,8 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     checkpoint = load_checkpoint(find_checkpoint(options.checkpoint))
     card = checkpoint.card
-    data = load_dataset(options.dataset or card.dataset, options.data_dir)
+    data = load_for(card.config, options.data_dir, dataset=options.dataset)
     card.require(data.shape, data.title)
-    if data.name == card.dataset:  # of a pooled split, only its own test part was never trained on
-        data = arrange(data, card.config)
     if options.split == "test":
         images, labels = data.test_images, data.test_labels
     else:

@@ -4,7 +4,7 @@ Pages show it as it is; the command line prints it on one line and exits with 2.
 """
 
 
-class LabError(ValueError):
+class LabError(Exception):
     """The request cannot be met as it stands. The message is complete; no traceback is needed to understand it."""
 
 

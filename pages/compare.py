@@ -5,8 +5,8 @@ from typing import Any
 import streamlit as st
 
 from mnist_core.experiments.ablation import setting_label
-from mnist_core.experiments.compare import AXES, Record, curve_rows, differing, table, to_csv, to_json
-from mnist_core.figures.curves import COLOURS, Line, Mark, overlay_figure
+from mnist_core.experiments.compare import AXES, Record, curve_rows, differing, record, table, to_csv, to_json
+from mnist_core.figures.curves import COLOURS, Curve, Mark, overlay_figure
 from mnist_core.runs.run import Run, list_runs
 from ui import cache, page
 from ui.labels import run_labels
@@ -62,7 +62,7 @@ def readable(runs: list[Run]) -> list[Record]:
     records = []
     for run in runs:
         with page.errors_as_messages():
-            records.append(cache.compared(run))
+            records.append(record(run, cache.reader(run)))
     return records
 
 
@@ -102,18 +102,18 @@ def charts(records: list[Record], names: dict[str, str]) -> None:
     )
     columns = st.columns(2)
     for column, what in zip(columns, ("loss", "accuracy"), strict=True):
-        lines = [
-            Line(names[r.run_id], place, getattr(series, axis), getattr(series, what), kind, window)
+        curves = [
+            Curve(names[r.run_id], place, getattr(series, axis), getattr(series, what), kind, window)
             for place, r in enumerate(records)
-            for kind, series in (("train", r.train), ("validation", r.validation))
+            for kind, series in (("train", r.history.train), ("validation", r.history.validation))
             if kind in shown
         ]
-        marks = [Mark(place, getattr(c, axis), c.label) for place, r in enumerate(records) for c in r.changes]
-        figure = overlay_figure(lines, what.capitalize(), X_TITLES[axis], what == "accuracy", log, marks)
+        marks = [Mark(place, getattr(c, axis), c.label) for place, r in enumerate(records) for c in r.history.changes]
+        figure = overlay_figure(curves, what.capitalize(), X_TITLES[axis], what == "accuracy", log, marks)
         with column:
             live_chart(figure, key=f"compare-{what}", height=360)
     for r in records:
-        if not r.train.step and not r.validation.step:
+        if not len(r.history.train.step) and not len(r.history.validation.step):
             st.caption(f"{names[r.run_id]} has measured nothing{' yet' if r.state == 'queued' else ''}.")
 
 
@@ -125,10 +125,10 @@ def results(records: list[Record], names: dict[str, str]) -> None:
             "Settings are shown where the runs differ."
             if fields
             else "These runs began with the same settings, the seed included."
-            if any(r.changes for r in records)
+            if any(r.history.changes for r in records)
             else "These runs have the same settings, the seed included: they should agree."
         )
-    if any(r.changes for r in records):
+    if any(r.history.changes for r in records):
         st.caption("Settings are those at the start; dotted vertical lines show where one was changed on the way.")
     if not any(row["owner"] for row in rows):
         rows = [{name: value for name, value in row.items() if name != "owner"} for row in rows]

@@ -5,7 +5,6 @@ import streamlit as st
 
 from mnist_core.data.dataset import Dataset, dataset_title
 from mnist_core.data.loading import DATASETS, is_available
-from mnist_core.data.splits import arrange
 from mnist_core.figures.classification import confusion_figure
 from mnist_core.inference.metrics import Evaluation
 from mnist_core.system.settings import data_folder
@@ -154,5 +153,4 @@ with page.errors_as_messages():
                     f"This model learned from {page.escape_markdown(dataset_title(own))}; "
                     f"these are the test images of {page.escape_markdown(dataset_title(name))}."
                 )
-            data = cache.dataset(name)
-            results(model, arrange(data, model.card.config) if name == own else data)
+            results(model, cache.dataset(name, model))

@@ -22,7 +22,7 @@ def test_every_recipe_fits_every_dataset(name, dataset):
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_takes_its_first_steps(name, tiny_data):
     config = get_recipe(name).config("digits")
-    events = list(itertools.islice(train(config, tiny_data, TrainState(config, tiny_data)), 3))
+    events = list(itertools.islice(train(TrainState(config, tiny_data), tiny_data), 3))
     assert [event["event"] for event in events] == ["start", "step", "step"]
 
 

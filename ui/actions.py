@@ -1,7 +1,7 @@
-"""What a visitor does: all that starts, stops, changes, deletes or fetches something goes through here.
+"""What a visitor may do: everything that starts, stops, changes, deletes or downloads something goes through here.
 
-This is the one place that holds the lab's mode and limits (mnist_core/system/settings.py) against a page's wish; that
-a button is not shown is a kindness, not the protection. A test keeps pages from going past it.
+The lab's mode and limits (mnist_core/system/settings.py) are enforced here. Pages hide what a mode forbids, which is a
+convenience and no protection.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from mnist_core.runs.limits import check_limits
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import Run, create_run
 from mnist_core.runs.storage import delete_run
-from mnist_core.runs.storage import pin as pin_run
 from mnist_core.system.device import threads
 from mnist_core.system.settings import data_folder, limits
 from ui import cache
@@ -35,7 +34,7 @@ def changeable() -> bool:
 
 def _require() -> None:
     if not changeable():
-        raise RunError("This lab can be looked at and drawn at; nothing can be changed here.")
+        raise RunError(f"This lab is {limits().mode} (MNIST_LAB_MODE): nothing can be changed here.")
 
 
 def warm() -> None:
@@ -116,7 +115,7 @@ def delete(run: Run) -> None:
 def pin(run: Run, keep: bool) -> None:
     """Keeps a run from deletion, or no longer. Raises RunError."""
     _require()
-    pin_run(run, keep)
+    run.pin(keep)
 
 
 def fetch(dataset: str) -> Iterator[Progress]:

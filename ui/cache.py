@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,15 +11,15 @@ import streamlit as st
 from mnist_core.config import TrainConfig
 from mnist_core.data.dataset import Dataset, dataset_title
 from mnist_core.data.loading import load_dataset
+from mnist_core.data.prepare import load_for
 from mnist_core.errors import LabError
-from mnist_core.experiments.compare import Record, record
 from mnist_core.inference.metrics import Evaluation, evaluate
 from mnist_core.inference.predictor import Predictor
 from mnist_core.models.card import Card
 from mnist_core.models.checkpoint import SHIPPED, read_card, shipped_names
-from mnist_core.runs.history import EventReader, RunFollower
+from mnist_core.runs.history import HistoryReader
 from mnist_core.runs.pool import WorkerPool
-from mnist_core.runs.run import ACTIVE, Run, list_runs
+from mnist_core.runs.run import Run, list_runs
 from mnist_core.system.device import threads
 from mnist_core.system.settings import data_folder, runs_folder
 from mnist_core.training.profile import seconds_per_image
@@ -51,8 +50,11 @@ def workers() -> WorkerPool:
     return _pool(str(runs_folder()), str(data_folder()))
 
 
-def dataset(name: str) -> Dataset:
-    """The dataset, from memory after the first time; what is slow to read shows its progress. Raises DataError."""
+def dataset(name: str, model: Model | None = None) -> Dataset:
+    """The dataset, from memory after the first time; what is slow to read shows its progress. Raises DataError.
+
+    With a `model` it is split as that model's training split it, where it is the one that the model learned from.
+    """
     with contextlib.ExitStack() as shown:
         bar = None
 
@@ -63,37 +65,19 @@ def dataset(name: str) -> Dataset:
                 shown.callback(bar.empty)
             bar.progress(share, f"Reading {dataset_title(name)} …")
 
+        if model is not None:
+            return load_for(model.card.config, data_folder(), show, dataset=name)
         return load_dataset(name, data_folder(), show)
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
-def _follower(folder: str) -> RunFollower:
-    return RunFollower(Run(Path(folder)))
+def _reader(folder: str) -> HistoryReader:
+    return HistoryReader(Run(Path(folder)))
 
 
-def follower(run: Run) -> RunFollower:
-    """The run as it goes, read once for all who watch it."""
-    return _follower(str(run.folder.resolve()))
-
-
-@st.cache_resource(show_spinner=False, max_entries=4)
-def _reader(folder: str) -> tuple[EventReader, threading.Lock]:
-    return EventReader(Run(Path(folder))), threading.Lock()
-
-
-@st.cache_resource(show_spinner=False, max_entries=24)
-def _record(folder: str, state: str, size: int) -> Record:
-    return record(Run(Path(folder)))
-
-
-def compared(run: Run) -> Record:
-    """The run as it is compared with others; read once, or further, as long as it is active. Raises RunError."""
-    folder, state = str(run.folder.resolve()), run.status().state
-    if state not in ACTIVE:
-        return _record(folder, state, run.metrics_path.stat().st_size if run.metrics_path.exists() else 0)
-    reader, lock = _reader(folder)
-    with lock:
-        return record(run, reader.read())
+def reader(run: Run) -> HistoryReader:
+    """What the run measures, read once for all who look at it, on any page."""
+    return _reader(str(run.folder.resolve()))
 
 
 @st.cache_data(show_spinner=False, max_entries=200)

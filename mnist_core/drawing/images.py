@@ -57,8 +57,6 @@ def _read_bytes(path: Path, name: str) -> bytes:
     except FileNotFoundError:
         raise DrawingError(f"{name} does not exist at {path}: check the path.") from None
     except (OSError, ValueError) as error:
-        if isinstance(error, DrawingError):
-            raise
         reason = getattr(error, "strerror", None) or error
         raise DrawingError(f"{name} cannot be opened ({reason}): check the path and its permissions.") from None
 

@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from mnist_core.config import TrainConfig, parse_config
-from mnist_core.errors import ConfigError, RunError
+from mnist_core.errors import ConfigError, LabError, RunError
 from mnist_core.runs.limits import check_limits
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import Run, create_run, open_run
@@ -149,7 +149,7 @@ def open_study(study_id: str, runs_dir: Path | str | None = None) -> Study:
         plan(parse_config(study.base), study.factors, study.seeds[:1])
         if [len(row) for row in study.runs] != [len(study.seeds)] * len(study.settings):
             raise ValueError
-    except (OSError, ValueError, TypeError):
+    except (LabError, OSError, ValueError, TypeError):
         raise RunError(f"The ablation {study_id} is not there, or its file is damaged.") from None
     return study
 

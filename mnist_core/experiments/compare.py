@@ -5,42 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from mnist_core.config import TrainConfig
 from mnist_core.models.checkpoint import read_card
-from mnist_core.runs.history import EventReader, changes
+from mnist_core.runs.history import History, HistoryReader, Series, latest
 from mnist_core.runs.run import Run
-from mnist_core.training.changes import change_label
-from mnist_core.training.state import Event
 
 AXES = ("step", "epoch", "seconds")
-
-
-@dataclass(frozen=True)
-class Series:
-    """One row of measurements: where (batches done, epochs done, seconds trained) and what (nats, share in [0, 1])."""
-
-    step: list[float]
-    epoch: list[float]
-    seconds: list[float]
-    loss: list[float]
-    accuracy: list[float]
-
-
-@dataclass(frozen=True)
-class Changed:
-    """Settings changed while a run trained: where, as in Series, and which."""
-
-    step: float
-    epoch: float
-    seconds: float
-    label: str
 
 
 @dataclass(frozen=True)
@@ -50,65 +26,28 @@ class Record:
     run_id: str
     state: str
     config: TrainConfig
-    train: Series
-    validation: Series
+    history: History
     figures: dict[str, float | None]
-    changes: list[Changed] = field(default_factory=list)
     owner: str = ""
 
 
-def record(run: Run, events: list[Event] | None = None) -> Record:
-    """Reads a run, or takes its `events` as read; damaged events are left out. Raises RunError without a config."""
-    config = run.config()
-    events = EventReader(run).read() if events is None else events
-    train = _series(events, ("step",), "loss", "accuracy")
-    validation = _series(events, ("validation", "epoch"), "val_loss", "val_accuracy")
+def record(run: Run, reader: HistoryReader | None = None) -> Record:
+    """Reads a run, by a `reader` that follows it already if there is one. Raises RunError without a config."""
+    config, reader = run.config(), reader or HistoryReader(run)
+    history, events = reader.history(), reader.events()
+    validation = history.validation
+    times = np.concatenate([history.train.seconds, validation.seconds])
     figures = {
-        "best_val_accuracy": max(validation.accuracy, default=None),
-        "best_val_loss": min(validation.loss, default=None),
-        "last_val_accuracy": next(reversed(validation.accuracy), None),
-        "last_val_loss": next(reversed(validation.loss), None),
-        "test_accuracy": _last(events, "end", "test_accuracy"),
-        "parameters": _last(events, "start", "parameters"),
-        "train_seconds": max(train.seconds + validation.seconds, default=None),
+        "best_val_accuracy": validation.accuracy.max() if len(validation.step) else None,
+        "best_val_loss": validation.loss.min() if len(validation.step) else None,
+        "last_val_accuracy": validation.accuracy[-1] if len(validation.step) else None,
+        "last_val_loss": validation.loss[-1] if len(validation.step) else None,
+        "test_accuracy": latest(events, "end", "test_accuracy"),
+        "parameters": latest(events, "start", "parameters"),
+        "train_seconds": times.max() if len(times) else None,
     }
-    return Record(run.id, run.status().state, config, train, validation, figures, _changed(events), run.owner)
-
-
-def _changed(events: list[Event]) -> list[Changed]:
-    made = changes(events)
-    per_epoch = _last(events, "start", "steps_per_epoch") or 1
-    return [
-        Changed(step, step / per_epoch, float(seconds), change_label(together))
-        for (step, together), seconds in zip(made.items(), seconds_at(events, list(made)), strict=True)
-    ]
-
-
-def seconds_at(events: Iterable[Event], steps: Sequence[float]) -> np.ndarray:
-    """(N,) steps → (N,) float64, the seconds trained until each. Pauses do not count; validations do.
-
-    Exact at the end of each epoch, whose event says how long it took, and at the end of the run. Between two of these,
-    time is shared evenly over the steps; after the last one it goes on at the images per second of the last step.
-    """
-    events = list(events)
-    places, times = [0.0], [0.0]
-    spent = 0.0
-    for event in events:
-        if event["event"] == "epoch" and has_numbers(event, "step", "seconds"):
-            spent += event["seconds"]
-            place, time = event["step"], spent
-        elif event["event"] == "end" and has_numbers(event, "step", "train_seconds"):
-            place, time = event["step"], event["train_seconds"]
-        else:
-            continue
-        if place > places[-1] and time >= times[-1]:
-            places.append(float(place))
-            times.append(float(time))
-    wanted = np.asarray(steps, dtype=float)
-    rate, images = _last(events, "step", "images_per_second"), _last(events, "start", "train_images")
-    per_epoch = _last(events, "start", "steps_per_epoch")
-    per_step = images / per_epoch / rate if rate and images and per_epoch else 0.0
-    return np.interp(wanted, places, times) + np.maximum(wanted - places[-1], 0.0) * per_step
+    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in figures.items()}
+    return Record(run.id, run.status().state, config, history, plain, run.owner)
 
 
 def seconds_left(runs: Iterable[Run]) -> float | None:
@@ -151,14 +90,18 @@ def table(records: Sequence[Record]) -> list[dict[str, Any]]:
 def curve_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
     """A row per measurement: the run, train or validation, where it was taken and what it says."""
     return [
-        {"run": r.run_id, "kind": kind, **dict(zip(asdict(series), values, strict=True))}
+        {"run": r.run_id, "kind": kind, **dict(zip(columns, values, strict=True))}
         for r in records
-        for kind, series in (("train", r.train), ("validation", r.validation))
-        for values in zip(*asdict(series).values(), strict=True)
+        for kind, columns in (("train", _lists(r.history.train)), ("validation", _lists(r.history.validation)))
+        for values in zip(*columns.values(), strict=True)
     ]
 
 
-def to_csv(rows: Sequence[dict[str, Any]]) -> str:
+def _lists(series: Series) -> dict[str, list[float]]:
+    return {name: (values.astype(int) if name == "step" else values).tolist() for name, values in vars(series).items()}
+
+
+def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows → CSV with a header of all their keys, in order of appearance; a missing value is an empty cell."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO(newline="")
@@ -170,28 +113,17 @@ def to_csv(rows: Sequence[dict[str, Any]]) -> str:
 
 def to_json(records: Sequence[Record]) -> str:
     """Everything as JSON: what differs, and of each run its whole configuration, figures and curves."""
-    runs = [{**asdict(r), "config": r.config.model_dump(mode="json")} for r in records]
+    runs = [
+        {
+            "run_id": r.run_id,
+            "state": r.state,
+            "config": r.config.model_dump(mode="json"),
+            "train": _lists(r.history.train),
+            "validation": _lists(r.history.validation),
+            "figures": r.figures,
+            "changes": [asdict(change) for change in r.history.changes],
+            "owner": r.owner,
+        }
+        for r in records
+    ]
     return json.dumps({"differing": differing(records), "runs": runs}, indent=2, allow_nan=False)
-
-
-def _series(events: list[Event], kinds: tuple[str, ...], loss: str, accuracy: str) -> Series:
-    per_epoch = _last(events, "start", "steps_per_epoch") or 1
-    rows = [event for event in events if event["event"] in kinds and has_numbers(event, "step", loss, accuracy)]
-    steps = [event["step"] for event in rows]
-    return Series(
-        steps,
-        [step / per_epoch for step in steps],
-        seconds_at(events, steps).tolist(),
-        [event[loss] for event in rows],
-        [event[accuracy] for event in rows],
-    )
-
-
-def _last(events: Iterable[Event], kind: str, name: str) -> float | None:
-    return next((e[name] for e in reversed(list(events)) if e["event"] == kind and has_numbers(e, name)), None)
-
-
-def has_numbers(event: Event, *names: str) -> bool:
-    """Whether the event has a finite number under each of `names`: a file on disk may hold anything."""
-    values = [event.get(name) for name in names]
-    return all(isinstance(value, int | float) and math.isfinite(value) for value in values)

@@ -19,13 +19,12 @@ from pydantic import TypeAdapter
 from mnist_core.config import TrainConfig
 from mnist_core.data.dataset import dataset_title
 from mnist_core.data.loading import load_dataset
-from mnist_core.data.splits import arrange
+from mnist_core.data.prepare import load_for
 from mnist_core.errors import ConfigError, DataError, LabError, RunError, RunFailedError
 from mnist_core.inference.metrics import infer, summarize
 from mnist_core.models.checkpoint import load_checkpoint
 from mnist_core.recipes import get_recipe
-from mnist_core.runs.control import recorded_changes
-from mnist_core.runs.history import EventReader
+from mnist_core.runs.history import EventReader, recorded_changes
 from mnist_core.runs.pool import WorkerPool
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import Run, create_run, list_runs
@@ -226,7 +225,7 @@ def _measure(run: Run, data_dir: Path) -> dict[str, float]:
         raise RunError(f"Run {run.id} is complete and has no checkpoint: delete it and reproduce again.")
     checkpoint = load_checkpoint(folder)
     checkpoint.model.temperature = 1.0  # the earlier systems judged their losses uncalibrated
-    data = arrange(load_dataset(run.config().dataset, data_dir), run.config())
+    data = load_for(run.config(), data_dir)
     logits = infer(checkpoint.model, data.test_images)
     judged = summarize(logits, data.test_labels)
     parts = zip(logits.split(METRIC_BATCH), data.test_labels.split(METRIC_BATCH), strict=True)

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from mnist_core.experiments.ablation import Study, setting_label
-from mnist_core.experiments.compare import has_numbers
-from mnist_core.runs.history import EventReader
+from mnist_core.runs.history import EventReader, latest
 
 METRICS = {
     "val_loss": "validation loss",
@@ -114,19 +113,18 @@ def analyse(study: Study, metric: str = "val_loss") -> Analysis:
 
 
 def _result(study: Study, index: int) -> SettingResult:
-    seeds, curves, values = [], [], {metric: [] for metric in METRICS}
+    seeds, curves = [], []
+    values: dict[str, list[float]] = {metric: [] for metric in METRICS}
     for place, seed in enumerate(study.seeds):
         run = study.run(index, place)
         if run is None or run.status().state != "completed":
             continue
         events = EventReader(run).read()
-        epochs = [
-            e for e in events if e["event"] == "epoch" and has_numbers(e, "train_loss", "val_loss", "val_accuracy")
-        ]
-        ends = [e for e in events if e["event"] == "end" and has_numbers(e, "test_accuracy")]
-        if not epochs or not ends:
+        epochs = [event for event in events if event["event"] == "epoch"]
+        test_accuracy = latest(events, "end", "test_accuracy")
+        if not epochs or test_accuracy is None:
             continue
-        last = {**epochs[-1], "test_accuracy": ends[-1]["test_accuracy"]}
+        last = {**epochs[-1], "test_accuracy": test_accuracy}
         seeds.append(seed)
         curves.append([event["val_loss"] for event in epochs])
         for metric, column in values.items():

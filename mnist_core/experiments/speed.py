@@ -98,7 +98,7 @@ def bench(seeds: Sequence[int], data_dir: Path, say: Callable[[str], None] = lam
 
 def _quick(seed: int, data: Dataset) -> Trained:
     state = TrainState(get_recipe("quick").config("mnist").replace(seed=seed), data)
-    for _ in train(state.config, data, state):
+    for _ in train(state, data):
         pass
     _, accuracy = loss_and_accuracy(infer(state.best_model, data.test_images), data.test_labels)
     return Trained(seed, accuracy, state.seconds)

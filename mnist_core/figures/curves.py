@@ -13,21 +13,27 @@ import plotly.graph_objects as go
 from mnist_core.figures.style import LEGEND, MARGIN, QUIET, TRAIN, VALIDATION
 
 EARLIER = ("#8A94A6", "#CC79A7", "#B8860B")
+Numbers = Sequence[float] | np.ndarray
 MOST_MARK_ROWS = 6  # of text, in which the labels of neighbouring marks stand one below the other
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a chart. `kind` is train or validation; `earlier` counts back from the run shown (0)."""
+    """One line of a chart: one measurement of one run. `kind` is train or validation.
+
+    `place` tells runs apart: colour and marker in a comparison; in one run's chart 0 is that run, others count back.
+    A training line is the mean over the last `window` values.
+    """
 
     name: str
-    x: Sequence[float]
-    y: Sequence[float]
+    place: int
+    x: Numbers
+    y: Numbers
     kind: str = "train"
-    earlier: int = 0
+    window: int = 25
 
 
-def downsample(x: Sequence[float], y: Sequence[float], most: int = 400) -> tuple[np.ndarray, np.ndarray]:
+def downsample(x: Numbers, y: Numbers, most: int = 400) -> tuple[np.ndarray, np.ndarray]:
     """At most about `most` points: the mean of neighbours where there are more. Keeps the first and the last place."""
     xs, ys = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if len(xs) <= most:
@@ -41,7 +47,7 @@ def downsample(x: Sequence[float], y: Sequence[float], most: int = 400) -> tuple
     return places, means
 
 
-def smooth(y: Sequence[float], window: int = 25) -> np.ndarray:
+def smooth(y: Numbers, window: int = 25) -> np.ndarray:
     """(N,) → (N,): the mean over the last `window` values (over fewer at the start)."""
     ys = np.asarray(y, dtype=float)
     total = np.concatenate([[0.0], np.cumsum(ys)])
@@ -64,17 +70,17 @@ def curve_spec(
     without the milliseconds that `go.Figure` takes to check it.
 
     The x-axis spans the whole training from the start, and the y-axis grows in steps, so that little jumps and the
-    layout stays the same from one moment to the next. Training lines are smoothed over 25 batches; `percent` shows
-    shares in [0, 1] as percentages. `marks` are (epoch, label) of what happened on the way, see `mark_layout`.
+    layout stays the same from one moment to the next. `percent` shows shares in [0, 1] as
+    percentages. `marks` are (epoch, label) of what happened on the way, see `mark_layout`.
     """
     traces, lowest, highest = [], 0.9, 0.0
-    for curve in sorted(curves, key=lambda c: -c.earlier):
+    for curve in sorted(curves, key=lambda curve: -curve.place):
         validation = curve.kind == "validation"
-        y = np.asarray(curve.y, dtype=float) if validation else smooth(curve.y)
+        y = np.asarray(curve.y, dtype=float) if validation else smooth(curve.y, curve.window)
         x, y = downsample(curve.x, y)
         colour = VALIDATION if validation else TRAIN
-        if curve.earlier:
-            colour = EARLIER[(curve.earlier - 1) % len(EARLIER)]
+        if curve.place:
+            colour = EARLIER[(curve.place - 1) % len(EARLIER)]
         if len(y):
             lowest = min(lowest, float(np.quantile(y, 0.1)))
             highest = max(highest, float(np.nanmax(y, initial=0.0)))
@@ -87,11 +93,11 @@ def curve_spec(
                 "mode": "lines+markers" if validation else "lines",
                 "line": {
                     "color": colour,
-                    "width": 1.5 if curve.earlier else 2.5,
+                    "width": 1.5 if curve.place else 2.5,
                     "dash": "dot" if validation else "solid",
                 },
-                "marker": {"size": 5 if curve.earlier else 8, "symbol": "circle"},
-                "opacity": 0.75 if curve.earlier else 1.0,
+                "marker": {"size": 5 if curve.place else 8, "symbol": "circle"},
+                "opacity": 0.75 if curve.place else 1.0,
                 "hovertemplate": "%{y:.2%}" if percent else "%{y:.4f}",
             }
         )
@@ -158,20 +164,8 @@ DASHES = {"solid": "━", "dash": "╍", "dot": "┉"}
 
 
 @dataclass(frozen=True)
-class Line:
-    """One measurement of one run. `place` chooses colour and marker; `window` smooths over so many values, 1 not."""
-
-    name: str
-    place: int
-    x: Sequence[float]
-    y: Sequence[float]
-    kind: str = "train"
-    window: int = 1
-
-
-@dataclass(frozen=True)
 class Mark:
-    """Something that happened to the run at `place` (as in Line), at `x`."""
+    """Something that happened to the run at `place` (as in Curve), at `x`."""
 
     place: int
     x: float
@@ -179,7 +173,7 @@ class Mark:
 
 
 def overlay_figure(
-    lines: Sequence[Line],
+    curves: Sequence[Curve],
     title: str,
     x_title: str,
     percent: bool = False,
@@ -192,22 +186,22 @@ def overlay_figure(
     values of 0 or less have no place and are left out.
     """
     faint, strong = [], []
-    for line in sorted(lines, key=lambda line: line.kind):
-        y = line.y
-        if line.kind == "train" and line.window > 1:
-            raw = _trace(line, *downsample(line.x, y), percent)
+    for curve in sorted(curves, key=lambda curve: curve.kind):
+        y = curve.y
+        if curve.kind == "train" and curve.window > 1:
+            raw = _trace(curve, *downsample(curve.x, y), percent)
             quiet = {"opacity": 0.35, "hoverinfo": "skip", "hovertemplate": None}
             faint.append({**raw, **quiet, "line": {**raw["line"], "width": 1}})
-            y = smooth(y, line.window)
-        strong.append(_trace(line, *downsample(line.x, y), percent))
-    right = max((max(line.x, default=0.0) for line in lines), default=0.0)
+            y = smooth(y, curve.window)
+        strong.append(_trace(curve, *downsample(curve.x, y), percent))
+    right = max((max(curve.x, default=0.0) for curve in curves), default=0.0)
     marked = mark_layout([(mark.x, mark.label, _look(mark.place)[0]) for mark in marks], right, top=not percent)
     return go.Figure(faint + strong, {**_layout(title, x_title, percent, log), **marked})
 
 
 @dataclass(frozen=True)
 class Band:
-    """Several trainings of one setting: `curves` is (trainings, N) over the N places `x`; `place` as in Line."""
+    """Several trainings of one setting: `curves` is (trainings, N) over the N places `x`; `place` as in Curve."""
 
     name: str
     place: int
@@ -266,18 +260,18 @@ def _look(place: int) -> tuple[str, str, str]:
     return COLOURS[column], list(SYMBOLS)[column], list(DASHES)[row % len(DASHES)]
 
 
-def _trace(line: Line, x: np.ndarray, y: np.ndarray, percent: bool) -> dict[str, Any]:
-    colour, symbol, _ = _look(line.place)
-    validation = line.kind == "validation"
+def _trace(curve: Curve, x: np.ndarray, y: np.ndarray, percent: bool) -> dict[str, Any]:
+    colour, symbol, _ = _look(curve.place)
+    validation = curve.kind == "validation"
     return {
         "type": "scatter",
-        "name": line.name,
+        "name": curve.name,
         "x": np.round(x, 4),
         "y": np.round(y, 6),
         "mode": "lines+markers" if validation else "lines",
         "line": {"color": colour, "width": 2.5, "dash": "dot" if validation else "solid"},
         "marker": {"symbol": symbol, "size": 8, "color": colour},
-        "hovertemplate": f"{line.kind} %{{y:{'.2%' if percent else '.4f'}}} at %{{x:,.4~g}}",
+        "hovertemplate": f"{curve.kind} %{{y:{'.2%' if percent else '.4f'}}} at %{{x:,.4~g}}",
     }
 
 

@@ -65,9 +65,7 @@ def read_about(path: Path) -> About:
         content: Any = read_json(path)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error.strerror or error}).") from None
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, CheckpointError):
-            raise
+    except (ValueError, RecursionError):
         raise CheckpointError(f"{path} is no JSON.") from None
     try:
         return About.model_validate(content)

@@ -74,9 +74,7 @@ def read_card(folder: Path) -> Card:
         problem = error.errors()[0]
         where = ".".join(str(part) for part in problem["loc"])
         raise CheckpointError(f"{path} is damaged: {where}: {problem['msg']}.") from None
-    except (ValueError, TypeError, RecursionError) as error:
-        if isinstance(error, LabError):
-            raise
+    except (ValueError, TypeError, RecursionError):
         raise CheckpointError(f"{path} is damaged: it is no JSON card.") from None
 
 

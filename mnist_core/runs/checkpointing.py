@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 from filelock import Timeout
 
 from mnist_core.data.dataset import Dataset
-from mnist_core.data.loading import load_dataset
-from mnist_core.data.splits import arrange
+from mnist_core.data.prepare import load_for
 from mnist_core.errors import RunError
 from mnist_core.inference.calibration import calibrated
 from mnist_core.inference.metrics import infer, loss_and_accuracy
 from mnist_core.models.checkpoint import is_whole, load_checkpoint, read_card, save_checkpoint, update_card
-from mnist_core.runs.history import EventReader
+from mnist_core.runs.history import EventLog, EventReader, end_event
 from mnist_core.runs.run import Run
-from mnist_core.training.state import Event, TrainState
+from mnist_core.training.events import EpochEvent
+from mnist_core.training.state import TrainState
 
 
 class RunCheckpoints:
@@ -37,11 +35,18 @@ class RunCheckpoints:
         if state.epoch and not state.batch and not is_whole(self._folder(state)):
             # damaged since it was written, and the same weights are at hand
             epochs = [event for event in EventReader(run).read() if event["event"] == "epoch"]
-            self.save(state, next((event for event in epochs if event.get("epoch") == state.epoch), {}))
+            self.save(state, next((event for event in epochs if event["epoch"] == state.epoch), None))
 
-    def save(self, state: TrainState, event: Event) -> None:
-        """Writes the checkpoint of the epoch that `event` reports (or of a stop within one). Raises OSError."""
-        metrics = {k: event[k] for k in ("train_loss", "train_accuracy", "val_loss", "val_accuracy") if k in event}
+    def save(self, state: TrainState, event: EpochEvent | None) -> None:
+        """Writes the checkpoint of the epoch that `event` reports, or of a stop within one. Raises OSError."""
+        metrics: dict[str, float] = {}
+        if event is not None:
+            metrics = {
+                "train_loss": event["train_loss"],
+                "train_accuracy": event["train_accuracy"],
+                "val_loss": event["val_loss"],
+                "val_accuracy": event["val_accuracy"],
+            }
         logits = state.validation_logits(self.data.train_images[state.val_indices])
         folder = self._folder(state)
         save_checkpoint(
@@ -74,10 +79,11 @@ class RunCheckpoints:
         if self.config.keep == "last" or self._best is None or score > self._best:
             self.chosen, self._best = folder, score
 
-    def test(self, state: TrainState) -> dict[str, Any]:
-        """The one look at the test images, by the chosen checkpoint; kept in its card. Raises OSError."""
-        assert self.chosen is not None
-        return {"train_seconds": state.seconds, **evaluate_on_test(self.chosen, self.data)}
+    def evaluate_on_test(self) -> dict[str, float]:
+        """The metrics of the chosen checkpoint, after the one look at the test images. Raises OSError."""
+        if self.chosen is None:
+            raise RunError(f"Run {self.run.id} has no checkpoint to evaluate.")
+        return evaluate_on_test(self.chosen, self.data)
 
 
 def evaluate_on_test(folder: Path, data: Dataset) -> dict[str, float]:
@@ -105,10 +111,10 @@ def evaluate_stopped_run(run: Run, data_dir: Path | str | None = None) -> dict[s
             card = load_checkpoint(folder).card
             if "test_accuracy" in card.metrics:
                 return card.metrics
-            metrics = evaluate_on_test(folder, arrange(load_dataset(config.dataset, data_dir), config))
-            end = {"event": "end", "reason": "stopped", "step": card.step, "train_seconds": card.train_seconds}
-            with run.metrics_path.open("a", encoding="utf-8") as log:
-                log.write(json.dumps({**end, **metrics}) + "\n")
+            metrics = evaluate_on_test(folder, load_for(config, data_dir))
+            with EventLog(run.metrics_path) as log:
+                log.add(end_event("stopped", card.step, card.train_seconds, metrics))
+                log.sync()
             return metrics
     except Timeout:
         raise RunError(f"Run {run.id} goes on just now: it is evaluated when it ends.") from None

@@ -8,7 +8,7 @@ from pathlib import Path
 from mnist_core.config import TrainConfig
 from mnist_core.errors import RunError
 from mnist_core.runs.run import Run, list_runs
-from mnist_core.runs.storage import MEGABYTE, is_pinned, size
+from mnist_core.runs.storage import MEGABYTE, size
 from mnist_core.system.settings import Limits, limits, parallel_runs, runs_folder
 
 
@@ -48,7 +48,7 @@ def runs_to_delete(sizes: Iterable[tuple[Run, int]], limits: Limits) -> list[tup
     for run, taken in sorted(sizes, key=lambda pair: pair[0].id):
         if limits.max_storage is None or excess <= 0:
             break
-        if not is_pinned(run) and not run.status().active:
+        if not run.pinned and not run.status().active:
             chosen.append((run, taken))
             excess -= taken
     return chosen

@@ -1,23 +1,32 @@
-"""Runs that wait for their turn, in order, on disk: a server that goes down forgets none of them.
+"""Runs that wait for a worker or a slot, in order, on disk: a server that goes down forgets none of them.
 
-`runs/.queue/` holds an empty file per waiting run, named by its place and its id. A run is waiting as long as its file
-is there; to take it is to hold the run's lock and remove the file. `parallel_runs()` slots say how many train at once.
+Each waiting run has a file WAITING in its own folder, with its place in the queue. A run is waiting as long as that
+file is there; to take it is to hold the run's lock and remove the file. `parallel_runs()` slots say how many train at
+once.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from mnist_core.errors import RunError
-from mnist_core.runs.run import QUEUE_FOLDER, Run, is_run_id, open_run
+from mnist_core.runs.run import WAITING, Run, is_run_id
+from mnist_core.system.files import read_json, write_json
 from mnist_core.system.settings import parallel_runs
 
-OWN = ".own"  # ends the mark of a run that a process of its own waits with: workers leave it alone
+
+@dataclass(frozen=True, order=True)
+class _Entry:
+    """A waiting run: nanoseconds since 1970, 0 at the front. `own_process`: workers leave it to the one that waits."""
+
+    place: int
+    run_id: str
+    own_process: bool
 
 
 class Queue:
@@ -25,77 +34,69 @@ class Queue:
 
     def __init__(self, runs_dir: Path | str) -> None:
         self.runs_dir = Path(runs_dir)
-        self.folder = self.runs_dir / QUEUE_FOLDER
 
     def add(self, run: Run, own_process: bool = False, first: bool = False) -> None:
-        """Puts `run` at the end, or at the front. Raises RunError when the folder cannot be written."""
+        """Puts `run` at the end, or at the front. Raises RunError when its folder cannot be written."""
         place = 0 if first else time.time_ns()
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / f"{place:020d}-{run.id}{OWN if own_process else ''}").touch()
+            write_json(run.folder / WAITING, {"place": place, "own_process": own_process})
         except OSError as error:
-            raise RunError(f"Run {run.id} cannot be queued in {self.folder} ({error.strerror}).") from None
+            raise RunError(
+                f"Run {run.id} cannot be queued: {run.folder} cannot be written ({error.strerror})."
+            ) from None
 
     def waiting(self) -> list[Run]:
-        """The runs that wait, the next one first. A mark whose run was deleted is dropped."""
-        runs = []
-        for mark in self._marks():
-            try:
-                runs.append(open_run(_run_id(mark), self.runs_dir))
-            except RunError:
-                (self.folder / mark).unlink(missing_ok=True)
-        return runs
+        """The runs that wait, the next one first."""
+        return [Run(self.runs_dir / entry.run_id) for entry in self._entries()]
 
     def __contains__(self, run: Run) -> bool:
-        return any(_run_id(mark) == run.id for mark in self._marks())
+        return (run.folder / WAITING).exists()
 
     def may_begin(self, run: Run) -> bool:
         """Whether `run`, of a process of its own, has no other such run before it.
 
-        It does not wait for the runs that wait for workers: there may be no worker. Marks of processes that died
-        waiting are dropped on the way.
+        It does not wait for the runs that wait for workers: there may be no worker. The entries of processes that died
+        waiting are removed on the way.
         """
-        for mark in self._marks():
-            if _run_id(mark) == run.id:
+        for entry in self._entries():
+            if entry.run_id == run.id:
                 return True
-            if mark.endswith(OWN):
-                if Run(self.runs_dir / _run_id(mark)).is_executed():
+            other = Run(self.runs_dir / entry.run_id)
+            if entry.own_process:
+                if other.is_executed():
                     return False
-                (self.folder / mark).unlink(missing_ok=True)
+                self.remove(other)
         return True
 
     def before(self, run: Run) -> int:
         """How many wait before `run`."""
-        marks = self._marks()
-        return next((place for place, mark in enumerate(marks) if _run_id(mark) == run.id), 0)
+        ids = [entry.run_id for entry in self._entries()]
+        return ids.index(run.id) if run.id in ids else 0
 
     def next_for_worker(self) -> Run | None:
         """The first run, if it waits for a worker rather than for a process of its own."""
-        for mark in self._marks():
-            run = Run(self.runs_dir / _run_id(mark))
-            if not mark.endswith(OWN) and run.config_path.is_file():
+        for entry in self._entries():
+            run = Run(self.runs_dir / entry.run_id)
+            if not entry.own_process and run.config_path.is_file():
                 return run
-            if mark.endswith(OWN) and run.is_executed():
+            if entry.own_process and run.is_executed():
                 return None
-            (self.folder / mark).unlink(missing_ok=True)
+            self.remove(run)
         return None
 
     def remove(self, run: Run) -> bool:
-        """Takes `run` out; whether it was in."""
-        mark = self._mark(run)
-        if mark is None:
-            return False
+        """Takes `run` out; whether it was in. Raises OSError when its folder cannot be written."""
         try:
-            (self.folder / mark).unlink()
+            (run.folder / WAITING).unlink()
         except FileNotFoundError:
             return False
         return True
 
     def cancel(self, run: Run) -> bool:
         """Takes `run` out and says so in its status; False when it has begun meanwhile. Raises RunError."""
-        if not self.remove(run):
-            return False
         try:
+            if not self.remove(run):
+                return False
             run.finish("stopped", "Taken out of the queue before it began.")
         except OSError as error:
             raise RunError(f"Run {run.id} cannot be written ({error.strerror}).") from None
@@ -106,23 +107,23 @@ class Queue:
         if not self.cancel(run) and run.status().active:
             run.command("stop")
 
-    def _mark(self, run: Run) -> str | None:
-        return next((mark for mark in self._marks() if _run_id(mark) == run.id), None)
-
-    def _marks(self) -> list[str]:
+    def _entries(self) -> list[_Entry]:
+        """The waiting runs in order; an entry that cannot be read stands at the end."""
         try:
-            names = sorted(entry.name for entry in os.scandir(self.folder) if entry.is_file(follow_symlinks=False))
+            names = [entry.name for entry in os.scandir(self.runs_dir) if is_run_id(entry.name)]
         except OSError:
             return []
-        marks = [name for name in names if name[:20].isdigit() and name[20:21] == "-"]
-        for mark in (name for name in marks if not is_run_id(_run_id(name))):  # it leads out of the runs folder
-            with contextlib.suppress(OSError):
-                (self.folder / mark).unlink()
-        return [mark for mark in marks if is_run_id(_run_id(mark))]
+        return sorted(
+            self._entry(name) for name in names if os.path.lexists(os.path.join(self.runs_dir, name, WAITING))
+        )
 
-
-def _run_id(mark: str) -> str:
-    return mark[21:].removesuffix(OWN)
+    def _entry(self, run_id: str) -> _Entry:
+        try:
+            value = read_json(self.runs_dir / run_id / WAITING)
+            place, own_process = value["place"], value["own_process"] is True
+            return _Entry(place if type(place) is int else time.time_ns(), run_id, own_process)
+        except (OSError, ValueError, KeyError, TypeError):
+            return _Entry(time.time_ns(), run_id, False)
 
 
 class Slot:

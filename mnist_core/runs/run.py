@@ -20,17 +20,20 @@ from mnist_core.config import TrainConfig, parse_config
 from mnist_core.errors import ConfigError, LabError, RunError
 from mnist_core.models.checkpoint import CARD, is_whole
 from mnist_core.models.classifier import has_dropout
-from mnist_core.runs.control import COMMANDS, STEPS, Control, give, read_control
+from mnist_core.runs.control import COMMANDS, STEPS, Control, read_control, write_control
 from mnist_core.system.files import read_json, write_json
 from mnist_core.system.settings import runs_folder
 from mnist_core.training.changes import check_change
 
 ACTIVE = ("queued", "running", "paused")
-STEPPING = "Taking a step."  # the reason of a `running` that ends in a pause
 ENDED = ("stopped", "completed", "failed", "crashed")
-QUEUE_FOLDER = ".queue"  # in the runs folder: a mark per waiting run (see queue.py)
-# between the status "queued" and the mark, and between a mark's removal and the status "running"
+WAITING = "waiting.json"  # in the folder of a run that waits for a process or a slot (see queue.py)
+META = "meta.json"  # the run's owner, and whether it is pinned
+# between the status "queued" and the file WAITING, and between its removal and the status "running"
 QUEUED_GRACE_SECONDS = 10.0
+MOST_LETTERS = 30
+# nothing that markdown, HTML or a path would take for its own
+_NAME = re.compile(rf"[^\W_][\w .'’-]{{0,{MOST_LETTERS - 1}}}")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
@@ -41,6 +44,7 @@ class Status:
     state: str
     reason: str = ""
     updated: float = 0.0  # seconds since 1970
+    stepping: bool = False  # a `running` that takes a batch or an epoch and pauses again
 
     @property
     def active(self) -> bool:
@@ -67,8 +71,29 @@ class Run:
 
     @property
     def owner(self) -> str:
-        """The name of whoever began it; empty where nobody gave one."""
-        return read_owner(self.folder)
+        """The name of whoever began it; empty where nobody gave one, or the file is damaged."""
+        return self._meta()[0]
+
+    @property
+    def pinned(self) -> bool:
+        """Whether somebody wants this run kept: it is not deleted, nor offered for deletion."""
+        return self._meta()[1]
+
+    def pin(self, keep: bool = True) -> None:
+        """Keeps the run from deletion, or no longer. Raises RunError."""
+        try:
+            write_json(self.folder / META, {"owner": self.owner, "pinned": keep})
+        except OSError as error:
+            raise RunError(f"Run {self.id} cannot be {'' if keep else 'un'}pinned ({error.strerror}).") from None
+
+    def _meta(self) -> tuple[str, bool]:
+        try:
+            value = read_json(self.folder / META)
+            return parse_owner(value["owner"]), value["pinned"] is True
+        except FileNotFoundError:  # earlier versions had a file for each
+            return _first_owner(self.folder), (self.folder / "pinned").exists()
+        except (LabError, OSError, ValueError, KeyError, TypeError, AttributeError):
+            return "", False
 
     @property
     def lock(self) -> FileLock:
@@ -79,9 +104,10 @@ class Run:
         """Raises RunError when the run's configuration is missing or damaged."""
         try:
             return parse_config(read_json(self.config_path))
-        except (OSError, ValueError) as error:
-            reason = str(error) if isinstance(error, LabError) else "it cannot be read"
-            raise RunError(f"The configuration of run {self.id} is damaged: {reason}") from None
+        except LabError as error:
+            raise RunError(f"The configuration of run {self.id} is damaged: {error}") from None
+        except (OSError, ValueError):
+            raise RunError(f"The configuration of run {self.id} is damaged: it cannot be read") from None
 
     def status(self) -> Status:
         """The state as written, but `crashed` where its process is gone without having said so."""
@@ -96,14 +122,14 @@ class Run:
         """Whether a run of this status without a process is lost. One in the queue may wait as long as it takes."""
         if status.state != "queued":
             return status.active
-        waiting = any((self.folder.parent / QUEUE_FOLDER).glob(f"*-{self.id}"))
+        waiting = (self.folder / WAITING).exists()
         return not waiting and time.time() - status.updated > QUEUED_GRACE_SECONDS
 
     def _written_status(self) -> Status:
         try:
             value = read_json(self.folder / "status.json")
             reason = str(value.get("reason", ""))[:1000].encode(errors="replace").decode()
-            status = Status(value["state"], reason, float(value.get("updated", 0)))
+            status = Status(value["state"], reason, float(value.get("updated", 0)), value.get("stepping") is True)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
             return Status("crashed", "Its status file is missing or damaged.")
         return status if status.state in ACTIVE + ENDED else Status("crashed", "Its status file is damaged.")
@@ -118,21 +144,22 @@ class Run:
         except OSError:
             return True  # a folder that cannot be written cannot be asked; believe what the status says
 
-    def set_status(self, state: str, reason: str = "") -> None:
+    def set_status(self, state: str, reason: str = "", stepping: bool = False) -> None:
         """Raises OSError."""
-        write_json(self.folder / "status.json", {"state": state, "reason": reason, "updated": time.time()})
+        value = {"state": state, "reason": reason, "updated": time.time()}
+        write_json(self.folder / "status.json", {**value, **({"stepping": True} if stepping else {})})
 
     def command(self, command: str) -> None:
         """Tells the run's process to `run`, `pause` or `stop`; obeyed at the next batch. Raises RunError."""
         if command not in COMMANDS:
             raise RunError(f"A run can be told to {', '.join(COMMANDS)}, not '{command}'.")
-        self._give(command, command=command)
+        self._tell(command, command=command)
 
     def step(self, kind: str = "batch") -> None:
         """Asks for one `batch`, or for all up to the end of the `epoch`, and a pause after it. Raises RunError."""
         if kind not in STEPS:
             raise RunError(f"A step is one {' or one '.join(STEPS)}, not '{kind}'.")
-        self._give("step", step=kind)
+        self._tell("step", step=kind)
 
     def change(self, **wanted: Any) -> None:
         """Asks for other values of settings from the next batch on. Raises ConfigError or RunError."""
@@ -141,11 +168,11 @@ class Run:
         check_change(self.config(), wanted)
         if "dropout" in wanted and not has_dropout(self.config()):
             raise ConfigError(f"The network {self.config().model} has no dropout layer: its dropout cannot be changed.")
-        self._give("change", change=wanted)
+        self._tell("change", change=wanted)
 
-    def _give(self, what: str, **order: Any) -> None:
+    def _tell(self, what: str, **order: Any) -> None:
         try:
-            give(self.folder, **order)
+            write_control(self.folder, **order)
         except OSError as error:
             raise RunError(f"Run {self.id} cannot be told to {what}: {error.strerror or error}.") from None
 
@@ -201,7 +228,7 @@ def create_run(config: TrainConfig, runs_dir: Path | str | None = None, owner: s
         try:
             (run.folder / "checkpoints").mkdir()
             if owner:
-                write_owner(run.folder, owner)
+                write_json(run.folder / META, {"owner": owner, "pinned": False})
             write_json(run.config_path, config.model_dump(mode="json"))
             run.set_status("queued")
         except OSError:
@@ -251,12 +278,6 @@ def list_runs(runs_dir: Path | str | None = None) -> list[Run]:
     return [Run(root / name) for name in names if is_run_id(name) and (root / name / "config.json").is_file()]
 
 
-FILE = "owner.json"
-MOST_LETTERS = 30
-# nothing that markdown, HTML or a path would take for its own
-_NAME = re.compile(rf"[^\W_][\w .'’-]{{0,{MOST_LETTERS - 1}}}")
-
-
 def parse_owner(text: str) -> str:
     """A name as typed → without spaces too many; empty is nobody. Raises ConfigError."""
     name = " ".join(text.split())
@@ -268,14 +289,9 @@ def parse_owner(text: str) -> str:
     return name
 
 
-def write_owner(folder: Path, name: str) -> None:
-    """Marks the run in `folder` as that of `name`. Raises ConfigError or OSError."""
-    write_json(folder / FILE, {"owner": parse_owner(name)})
-
-
-def read_owner(folder: Path) -> str:
-    """Whose the run in `folder` is; empty where nobody said so, or the file is damaged."""
+def _first_owner(folder: Path) -> str:
+    """Whose the run in `folder` is, as earlier versions wrote it."""
     try:
-        return parse_owner(read_json(folder / FILE)["owner"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return parse_owner(read_json(folder / "owner.json")["owner"])
+    except (LabError, OSError, ValueError, KeyError, TypeError, AttributeError):
         return ""

@@ -11,29 +11,11 @@ from pathlib import Path
 from filelock import Timeout
 
 from mnist_core.errors import RunError
-from mnist_core.runs.queue import Queue
-from mnist_core.runs.run import Run, open_run
+from mnist_core.runs.run import open_run
 from mnist_core.system.settings import runs_folder
 
-PIN = "pinned"
 TRASH = ".trash"  # in the runs folder: what was removed and is not wholly gone yet
 MEGABYTE = 1_000_000
-
-
-def is_pinned(run: Run) -> bool:
-    """Whether somebody wants this run kept."""
-    return (run.folder / PIN).exists()
-
-
-def pin(run: Run, keep: bool = True) -> None:
-    """Keeps the run from being offered for deletion and from being deleted, or no longer. Raises RunError."""
-    try:
-        if keep:
-            (run.folder / PIN).touch()
-        else:
-            (run.folder / PIN).unlink(missing_ok=True)
-    except OSError as error:
-        raise RunError(f"Run {run.id} cannot be {'' if keep else 'un'}pinned ({error.strerror}).") from None
 
 
 def size(folder: Path) -> int:
@@ -55,7 +37,7 @@ def delete_run(run_id: str, runs_dir: Path | str | None = None) -> None:
     run = open_run(run_id, root)
     if run.folder.is_symlink():
         raise RunError(f"Run {run.id} is a link to another folder: remove it by hand.")
-    if is_pinned(run):
+    if run.pinned:
         raise RunError(f"Run {run.id} is pinned: unpin it first.")
     if run.status().active:
         raise RunError(f"Run {run.id} is {run.status().state}: stop it first.")
@@ -63,11 +45,10 @@ def delete_run(run_id: str, runs_dir: Path | str | None = None) -> None:
         with run.lock.acquire(timeout=0):  # no process can take the run up while it goes
             if run.status().state == "queued":
                 raise RunError(f"Run {run.id} is queued: stop it first.")
-            Queue(root).remove(run)
             (root / TRASH).mkdir(exist_ok=True)
             os.replace(run.folder, root / TRASH / f"{run.id}-{secrets.token_hex(4)}")
     except Timeout:
-        raise RunError(f"Run {run.id} is at work: stop it first.") from None
+        raise RunError(f"Run {run.id} is being executed: stop it first.") from None
     except OSError as error:
         raise RunError(f"Run {run.id} cannot be deleted ({error.strerror}).") from None
     for removed in list((root / TRASH).iterdir()):  # with what an earlier removal left when it was killed

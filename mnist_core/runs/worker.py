@@ -14,8 +14,9 @@ import time
 from pathlib import Path
 
 from mnist_core.errors import LabError
-from mnist_core.runs.execute import POLL_SECONDS, execute
+from mnist_core.runs.execute import execute
 from mnist_core.runs.queue import Queue, Slot
+from mnist_core.runs.writer import POLL_SECONDS
 from mnist_core.system.device import divide_cores
 
 WORKERS_FOLDER = ".workers"
@@ -78,7 +79,7 @@ def warm_up(data_dir: Path) -> None:
     try:
         data = load_dataset(default_dataset(data_dir), data_dir)
         config = RECIPES["quick"].config(data.name)
-        steps = train(config, data, TrainState(config, data))
+        steps = train(TrainState(config, data), data)
         for _ in range(3):
             next(steps)
     except LabError:

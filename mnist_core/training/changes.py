@@ -7,6 +7,7 @@ from typing import Any
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import ConfigError, LabError, RunError
+from mnist_core.training.events import ChangeEvent
 
 AUGMENTATION = ("rotation", "translation", "scaling", "shear", "elastic", "flip", "erasing")
 CHANGEABLE = ("learning_rate", "dropout", "weight_decay", "threads", *AUGMENTATION)
@@ -22,7 +23,7 @@ def check_change(config: TrainConfig, wanted: dict[str, Any]) -> dict[str, Any]:
     return config.replace(**wanted).differences(config)
 
 
-def changed_config(start: TrainConfig, changes: Iterable[dict[str, Any]]) -> TrainConfig:
+def changed_config(start: TrainConfig, changes: Iterable[ChangeEvent]) -> TrainConfig:
     """`start` after `changes` (events), in order. Raises RunError when they do not lead on from it."""
     config = start
     try:
@@ -36,18 +37,7 @@ def changed_config(start: TrainConfig, changes: Iterable[dict[str, Any]]) -> Tra
     return config
 
 
-def is_change(event: Any) -> bool:
-    """Whether `event` is a whole event of a change: a file on disk may hold anything."""
-    return (
-        isinstance(event, dict)
-        and event.get("event") == "change"
-        and event.get("field") in CHANGEABLE
-        and all(type(event.get(name)) is int for name in ("step", "asked"))
-        and all(isinstance(event.get(name), bool | int | float) for name in ("from", "to"))
-    )
-
-
-def change_label(changes: Sequence[dict[str, Any]]) -> str:
+def change_label(changes: Sequence[ChangeEvent]) -> str:
     """Change events → what stands at their mark: `lr 0.01 → 0.001`, a line for each."""
     names = {"learning_rate": "lr", "translation": "shift", "shear": "slant", "flip": "mirror"}
     return "<br>".join(

@@ -1,4 +1,4 @@
-"""train(config, data, state) → iterator of events. The loop is plain to see: forward, loss, backward, step, yield.
+"""train(state, data) → iterator of events. The loop is plain to see: forward, loss, backward, step, yield.
 
 Whoever iterates is in control: to pause is not to ask for the next event, to stop is not to ask again. The state can
 be saved between any two events and continues with the same weights, bit for bit, on the same machine's CPU.
@@ -9,19 +9,25 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from typing import TypedDict
 
 import torch
 from torch import Tensor
 
-from mnist_core.config import TrainConfig
 from mnist_core.data.augment import augment
 from mnist_core.data.dataset import Dataset, batches, to_unit
 from mnist_core.errors import LabError
 from mnist_core.inference.metrics import loss_and_accuracy
 from mnist_core.models.classifier import count_parameters
+from mnist_core.training.events import Event, ValidationEvent
 from mnist_core.training.loss import batch_accuracy, reduced_precision, teacher_probabilities, training_loss
 from mnist_core.training.optim import learning_rate_at
-from mnist_core.training.state import Event, TrainState
+from mnist_core.training.state import TrainState
+
+
+class _Validation(TypedDict):
+    val_loss: float
+    val_accuracy: float
 
 
 class DivergedError(LabError):
@@ -35,14 +41,13 @@ def processor(device: torch.device) -> str:
     return f"CPU ({torch.get_num_threads()} threads)"
 
 
-def train(config: TrainConfig, data: Dataset, state: TrainState | None = None) -> Iterator[Event]:
-    """Trains to the end of `config`, from `state` (default: from the start), yielding what happened.
+def train(state: TrainState, data: Dataset) -> Iterator[Event]:
+    """Trains from where `state` is to the end of its config, yielding what happened.
 
-    Events: `start` once, `step` after every batch, `validation` where one is due within an epoch, `epoch` after each
-    epoch. Losses are mean cross-entropies in nats, accuracies in [0, 1], times in seconds. The test images are not
-    looked at. Raises DivergedError when the loss is no longer finite.
+    `data` is the dataset that `state` was made for. Events: `start` once, `step` after every batch, `validation` where
+    one is due within an epoch, `epoch` after each epoch. Losses are mean cross-entropies in nats, accuracies in [0, 1],
+    times in seconds. The test images are not looked at. Raises DivergedError when the loss is no longer finite.
     """
-    state = state or TrainState(config, data)
     device = state.device
     images, labels = data.train_images.to(device), data.train_labels.to(device)
     val_images, val_labels = images[state.val_indices], labels[state.val_indices]
@@ -61,7 +66,7 @@ def train(config: TrainConfig, data: Dataset, state: TrainState | None = None) -
     }
 
     while not state.finished:
-        order = batches(state.train_indices, config.batch_size, config.seed, state.epoch)
+        order = batches(state.train_indices, state.config.batch_size, state.config.seed, state.epoch)
         if state.batch in checks and state.checked < state.step:  # interrupted between the step and its check
             yield _checked(state, val_images, val_labels)
         for indices in order[state.batch :]:
@@ -119,10 +124,10 @@ def train(config: TrainConfig, data: Dataset, state: TrainState | None = None) -
         }
 
 
-def _checked(state: TrainState, images: Tensor, labels: Tensor) -> Event:
-    event = {"event": "validation", "step": state.step, "epoch": state.epoch} | _validate(state, images, labels)
-    state.checked = state.step
-    return event
+def _checked(state: TrainState, images: Tensor, labels: Tensor) -> ValidationEvent:
+    step, measured = state.step, _validate(state, images, labels)
+    state.checked = step
+    return {"event": "validation", "step": step, "epoch": state.epoch, **measured}
 
 
 def _diverged(what: str, state: TrainState) -> DivergedError:
@@ -132,7 +137,7 @@ def _diverged(what: str, state: TrainState) -> DivergedError:
     )
 
 
-def _validate(state: TrainState, images: Tensor, labels: Tensor) -> dict[str, float]:
+def _validate(state: TrainState, images: Tensor, labels: Tensor) -> _Validation:
     started = time.perf_counter()
     loss, accuracy = loss_and_accuracy(state.validation_logits(images), labels)
     seconds = time.perf_counter() - started

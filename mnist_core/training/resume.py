@@ -16,7 +16,8 @@ from typing import Any
 
 import torch
 
-from mnist_core.config import parse_config
+from mnist_core.config import TrainConfig, parse_config
+from mnist_core.data.dataset import Dataset
 from mnist_core.errors import CheckpointError, LabError
 from mnist_core.system.files import write_atomic
 from mnist_core.training.changes import changed_config
@@ -81,6 +82,19 @@ def read_resume(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise CheckpointError(f"{path} is damaged and cannot be resumed from.")
     return state
+
+
+def resumed_state(config: TrainConfig, data: Dataset, folder: Path) -> tuple[TrainState, str]:
+    """The state of a training of `config` on `data`, as saved in `folder` or new; and a sentence where the newest saved
+    state was damaged.
+
+    Raises CheckpointError or RunError when what is saved cannot be used, and what TrainState raises.
+    """
+    state, note = TrainState(config, data), ""
+    if can_resume(folder):
+        saved, note = load_resume(folder)
+        restore(state, saved)
+    return state, note
 
 
 def restore(state: TrainState, saved: dict[str, Any]) -> None:

@@ -17,17 +17,17 @@ from mnist_core.inference.metrics import infer
 from mnist_core.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from mnist_core.models.classifier import Classifier, build_model, set_dropout
 from mnist_core.system.device import default_device, use_threads
+from mnist_core.training.events import ChangeEvent
 from mnist_core.training.optim import _averager, make_optimizer
 
-Event = dict[str, Any]
 NETWORK = ("model", "activation", "batch_norm", "head")  # the settings that must agree for weights to mean the same
 
 
 class TrainState:
     """All that a training carries from one step to the next: weights, optimizer, average, position, random state.
 
-    `data` is an arranged dataset (`data.arrange`). Raises ConfigError or DataError when it and `config` do not fit,
-    CheckpointError when `config.init_from` or `config.teachers` names no model.
+    `data` is a dataset that is prepared for `config` (`load_for`). Raises ConfigError or DataError when the two do not
+    fit, CheckpointError when `config.init_from` or `config.teachers` names no model.
     """
 
     def __init__(self, config: TrainConfig, data: Dataset, device: str | None = None) -> None:
@@ -61,8 +61,8 @@ class TrainState:
         self.epoch_seconds = 0.0
         self.best: tuple[float, float] | None = None  # validation accuracy and -loss of the best epoch so far
         self.epochs_without_improvement = 0  # epochs since then
-        self.changes: list[Event] = []  # of settings, on the way
-        self.last_change = 0  # number of the last change asked for (see control.py)
+        self.changes: list[ChangeEvent] = []  # of settings, on the way
+        self.last_change = 0  # number of the last change that was requested (see runs/control.py)
         self._validated: tuple[int, Tensor] | None = None
 
     def validation_logits(self, images: Tensor) -> Tensor:
@@ -106,13 +106,20 @@ class TrainState:
         """The weights to judge and to keep: the average over steps where there is one, else the last."""
         return self.ema.module if self.ema is not None else self.model  # type: ignore[return-value]
 
-    def change(self, name: str, value: Any, asked: int = 0) -> Event:
-        """Goes on with another value of a setting of control.CHANGEABLE. → the event `change`. Raises ConfigError."""
+    def change(self, name: str, value: Any, asked: int = 0) -> ChangeEvent:
+        """Goes on with another value of a setting of `changes.CHANGEABLE`. → the event `change`. Raises ConfigError."""
         before, self.config = self.config, self.config.replace(**{name: value})
         self._use_config()
-        values = {"from": getattr(before, name), "to": getattr(self.config, name)}
-        self.changes.append({"event": "change", "step": self.step, "field": name, **values, "asked": asked})
-        return self.changes[-1]
+        event: ChangeEvent = {
+            "event": "change",
+            "step": self.step,
+            "field": name,
+            "from": getattr(before, name),
+            "to": getattr(self.config, name),
+            "asked": asked,
+        }
+        self.changes.append(event)
+        return event
 
     def _use_config(self) -> None:
         """Tells network, optimizer and process what they keep of the settings themselves."""

@@ -58,7 +58,7 @@ def test_extra_images_are_learned_from_and_never_held_out(strokes):
 def test_a_training_goes_through_them(strokes):
     config = TrainConfig(dataset="digits", extra=f"drawings:{strokes}", extra_copies=3, epochs=1)
     data = with_extra(load_dataset("digits"), config)
-    start, *_, end = train(config, data, TrainState(config, data))
+    start, *_, end = train(TrainState(config, data), data)
     plain = TrainState(config.replace(extra=""), load_dataset("digits"))
     assert start["train_images"] == len(plain.train_indices) + 60
     assert start["val_images"] == len(plain.val_indices)
@@ -166,7 +166,7 @@ def test_a_network_learns_to_be_unsure_of_non_digits():
     config = TrainConfig(dataset="digits", epochs=6, batch_size=64, learning_rate=0.003, non_digits=300)
     data = with_extra(load_dataset("digits"), config)
     state = TrainState(config, data)
-    *_, end = train(config, data, state)
+    *_, end = train(state, data)
     assert end["train_accuracy"] > 0.9
     letters = torch.from_numpy(non_digits("letters", 100, seed=0))
     answers = infer(state.model, letters).softmax(dim=1).numpy()

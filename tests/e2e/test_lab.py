@@ -51,7 +51,7 @@ def once(page: Page, expression: str, value: str):
 @pytest.mark.parametrize(
     ("path", "sign"),
     [
-        ("", "The state of the house"),
+        ("", "Overview"),
         ("train", "Recipe"),
         ("draw", "Brush width"),
         ("results", "Accuracy"),
@@ -141,7 +141,7 @@ def test_a_second_tab_finds_the_run_and_pause_resume_stop_and_continue_obey(page
     expect(badge(page, "Training")).to_be_visible()
     # a page switch does not disturb it
     page.locator("[data-testid='stPageLink']", has_text="Home").first.click()
-    expect(page.get_by_text("The state of the house")).to_be_visible()
+    expect(page.get_by_text("Overview")).to_be_visible()
     page.locator("[data-testid='stPageLink']", has_text="Train").first.click()
     page.get_by_role("button", name="Stop").click()
     expect(badge(page, "Stopped")).to_be_visible()
@@ -201,7 +201,7 @@ def test_a_drawn_seven_is_read_as_seven_and_survives_a_page_switch(page, bare_la
     assert len(json.loads(once(page, f"{bars}?.[7] > 0.5", shown))) == 10  # a moment after the word above them
 
     page.locator("[data-testid='stPageLink']", has_text="Home").first.click()
-    expect(page.get_by_text("The state of the house")).to_be_visible()
+    expect(page.get_by_text("Overview")).to_be_visible()
     page.locator("[data-testid='stPageLink']", has_text="Draw").first.click()
     expect(answer(page)).to_have_text("7")
 

@@ -12,7 +12,6 @@ from mnist_core.experiments.compare import (
     curve_rows,
     differing,
     record,
-    seconds_at,
     seconds_left,
     table,
     to_csv,
@@ -23,34 +22,20 @@ from mnist_core.models.classifier import build_model
 from mnist_core.recipes import get_recipe
 from mnist_core.runs.execute import execute
 from mnist_core.runs.run import create_run
-
-START = {"event": "start", "step": 0, "steps_per_epoch": 4, "total_steps": 8, "parameters": 70, "train_images": 400}
-
-
-def step(number: int, rate: float = 100.0, **more) -> dict:
-    return {"event": "step", "step": number, "loss": 1 / number, "accuracy": 0.5, "images_per_second": rate, **more}
-
-
-def epoch(number: int, seconds: float, loss: float = 0.5, accuracy: float = 0.9) -> dict:
-    values = {"val_loss": loss, "val_accuracy": accuracy, "seconds": seconds}
-    return {"event": "epoch", "epoch": number, "step": 4 * number, **values}
-
-
-def end(**more) -> dict:
-    return {"event": "end", "reason": "completed", "step": 8, **more}
+from tests.helpers.events import append, end, epoch, start, step, validation
 
 
 def written(events: list[dict], **settings):
     run = create_run(TrainConfig(dataset="digits", **settings))
-    (run.folder / "metrics.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    append(run, *events)
     return run
 
 
 @pytest.fixture
 def three():
     """Two whole runs that differ in two settings, and one that has only just begun."""
-    first = [START, *map(step, (1, 2, 3, 4)), epoch(1, 8.0, 0.4, 0.95), *map(step, (5, 6, 7, 8)), epoch(2, 10.0)]
-    second = [START, step(1), {"event": "validation", "step": 2, "val_loss": 0.2, "val_accuracy": 0.8}]
+    first = [start(), *map(step, (1, 2, 3, 4)), epoch(1, 8.0, 0.4, 0.95), *map(step, (5, 6, 7, 8)), epoch(2, 10.0)]
+    second = [start(), step(1), validation(2, 0.2, 0.8)]
     return [
         record(written([*first, end(train_seconds=18.0, test_accuracy=0.97)], dropout=0.5)),
         record(written(second, dropout=0.25, batch_norm=False)),
@@ -61,32 +46,15 @@ def three():
 # ---- reading --------------------------------------------------------------------------------------------------------
 
 
-def test_time_is_exact_at_the_ends_of_epochs_and_even_between_them():
-    events = [START, step(4), epoch(1, 8.0), step(8), epoch(2, 10.0)]
-    np.testing.assert_allclose(seconds_at(events, [0, 1, 2, 4, 6, 8]), [0, 2, 4, 8, 13, 18])
-
-
-def test_in_an_unfinished_epoch_time_goes_on_at_the_speed_of_the_last_step():
-    # 400 images in 4 steps, 50 images a second: 2 s a step
-    events = [START, epoch(1, 8.0), step(5, rate=10.0), step(6, rate=50.0)]
-    np.testing.assert_allclose(seconds_at(events, [4, 5, 6]), [8, 10, 12])
-    np.testing.assert_allclose(seconds_at([START, step(1, rate=50.0)], [1]), [2])
-
-
-def test_a_stopped_run_says_when_it_ended():
-    events = [START, epoch(1, 8.0), step(6), {**end(train_seconds=9.0), "step": 6}]
-    np.testing.assert_allclose(seconds_at(events, [5, 6]), [8.5, 9])
-
-
 def test_a_record_holds_curves_over_every_axis(three):
-    whole, begun, blank = three
-    assert whole.train.step == [1, 2, 3, 4, 5, 6, 7, 8]
-    assert whole.train.epoch == [0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2]
+    whole, begun, blank = (one.history for one in three)
+    assert whole.train.step.tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert whole.train.epoch.tolist() == [0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2]
     np.testing.assert_allclose(whole.train.seconds, [2, 4, 6, 8, 10.5, 13, 15.5, 18])
     np.testing.assert_allclose(whole.train.loss, 1 / np.arange(1, 9))
-    assert (whole.validation.step, whole.validation.loss) == ([4, 8], [0.4, 0.5])
-    assert (begun.validation.epoch, begun.validation.accuracy) == ([0.5], [0.8])
-    assert blank.train.step == blank.validation.loss == []
+    assert (whole.validation.step.tolist(), whole.validation.loss.tolist()) == ([4, 8], [0.4, 0.5])
+    assert (begun.validation.epoch.tolist(), begun.validation.accuracy.tolist()) == ([0.5], [0.8])
+    assert len(blank.train.step) == len(blank.validation.loss) == 0
 
 
 def test_figures_are_best_and_last_of_validation_and_the_end(three):
@@ -117,15 +85,15 @@ def test_figures_are_best_and_last_of_validation_and_the_end(three):
     ],
 )
 def test_damaged_events_are_left_out(damage):
-    found = record(written([START, step(1), damage, step(3), epoch(1, 8.0)]))
-    assert found.train.step == [1, 3]
-    np.testing.assert_allclose(found.train.seconds, [2, 6])
+    found = record(written([start(), step(1), damage, step(3), epoch(1, 8.0)]))
+    assert found.history.train.step.tolist() == [1, 3]
+    np.testing.assert_allclose(found.history.train.seconds, [2, 6])
     assert found.figures["test_accuracy"] is None
     json.loads(to_json([found]))
 
 
 def test_a_damaged_config_is_refused_with_a_sentence():
-    run = written([START])
+    run = written([start()])
     (run.folder / "config.json").write_text("{")
     with pytest.raises(RunError, match=r"damaged"):
         record(run)
@@ -141,7 +109,7 @@ def test_a_real_run_has_its_cards_figures():
     assert found.figures["last_val_accuracy"] == card["metrics"]["val_accuracy"]
     assert found.figures["parameters"] == card["parameters"]
     assert found.figures["train_seconds"] == pytest.approx(card["train_seconds"], abs=0.002)
-    assert np.all(np.diff(found.train.seconds) > 0)
+    assert np.all(np.diff(found.history.train.seconds) > 0)
 
 
 def test_time_left_is_the_epochs_to_come_at_the_pace_of_those_done(tiny_data):
@@ -216,5 +184,5 @@ def test_json_holds_configs_figures_and_curves(three):
     assert read["differing"] == ["batch_norm", "dropout"]
     assert [run["run_id"] for run in read["runs"]] == [one.run_id for one in three]
     assert TrainConfig(**read["runs"][1]["config"]) == three[1].config
-    assert read["runs"][0]["train"]["loss"] == three[0].train.loss
+    assert read["runs"][0]["train"]["loss"] == three[0].history.train.loss.tolist()
     assert read["runs"][0]["figures"] == three[0].figures

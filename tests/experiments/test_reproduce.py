@@ -12,6 +12,7 @@ from sklearn.metrics import f1_score
 
 from mnist_core.config import TrainConfig
 from mnist_core.data.loading import load_dataset
+from mnist_core.data.splits import arrange
 from mnist_core.errors import ConfigError, RunError, RunFailedError
 from mnist_core.experiments import reproduce as module
 from mnist_core.experiments.reproduce import (
@@ -213,7 +214,7 @@ def test_what_is_measured_is_computed_by_hand(tmp_path, started, split):
     (row,), _ = reproduced(tmp_path, [replace(TINY, settings=settings)])
     (run,) = list_runs(tmp_path / "runs")
     checkpoint, digits = load_checkpoint(run.checkpoint()), load_dataset("digits")
-    data = module.arrange(digits, run.config())
+    data = arrange(digits, run.config())
     assert len(data.test_labels) == {"official": 360, "pooled": 180}[split]
     with torch.no_grad():
         calibrated = checkpoint.model(data.test_images.float() / 255).double().numpy()

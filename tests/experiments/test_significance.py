@@ -1,6 +1,5 @@
 """What the finished runs of a study say: against numpy, scipy and by hand, on events that are written here."""
 
-import json
 import math
 import shutil
 
@@ -10,6 +9,7 @@ from scipy import stats
 
 from mnist_core.experiments.ablation import Factor, create_study
 from mnist_core.experiments.significance import _holm, analyse
+from tests.helpers.events import end, epoch
 from tests.helpers.studies import BASE, finish, finish_all, study, write
 
 
@@ -36,10 +36,8 @@ def test_what_is_unfinished_deleted_or_damaged_is_left_out():
     finish(made.run(1, 2), 0.2)
     made.run(1, 2).finish("stopped")  # its events tell of an end all the same
     write(made.run(1, 3), [])
-    end = {"event": "end", "test_accuracy": 0.9}
-    write(made.run(1, 4), [{"event": "epoch", "train_loss": 1.0, "val_loss": None, "val_accuracy": "good"}, end])
-    whole = {"event": "epoch", "train_loss": 1.0, "val_loss": 1.0, "val_accuracy": 1.0}
-    write(made.run(1, 5), [whole, {"event": "end", "test_accuracy": math.nan}])
+    write(made.run(1, 4), [epoch(1, val_loss=None), end(test_accuracy=0.9)])
+    write(made.run(1, 5), [epoch(1), end(test_accuracy=math.nan)])
     analysis = analyse(made)
     assert [result.seeds for result in analysis.settings] == [[0, 1, 2, 3, 4, 5], [0]]
     (comparison,) = analysis.comparisons
@@ -62,7 +60,7 @@ def test_curves_of_unequal_length_end_with_the_shortest():
     made = study([0.0, 0.5], [0, 1])
     finish_all(made, [[0.3, 0.4]])
     events = (made.run(0, 0).folder / "metrics.jsonl").read_text().splitlines()
-    write(made.run(0, 0), [json.loads(line) for line in (events[0], events[1], events[3])])
+    (made.run(0, 0).folder / "metrics.jsonl").write_text("\n".join([events[0], events[1], events[3], ""]))
     assert analyse(made).settings[0].curve.tolist() == [[1.0], [1.0]]
 
 

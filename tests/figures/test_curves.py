@@ -9,7 +9,6 @@ from mnist_core.figures.curves import (
     SYMBOLS,
     Band,
     Curve,
-    Line,
     band_figure,
     curve_figure,
     curve_spec,
@@ -69,10 +68,10 @@ def test_downsampling_keeps_the_first_and_the_last_place(count):
 def test_curves_have_one_line_each_the_earlier_runs_beneath():
     x = np.arange(1, 101) / 50
     given = [
-        Curve("training", x, 1 / x),
-        Curve("validation", [1, 2], [0.5, 0.25], "validation"),
-        Curve("before", x, 2 / x, earlier=1),
-        Curve("long ago", x, 3 / x, earlier=2),
+        Curve("training", 0, x, 1 / x),
+        Curve("validation", 0, [1, 2], [0.5, 0.25], "validation"),
+        Curve("before", 1, x, 2 / x),
+        Curve("long ago", 2, x, 3 / x),
     ]
     lines = strict_json(curve_figure(given, "Loss", epochs=5).to_json())["data"]
     assert [line["name"] for line in lines] == ["long ago", "before", "training", "validation"]
@@ -86,27 +85,27 @@ def test_curves_have_one_line_each_the_earlier_runs_beneath():
 
 @pytest.mark.parametrize("epochs", [1, 30])
 def test_the_x_axis_spans_the_whole_training_from_the_start(epochs):
-    for curves in ([], [Curve("training", [], [])], [Curve("training", [0.1], [2.0])]):
+    for curves in ([], [Curve("training", 0, [], [])], [Curve("training", 0, [0.1], [2.0])]):
         layout = strict_json(curve_figure(curves, "Loss", epochs=epochs).to_json())["layout"]
         assert layout["xaxis"]["range"] == [0, epochs]
         assert layout["title"]["text"] == "Loss"
 
 
 def test_percentages_end_above_one_and_begin_near_the_lowest_shown():
-    high = curve_figure([Curve("v", [1, 2], [0.98, 0.99], "validation")], "Accuracy", 2, percent=True)
-    low = curve_figure([Curve("v", [1, 2], [0.3, 0.5], "validation")], "Accuracy", 2, percent=True)
+    high = curve_figure([Curve("v", 0, [1, 2], [0.98, 0.99], "validation")], "Accuracy", 2, percent=True)
+    low = curve_figure([Curve("v", 0, [1, 2], [0.3, 0.5], "validation")], "Accuracy", 2, percent=True)
     for figure, floor in ((high, 0.88), (low, 0.3)):
         bottom, top = figure.layout.yaxis.range
         assert bottom == pytest.approx(floor, abs=0.021)
         assert top > 1
         assert figure.layout.yaxis.tickformat == ".0%"
-    assert strict_json(curve_figure([Curve("v", [], [])], "Accuracy", 2, percent=True).to_json())["layout"]["yaxis"]
+    assert strict_json(curve_figure([Curve("v", 0, [], [])], "Accuracy", 2, percent=True).to_json())["layout"]["yaxis"]
 
 
 def test_a_mark_is_a_dotted_line_with_its_label_where_it_happened():
     marks = [(0.5, "lr 0.01 → 0.001"), (1.9, "dropout 0 → 0.5")]
     for percent in (False, True):
-        figure = curve_figure([Curve("training", [1, 2], [1, 2])], "Loss", 2, percent, marks)
+        figure = curve_figure([Curve("training", 0, [1, 2], [1, 2])], "Loss", 2, percent, marks)
         layout = strict_json(figure.to_json())["layout"]
         assert [(line["x0"], line["x1"], line["line"]["dash"]) for line in layout["shapes"]] == [
             (0.5, 0.5, "dot"),
@@ -161,13 +160,13 @@ def test_colours_stand_out_from_a_light_and_a_dark_page(ground):
         assert max(front / behind, behind / front) > 2.2
 
 
-def lines() -> list[Line]:
+def lines() -> list[Curve]:
     x, y = np.arange(1, 101), np.random.default_rng(0).random(100) + 0.1
     return [
-        Line("one", 0, x, y, "train", 10),
-        Line("one", 0, [50, 100], [0.5, 0.4], "validation"),
-        Line("two", 1, x, y + 1, "train", 10),
-        Line("two", 1, [50, 100], [0.6, 0.3], "validation"),
+        Curve("one", 0, x, y, "train", 10),
+        Curve("one", 0, [50, 100], [0.5, 0.4], "validation"),
+        Curve("two", 1, x, y + 1, "train", 10),
+        Curve("two", 1, [50, 100], [0.6, 0.3], "validation"),
     ]
 
 
@@ -192,7 +191,7 @@ def test_each_run_keeps_its_colour_and_marker_which_the_legend_has_too():
 
 
 def test_without_smoothing_there_is_nothing_faint_and_validation_is_as_measured():
-    plain = [Line(line.name, line.place, line.x, line.y, line.kind) for line in lines()]
+    plain = [Curve(line.name, line.place, line.x, line.y, line.kind, 1) for line in lines()]
     figure = overlay_figure(plain, "Loss", "step")
     assert len(figure.data) == 4
     validation = [trace for trace in figure.data if trace.mode == "lines+markers"]
@@ -210,7 +209,7 @@ def test_axes_are_as_asked_and_the_figure_is_plain_json():
 
 def test_long_curves_are_drawn_with_some_400_points():
     x = np.arange(20_000)
-    figure = overlay_figure([Line("long", 7, x, x / 1000.0, "train", 5)], "Loss", "step")
+    figure = overlay_figure([Curve("long", 7, x, x / 1000.0, "train", 5)], "Loss", "step")
     assert [len(trace.x) for trace in figure.data] == [400, 400]
     assert figure.data[0].line.color == COLOURS[1]
 

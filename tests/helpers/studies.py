@@ -1,10 +1,9 @@
 """A study and the events that its runs would have written."""
 
-import json
-
 from mnist_core.config import TrainConfig
 from mnist_core.experiments.ablation import Factor, Study, create_study
 from mnist_core.runs.run import Run
+from tests.helpers.events import append, end, epoch, start
 
 BASE = TrainConfig(recipe="quick", dataset="digits", model="mlp", epochs=2)
 
@@ -16,16 +15,17 @@ def study(values: list[float], seeds: list[int]) -> Study:
 def finish(run: Run, val_loss: float, test_accuracy: float = 0.9, first_loss: float = 1.0) -> None:
     """Writes what a worker would have written of two epochs and a completed run."""
     events = [
-        {"event": "start", "step": 0, "steps_per_epoch": 4},
-        {"event": "epoch", "epoch": 1, "train_loss": 1.5, "val_loss": first_loss, "val_accuracy": 0.5, "seconds": 1},
-        {"event": "epoch", "epoch": 2, "train_loss": 0.5, "val_loss": val_loss, "val_accuracy": 0.8, "seconds": 1},
-        {"event": "end", "reason": "completed", "step": 8, "test_accuracy": test_accuracy},
+        start(),
+        epoch(1, loss=first_loss, accuracy=0.5, train_loss=1.5),
+        epoch(2, loss=val_loss, accuracy=0.8, train_loss=0.5),
+        end(test_accuracy=test_accuracy),
     ]
     write(run, events)
 
 
 def write(run: Run, events: list[dict], state: str = "completed") -> None:
-    (run.folder / "metrics.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    run.metrics_path.unlink(missing_ok=True)
+    append(run, *events)
     run.finish(state)
 
 

@@ -42,7 +42,7 @@ def trained(tmp_path_factory):
     )
     data = load_dataset("digits")
     state = TrainState(config, data)
-    list(train(config, data, state))
+    list(train(state, data))
     return save(tmp_path_factory.mktemp("trained") / "c", state.best_model, data.shape, config, refuse_below=0.5)
 
 

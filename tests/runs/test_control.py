@@ -18,10 +18,11 @@ from mnist_core.models import classifier
 from mnist_core.models.architectures import MODELS, ModelSpec
 from mnist_core.models.checkpoint import load_checkpoint, read_card
 from mnist_core.runs.checkpointing import evaluate_stopped_run
-from mnist_core.runs.control import Control, Steps, read_control
+from mnist_core.runs.commands import Steps
+from mnist_core.runs.control import Control, read_control
 from mnist_core.runs.execute import execute
-from mnist_core.runs.history import EventReader, RunFollower, changes
-from mnist_core.runs.run import STEPPING, Run
+from mnist_core.runs.history import EventReader, HistoryReader, changes
+from mnist_core.runs.run import Run
 from mnist_core.training import loop
 from mnist_core.training.changes import change_label, changed_config
 from mnist_core.training.loop import train
@@ -179,7 +180,7 @@ def test_a_step_under_way_says_so_and_a_pause_ends_it(tmp_path):
     run.step("epoch")
     until(is_paused(run, 5))
     assert steps(written(run))[-1] == 5
-    assert (seen[0].state, seen[0].reason) == ("running", STEPPING)
+    assert (seen[0].state, seen[0].stepping) == ("running", True)
     run.command("stop")
     thread.join(timeout=60)
     assert run.status().state == "stopped"
@@ -190,8 +191,8 @@ def test_steps_asked_of_an_earlier_process_are_void():
         step, epoch, before_batch = 3, 0, True
 
     steps_of = Steps(Control("pause", ((1, "batch"), (2, "batch"))))
-    assert not steps_of.go_on(Control("pause", ((1, "batch"), (2, "batch"))), Somewhere())
-    assert steps_of.go_on(Control("pause", ((2, "batch"), (3, "epoch"))), Somewhere())
+    assert not steps_of.allow_batch(Control("pause", ((1, "batch"), (2, "batch"))), Somewhere())
+    assert steps_of.allow_batch(Control("pause", ((2, "batch"), (3, "epoch"))), Somewhere())
 
 
 # ---- changes --------------------------------------------------------------------------------------------------------
@@ -235,10 +236,10 @@ def test_the_card_has_the_settings_of_the_end_and_the_changes(changed):
     assert changed.config() == CONFIG.replace(schedule="one-cycle")
     raw = json.loads((changed.checkpoint() / "card.json").read_text())
     assert raw["changes"][0] == {"step": 12, "field": "dropout", "from": 0.2, "to": 0.4}
-    ((place, label),) = RunFollower(changed).curves().marks
-    assert place == pytest.approx(12 / 9)
-    assert label.split("<br>")[:2] == ["dropout 0.2 → 0.4", "lr 0.003 → 0.0005"]
-    assert label.endswith("mirror off → on")
+    (mark,) = HistoryReader(changed).history().changes
+    assert mark.epoch == pytest.approx(12 / 9)
+    assert mark.label.split("<br>")[:2] == ["dropout 0.2 → 0.4", "lr 0.003 → 0.0005"]
+    assert mark.label.endswith("mirror off → on")
 
 
 def test_a_change_equals_training_by_hand_with_the_same_settings(tmp_path):
@@ -248,7 +249,7 @@ def test_a_change_equals_training_by_hand_with_the_same_settings(tmp_path):
     config = CONFIG.replace(ema_decay=0.0)
     data = arrange(load_dataset("digits"), config)
     state = TrainState(config, data)
-    for event in train(config, data, state):
+    for event in train(state, data):
         if event["event"] == "step" and event["step"] == 12:
             state.config = config.replace(learning_rate=0.01, weight_decay=0.1)
             state.optimizer.param_groups[0]["weight_decay"] = 0.1

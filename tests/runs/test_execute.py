@@ -14,8 +14,8 @@ from mnist_core.data.loading import load_dataset
 from mnist_core.data.splits import split
 from mnist_core.models.checkpoint import load_checkpoint, read_card
 from mnist_core.runs import run as runs
-from mnist_core.runs.execute import Turn, execute
-from mnist_core.runs.queue import Slot
+from mnist_core.runs.commands import Commands
+from mnist_core.runs.execute import execute
 from mnist_core.runs.run import Run
 from mnist_core.training import loop
 from mnist_core.training.resume import read_resume
@@ -215,11 +215,11 @@ def test_a_paused_run_can_be_stopped(tmp_path):
 def test_a_command_in_the_clocks_same_tick_as_the_last_is_not_missed(tmp_path):
     """File times move in steps of up to some milliseconds; two quick clicks may share one."""
     run = created(tmp_path)
-    turn = Turn(run, Slot(run.folder.parent))
+    commands = Commands(run)
     for command in ("pause", "run", "stop"):
         run.command(command)
         os.utime(run.folder / "control.json", ns=(10**18, 10**18))
-        assert turn.command() == command
+        assert commands.command == command
 
 
 def killed_at(number: int):

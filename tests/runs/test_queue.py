@@ -5,7 +5,7 @@ import pytest
 from mnist_core.config import TrainConfig
 from mnist_core.errors import ConfigError
 from mnist_core.runs.queue import Queue, Slot
-from mnist_core.runs.run import Run, create_run
+from mnist_core.runs.run import WAITING, Run, create_run
 from mnist_core.system.settings import parallel_runs
 
 
@@ -29,7 +29,7 @@ def test_runs_wait_in_the_order_in_which_they_came(queue):
     assert [queue.before(run) for run in queue.waiting()] == [0, 1, 2, 3, 4, 5]
 
 
-def test_a_queue_is_nothing_but_its_folder(queue):
+def test_a_queue_is_nothing_but_files_on_disk(queue):
     run = waiting_run(queue)
     assert Queue(queue.runs_dir).waiting() == [run]
     assert run in Queue(queue.runs_dir)
@@ -77,14 +77,14 @@ def test_workers_wait_while_a_process_of_its_own_is_first_and_pass_when_it_died(
     assert own not in queue
 
 
-def test_marks_that_belong_to_no_run_are_dropped(queue):
-    run = waiting_run(queue)
-    (queue.folder / f"{0:020d}-never-was").touch()
-    (queue.folder / f"{0:020d}-..").touch()
-    (queue.folder / "notes.txt").touch()
-    assert queue.next_for_worker() == run
-    assert queue.waiting() == [run]
-    assert sorted(path.name[21:] for path in queue.folder.iterdir() if path.name != "notes.txt") == [run.id]
+@pytest.mark.parametrize("content", ["", "[]", '{"place": "first"}', '{"place": 1}', "[" * 100_000])
+def test_a_damaged_entry_waits_at_the_end(queue, content):
+    damaged, run = waiting_run(queue), waiting_run(queue)
+    (damaged.folder / WAITING).write_text(content)
+    (queue.runs_dir / "notes").mkdir()
+    (queue.runs_dir / "notes.txt").touch()
+    assert queue.waiting() == [run, damaged]
+    assert damaged.status().state == "queued"
 
 
 @pytest.mark.parametrize("parallel", [1, 3])

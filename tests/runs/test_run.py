@@ -1,23 +1,26 @@
 import json
 import secrets
+import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import ConfigError, RunError
+from mnist_core.models.checkpoint import load_checkpoint
+from mnist_core.runs.execute import execute
+from mnist_core.runs.history import HistoryReader
 from mnist_core.runs.run import (
-    FILE,
+    META,
     QUEUED_GRACE_SECONDS,
     Run,
     create_run,
     list_runs,
     open_run,
     parse_owner,
-    read_owner,
-    write_owner,
 )
 from mnist_core.system.files import read_json
 from mnist_core.system.settings import runs_folder
@@ -302,13 +305,31 @@ def test_no_run_is_left_behind_by_a_name_that_is_none():
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", "7", '{"owner": 5}', '{"owner": "<b>"}', '{"owner": null}', "[" * 100_000]
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "7",
+        '{"owner": 5, "pinned": 1}',
+        '{"owner": "<b>", "pinned": true}',
+        '{"owner": null}',
+        "[" * 99_999,
+    ],
 )
-def test_a_damaged_owner_is_nobody(tmp_path, content):
-    (tmp_path / FILE).write_text(content)
-    assert read_owner(tmp_path) == ""
-    write_owner(tmp_path, "Bo")
-    assert read_owner(tmp_path) == "Bo"
+def test_a_damaged_file_of_owner_and_pin_says_nothing(run, content):
+    (run.folder / META).write_text(content)
+    assert (run.owner, run.pinned) == ("", False)
+    run.pin()
+    assert (run.owner, run.pinned) == ("", True)
+
+
+def test_a_pin_keeps_the_owner():
+    run = create_run(CONFIG, owner="Ann")
+    run.pin()
+    assert (run.owner, run.pinned) == ("Ann", True)
+    run.pin(False)
+    assert (run.owner, run.pinned) == ("Ann", False)
 
 
 def test_train_takes_an_owner(ask, refused):
@@ -317,3 +338,23 @@ def test_train_takes_an_owner(ask, refused):
     assert [run.owner for run in list_runs()] == ["Ann"]
     assert "A name has at most" in refused("train", "--dataset", "digits", "--owner", "<b>")
     assert len(list_runs()) == 1
+
+
+# ---- a run of an earlier version ------------------------------------------------------------------------------------
+
+
+def test_a_run_folder_of_november_2026_is_read_and_continued(tmp_path):
+    """Its owner and its pin are a file each, its status knows no stepping, its dropout was changed at step 5."""
+    (source,) = (Path(__file__).parents[1] / "fixtures").iterdir()
+    shutil.copytree(source, tmp_path / "runs" / source.name)
+    run = open_run(source.name, tmp_path / "runs")
+    assert (run.owner, run.pinned, run.status().state) == ("Ann", True, "stopped")
+    assert load_checkpoint(run.checkpoint()).card.config == run.config().replace(dropout=0.2)
+    history = HistoryReader(run).history()
+    assert (history.train.step[-1], history.changes[0].label) == (60, "dropout 0.1 → 0.2")
+    run.pin(False)
+    assert (run.owner, run.pinned) == ("Ann", False)
+    run.command("run")
+    execute(run)
+    assert run.status().state == "completed"
+    assert HistoryReader(run).history().train.step.tolist() == list(range(1, 61))

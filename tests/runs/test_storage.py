@@ -11,7 +11,7 @@ from mnist_core.errors import RunError
 from mnist_core.runs.limits import runs_to_delete
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import Run, create_run, list_runs
-from mnist_core.runs.storage import TRASH, delete_run, is_pinned, pin, size
+from mnist_core.runs.storage import TRASH, delete_run, size
 from mnist_core.system.settings import Limits, runs_folder
 
 
@@ -39,7 +39,7 @@ def test_the_oldest_unpinned_ended_runs_are_offered_until_it_suffices(tmp_path):
         run.set_status(state)
         runs.append(run)
     Queue(tmp_path).add(runs[2])
-    pin(runs[1])
+    runs[1].pin()
     sizes = [(run, 3_000_000) for run in reversed(runs)]
     assert runs_to_delete(sizes, Limits()) == []
     assert runs_to_delete(sizes, Limits(max_storage=15)) == []
@@ -67,12 +67,12 @@ def test_what_a_killed_removal_left_goes_with_the_next():
 
 def test_a_pinned_run_cannot_be_deleted_until_it_is_unpinned():
     run = ended()
-    pin(run)
-    assert is_pinned(run)
+    run.pin()
+    assert run.pinned
     with pytest.raises(RunError, match="pinned"):
         delete_run(run.id)
     assert run.folder.exists()
-    pin(run, False)
+    run.pin(False)
     delete_run(run.id)
     assert list_runs() == []
 
@@ -91,7 +91,7 @@ def test_a_waiting_run_and_one_that_a_process_holds_cannot_be_deleted():
     Queue(runs_folder()).add(waiting)
     with pytest.raises(RunError, match="stop it first"):
         delete_run(waiting.id)
-    with held.lock, pytest.raises(RunError, match="at work"):
+    with held.lock, pytest.raises(RunError, match="being executed"):
         delete_run(held.id)
     assert len(list_runs()) == 2
 

@@ -63,7 +63,7 @@ def test_a_training_of_one_thread_leaves_the_next_one_all(two_threads, digits):
 
 
 def weights_after(state: TrainState, digits, steps: int) -> dict[str, torch.Tensor]:
-    events = train(state.config, digits, state)
+    events = train(state, digits)
     while state.step < steps:
         next(events)
     return state.model.state_dict()

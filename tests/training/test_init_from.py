@@ -42,8 +42,8 @@ def test_what_was_learned_is_not_lost_and_it_learns_on(trained, tiny_data):
     config = CONFIG.replace(init_from=str(trained))
     state = TrainState(config, tiny_data)
     before = state.model.first_dense.weight.detach().clone()
-    *_, end = train(config, tiny_data, state)
-    *_, fresh = train(CONFIG, tiny_data)
+    *_, end = train(state, tiny_data)
+    *_, fresh = train(TrainState(CONFIG, tiny_data), tiny_data)
     assert end["val_accuracy"] > 0.9 > fresh["val_accuracy"]
     assert not torch.equal(before, state.model.first_dense.weight)
 
@@ -52,7 +52,7 @@ def test_the_same_seed_gives_the_same_weights(trained, tiny_data):
     weights = []
     for _ in range(2):
         state = TrainState(CONFIG.replace(init_from=str(trained)), tiny_data)
-        for _ in train(state.config, tiny_data, state):
+        for _ in train(state, tiny_data):
             pass
         weights.append(state.model.first_dense.weight)
     assert torch.equal(*weights)

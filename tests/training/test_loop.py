@@ -101,7 +101,7 @@ def test_the_first_steps_are_those_of_plain_torch_bit_for_bit(tiny_data, setting
         losses.append(loss.item())
 
     state = TrainState(config, tiny_data)
-    events = list(itertools.islice(train(config, tiny_data, state), 4))
+    events = list(itertools.islice(train(state, tiny_data), 4))
     assert [event["loss"] for event in events[1:]] == losses
     for mine, theirs in zip(state.model.parameters(), net.parameters(), strict=True):
         assert torch.equal(mine, theirs)
@@ -115,14 +115,14 @@ def test_label_smoothing_spreads_its_share_over_the_classes(tiny_data):
         log = state.model(tiny_data.train_images[indices].float() / 255).double().log_softmax(dim=1)
     y = tiny_data.train_labels[indices]
     expected = -(0.8 * log[torch.arange(len(y)), y] + 0.2 * log.mean(dim=1)).mean().item()
-    step = next(itertools.islice(train(config, tiny_data, state), 1, None))
+    step = next(itertools.islice(train(state, tiny_data), 1, None))
     assert step["loss"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_events_have_the_fields_that_readers_rely_on(tiny_data):
     config = PLAIN.replace(epochs=2, validations_per_epoch=3)
     state = TrainState(config, tiny_data)
-    events = list(train(config, tiny_data, state))
+    events = list(train(state, tiny_data))
     start, per_epoch = events[0], state.steps_per_epoch
     assert start["event"] == "start"
     assert (start["train_images"], start["val_images"]) == (240, 60)
@@ -149,7 +149,7 @@ def test_events_have_the_fields_that_readers_rely_on(tiny_data):
 
 def test_an_epochs_figures_are_the_means_over_its_images(tiny_data):
     state = TrainState(PLAIN, tiny_data)
-    events = list(train(PLAIN, tiny_data, state))
+    events = list(train(state, tiny_data))
     steps, epoch = of_kind(events, "step"), events[-1]
     sizes = np.array([32] * 7 + [16])
     assert epoch["train_loss"] == pytest.approx(sum(sizes * [e["loss"] for e in steps]) / 240)
@@ -163,7 +163,7 @@ def test_an_epochs_figures_are_the_means_over_its_images(tiny_data):
 
 
 def test_the_network_learns(tiny_data):
-    events = list(train(FULL.replace(epochs=8), tiny_data))
+    events = list(train(TrainState(FULL.replace(epochs=8), tiny_data), tiny_data))
     assert of_kind(events, "epoch")[-1]["val_accuracy"] > 0.8
 
 
@@ -181,7 +181,7 @@ def test_the_test_images_are_never_looked_at(tiny_data):
     )
     with pytest.raises(AssertionError, match="looked at"):
         len(blind.test_images.shape)
-    assert list(train(FULL.replace(epochs=1), blind))[-1]["event"] == "epoch"
+    assert list(train(TrainState(FULL.replace(epochs=1), blind), blind))[-1]["event"] == "epoch"
 
 
 def test_validation_images_are_in_no_training_batch_and_training_images_in_all(monkeypatch):
@@ -200,7 +200,7 @@ def test_validation_images_are_in_no_training_batch_and_training_images_in_all(m
     monkeypatch.setattr(loop, "to_unit", noting)
     config = PLAIN.replace(epochs=2, validation_fraction=0.25)
     state = TrainState(config, data)
-    list(train(config, data, state))
+    list(train(state, data))
     assert sorted(seen) == sorted(2 * state.train_indices.tolist())
     assert not set(seen) & set(state.val_indices.tolist())
     assert len(set(seen)) == 150
@@ -275,7 +275,7 @@ def test_l2_of_the_first_dense_layer_adds_its_share_of_the_squared_weights(score
 
 def finished(config: TrainConfig, data: Dataset) -> tuple[TrainState, list[dict]]:
     state = TrainState(config, data)
-    return state, list(train(config, data, state))
+    return state, list(train(state, data))
 
 
 @pytest.fixture(scope="module")
@@ -298,13 +298,13 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(tiny_data, uninterrupt
 def interrupted(config: TrainConfig, data: Dataset, after: int, path) -> tuple[TrainState, list[dict]]:
     """Ends after `after` events, saves, and goes on as a new process would."""
     state = TrainState(config, data)
-    events = list(itertools.islice(train(config, data, state), after))
+    events = list(itertools.islice(train(state, data), after))
     save_resume(path, state.state_dict())
     torch.manual_seed(999)
     state = TrainState(config, data)
     torch.rand(5)
     restore(state, load_resume(path)[0])
-    rest = list(train(config, data, state))
+    rest = list(train(state, data))
     assert rest[0]["event"] == "start"
     return state, events + rest[1:]
 
@@ -344,7 +344,7 @@ def test_the_average_over_steps_is_the_one_computed_by_hand(tiny_data):
     state = TrainState(config, tiny_data)
     average: list[torch.Tensor] = []
     taken = 0
-    for event in train(config, tiny_data, state):
+    for event in train(state, tiny_data):
         if event["event"] != "step":
             continue
         now = [p.detach().double().clone() for p in state.model.parameters()]
@@ -361,7 +361,7 @@ def test_the_average_over_steps_is_the_one_computed_by_hand(tiny_data):
 def test_the_average_is_judged_where_there_is_one(tiny_data):
     config = PLAIN.replace(ema_decay=0.9)
     state = TrainState(config, tiny_data)
-    epoch = list(train(config, tiny_data, state))[-1]
+    epoch = list(train(state, tiny_data))[-1]
     images, labels = tiny_data.train_images[state.val_indices], tiny_data.train_labels[state.val_indices]
     with torch.no_grad():
         average, last = (F.cross_entropy(m.eval()(images / 255), labels) for m in (state.ema.module, state.model))
@@ -375,13 +375,13 @@ WILD = PLAIN.replace(optimizer="sgd", learning_rate=10, activation="leaky-relu",
 
 def test_a_loss_that_is_no_number_ends_the_training_in_a_sentence(tiny_data):
     with pytest.raises(DivergedError, match="learning rate below 10"):
-        list(train(WILD, tiny_data))
+        list(train(TrainState(WILD, tiny_data), tiny_data))
 
 
 def test_no_event_of_a_diverging_training_holds_what_is_no_number(tiny_data):
     def events() -> Iterator[dict]:
         try:
-            yield from train(WILD.replace(validations_per_epoch=20), tiny_data)
+            yield from train(TrainState(WILD.replace(validations_per_epoch=20), tiny_data), tiny_data)
         except DivergedError:
             return
 
@@ -402,7 +402,7 @@ def test_bfloat16_learns_about_as_well_and_keeps_float32_weights():
     config = TrainConfig(dataset="digits", model="small-cnn", epochs=8, batch_size=64, learning_rate=0.005)
     data = load_dataset("digits")
     full, reduced = (TrainState(config.replace(precision=kind), data) for kind in ("float32", "bfloat16"))
-    results = [list(train(state.config, data, state))[-1] for state in (full, reduced)]
+    results = [list(train(state, data))[-1] for state in (full, reduced)]
     assert {tensor.dtype for tensor in reduced.model.parameters()} == {torch.float32}
     assert abs(results[0]["val_accuracy"] - results[1]["val_accuracy"]) < 0.05
     weights = [torch.cat([p.flatten() for p in state.model.parameters()]) for state in (full, reduced)]

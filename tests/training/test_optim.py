@@ -63,7 +63,7 @@ def test_one_step_in_all_has_a_learning_rate_too():
 def test_each_step_is_taken_with_the_rate_that_its_event_tells(tiny_data):
     config = TrainConfig(model="mlp", batch_size=32, validation_fraction=0.2, schedule="cosine", learning_rate=0.004)
     state = TrainState(config, tiny_data)
-    for event in train(config, tiny_data, state):
+    for event in train(state, tiny_data):
         if event["event"] == "step":
             assert event["lr"] == learning_rate_at(config, event["step"] - 1, state.steps_per_epoch)
             assert state.optimizer.param_groups[0]["lr"] == event["lr"]

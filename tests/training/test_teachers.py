@@ -36,7 +36,7 @@ def teachers(tmp_path_factory) -> list[str]:
 
 def finish(config: TrainConfig, data: Dataset) -> TrainState:
     state = TrainState(config, data)
-    for _ in train(config, data, state):
+    for _ in train(state, data):
         pass
     return state
 
@@ -52,7 +52,7 @@ def test_they_answer_with_the_mean_of_their_probabilities_and_are_left_as_they_a
 
     state = TrainState(config, tiny_data)
     before = [{name: value.clone() for name, value in model.state_dict().items()} for model in state.teachers]
-    for _ in train(config, tiny_data, state):
+    for _ in train(state, tiny_data):
         pass
     for model, known in zip(state.teachers, before, strict=True):
         assert not model.training
@@ -100,13 +100,13 @@ def test_the_same_seed_gives_the_same_weights_also_when_it_goes_on_midway(teache
     config = CONFIG.replace(teachers=",".join(teachers), rotation=10.0, dropout=0.2)
     whole = finish(config, tiny_data)
     first = TrainState(config, tiny_data)
-    for event in train(config, tiny_data, first):
+    for event in train(first, tiny_data):
         if event["event"] == "step" and event["step"] == 5:
             break
     saved = copy.deepcopy(first.state_dict())
     second = TrainState(config, tiny_data)
     second.load_state_dict(saved)
-    for _ in train(config, tiny_data, second):
+    for _ in train(second, tiny_data):
         pass
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, second.model.state_dict()[name]), name
@@ -116,7 +116,7 @@ def test_the_same_seed_gives_the_same_weights_also_when_it_goes_on_midway(teache
 
 def test_the_estimate_asks_them_too(teachers, monkeypatch):
     asked = []
-    monkeypatch.setattr(profile, "teachers_answer", lambda models, x: asked.append((len(models), len(x))))
+    monkeypatch.setattr(profile, "teacher_probabilities", lambda models, x: asked.append((len(models), len(x))))
     profile.step_seconds(CONFIG.replace(teachers=",".join(teachers)), Shape(), steps=3)
     assert asked == [(2, 32)] * 3
     with pytest.raises(CheckpointError, match="no checkpoint 'nobody'"):

@@ -12,7 +12,6 @@ from mnist_core.config import TrainConfig
 from mnist_core.errors import LabError
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import Run, create_run, list_runs
-from mnist_core.runs.storage import is_pinned, pin
 from mnist_core.system.settings import runs_folder
 from tests.helpers import ROOT
 from tests.helpers.pages import PAGES, drawn_seven, finished_run, visit, words
@@ -77,7 +76,7 @@ def test_every_act_is_refused_outside_the_full_mode(mode, monkeypatch):
             act()
     assert list_runs() == [run]
     assert run.commanded() == "run"
-    assert not is_pinned(run)
+    assert not run.pinned
     monkeypatch.delenv("MNIST_LAB_MODE")
     actions.delete(run)
     assert list_runs() == []
@@ -100,8 +99,8 @@ def test_a_read_only_lab_shows_everything_and_offers_nothing_to_change(page, mon
     assert not any("Your own" in option for option in options)
     assert not any(each.label == "Your name" for each in app.selectbox)
     if page == "pages/train.py":
-        assert "can be looked at, not changed" in words(app)
-        assert "Waiting for its turn" in words(app)
+        assert "trainings can be watched, not started" in words(app)
+        assert "Waiting" in words(app)
 
 
 def test_a_path_in_the_address_is_not_looked_up_in_a_read_only_lab(tmp_path, monkeypatch):
@@ -220,7 +219,7 @@ def test_leave_it_leaves_it():
 
 def test_too_much_storage_offers_the_oldest_and_deletes_on_agreement_only(monkeypatch):
     old, kept = finished_run(), finished_run(seed=1)
-    pin(kept)
+    kept.pin()
     for run in (old, kept):
         (run.folder / "much").write_bytes(bytes(1_000_000))
     monkeypatch.setenv("MNIST_LAB_MAX_STORAGE", "2")

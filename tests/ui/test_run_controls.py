@@ -13,7 +13,7 @@ from mnist_core.models.checkpoint import read_card
 from mnist_core.recipes import get_recipe
 from mnist_core.runs.execute import execute
 from mnist_core.runs.queue import Queue
-from mnist_core.runs.run import STEPPING, Run, create_run, list_runs
+from mnist_core.runs.run import Run, create_run, list_runs
 from mnist_core.system.settings import runs_folder
 from tests.helpers.pages import visit, words
 
@@ -23,11 +23,11 @@ CONFIG = get_recipe("quick").config("digits").replace(epochs=2, dropout=0.1)
 
 
 @contextlib.contextmanager
-def executed(state: str, reason: str = "") -> Iterator[Run]:
+def executed(state: str, reason: str = "", stepping: bool = False) -> Iterator[Run]:
     """A run that looks as if a process had it."""
     run = create_run(CONFIG)
     with run.lock:
-        run.set_status(state, reason)
+        run.set_status(state, reason, stepping)
         yield run
 
 
@@ -69,7 +69,7 @@ def test_a_paused_run_takes_a_step_for_each_click():
 
 
 def test_a_step_under_way_is_called_so_and_the_next_can_be_asked_for():
-    with executed("running", STEPPING) as run:
+    with executed("running", stepping=True) as run:
         app = visit(PAGE)
         assert "Stepping" in words(app)
         button(app, "Step batch").click().run()

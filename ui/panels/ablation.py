@@ -120,7 +120,7 @@ def _new_study() -> None:
         title = dataset_title(base.dataset)
         st.warning(f"{title} is not on this machine yet: download it on the Train page, or choose another dataset.")
     elif any(run.status().active for run in list_runs()):
-        words += " Another training is running: these wait for their turn."
+        words += " Another training is running: these wait in the queue."
     else:
         seconds = sum(cache.measured_seconds(config.replace(seed=0)) for config in configs[:settings]) * seeds
         words += f" About {duration(seconds / min(parallel_runs(), len(configs)))} on this machine."

@@ -1,4 +1,4 @@
-"""The runs that wait for their turn: in which order, and a way out."""
+"""The queue: which runs wait, in which order, and a button to cancel each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHOWN = 10
 
 
 def show_queue() -> None:
-    """The queue, refreshed as long as somebody waits; nothing while nobody does."""
+    """The queue, refreshed while a run waits; nothing while none does."""
     if Queue(runs_folder()).waiting():
         st.fragment(_waiting, run_every=REFRESH_SECONDS)()
 

@@ -11,13 +11,12 @@ from mnist_core.errors import LabError
 from mnist_core.experiments.export import bundle, command
 from mnist_core.figures.curves import Curve, curve_spec
 from mnist_core.models.checkpoint import read_card
-from mnist_core.runs.history import Curves, RunFollower, newest
+from mnist_core.runs.history import History, HistoryReader
 from mnist_core.runs.queue import Queue
-from mnist_core.runs.run import ACTIVE, ENDED, STEPPING, Run, Status, list_runs
+from mnist_core.runs.run import ACTIVE, ENDED, Run, Status, list_runs
 from mnist_core.system.files import disk_error_sentence, pending_disk_error
 from mnist_core.training.resume import can_resume
-from ui import actions, page
-from ui import cache as house
+from ui import actions, cache, page
 from ui.labels import run_label, run_labels
 from ui.live.chart import Progress, live_chart, live_progress
 from ui.live.feed import feed_url
@@ -25,11 +24,11 @@ from ui.panels.run_controls import begin_again, change_settings, continue_run, s
 from ui.widgets import confirm
 
 WORDS_SECONDS = 1.0
-WORDS_SECONDS_FED = 30.0  # a rerun costs as much as two dozen moves of the curves; what moves or ends is in the feed
+WORDS_SECONDS_FED = 30.0  # a rerun is expensive; what moves or ends is in the feed
 CHARTS_SECONDS = 0.24  # where there is no feed (ui/live/feed.py) by which they move themselves
 CHART_HEIGHT = 280  # both charts fit on a laptop's screen
 WORDS = {
-    "queued": ("Waiting for its turn", "blue", ":material/schedule:"),
+    "queued": ("Waiting", "blue", ":material/schedule:"),
     "running": ("Training", "green", ":material/play_arrow:"),
     "paused": ("Paused", "orange", ":material/pause:"),
     "stopped": ("Stopped", "gray", ":material/stop:"),
@@ -41,7 +40,7 @@ STEPPING_WORDS = ("Stepping", "orange", ":material/skip_next:")
 
 
 def show_run(run: Run, earlier: list[Run]) -> None:
-    """The run's panel; it refreshes itself as long as the run is active, and the page once when it ends."""
+    """The run's panel. It refreshes itself while the run is active, and the page once when it ends."""
     active = run.status().active
     feed = _feed(run, earlier) if active else None
     words_every = WORDS_SECONDS if feed is None else WORDS_SECONDS_FED
@@ -57,7 +56,7 @@ def _words(run: Run, earlier: list[Run], was_active: bool, fed: str | None) -> N
         if was_active and (not status.active or _feed(run, earlier) != fed):
             st.rerun()
         _buttons(run, status)
-        progress = _progress(house.follower(run), status.state)
+        progress = _progress(cache.reader(run), status.state)
         if progress and live_progress(progress, f"progress-{run.id}", feed=fed, state=_stage(status)):
             st.rerun()
         if status.state in ("failed", "crashed"):
@@ -70,16 +69,16 @@ def _words(run: Run, earlier: list[Run], was_active: bool, fed: str | None) -> N
 
 def _feed(run: Run, earlier: list[Run]) -> str | None:
     """Where the browser finds the run's figures while it is active; None where only a rerun can bring them."""
-    watched = house.follower(run)  # the feed is a thread of its own, which knows no session
-    drawn: tuple[Curves | None, dict[str, dict]] = (None, {})
+    watched = cache.reader(run)  # the feed is a thread of its own, which knows no session
+    drawn: tuple[History | None, dict[str, dict]] = (None, {})
 
     @functools.cache
-    def behind() -> list[tuple[Run, Curves]]:
+    def behind() -> list[tuple[Run, History]]:
         return _behind(earlier)
 
     def snapshot() -> tuple[str, dict[str, dict]]:
         nonlocal drawn
-        status, measured = run.status(), watched.curves()
+        status, measured = run.status(), watched.history()
         if measured is not drawn[0]:
             drawn = measured, _figures(run, measured, behind())
         progress = _progress(watched, status.state)
@@ -90,12 +89,12 @@ def _feed(run: Run, earlier: list[Run]) -> str | None:
 
 
 def _stage(status: Status) -> str:
-    """What the panel says of the run besides its progress; when it changes, the page is made anew."""
-    return f"{status.state} {status.reason}"
+    """What the panel shows besides progress and curves; the page is rerun when it changes."""
+    return f"{status.state} {status.stepping} {status.reason}"
 
 
 def _buttons(run: Run, status: Status) -> None:
-    state, stepping = status.state, status.state == "running" and status.reason == STEPPING
+    state, stepping = status.state, status.stepping
     word, colour, icon = STEPPING_WORDS if stepping else WORDS[state]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(word, color=colour, icon=icon)
@@ -112,7 +111,7 @@ def _buttons(run: Run, status: Status) -> None:
         if state in ACTIVE and st.button("Stop", key="stop", icon=":material/stop:"):
             confirm.stop([run])
         if state in ("running", "paused"):
-            change_settings(run, house.follower(run).events())
+            change_settings(run, cache.reader(run).events())
         if state == "crashed" or (state == "stopped" and can_resume(run.folder)):
             explanation = "Goes on exactly from the last state that was saved"
             if st.button("Continue", key="continue", icon=":material/play_arrow:", help=explanation):
@@ -122,7 +121,7 @@ def _buttons(run: Run, status: Status) -> None:
 
 
 def _storage(run: Run, status: Status) -> None:
-    """What a person should know of the run's files: why it waits for the disk, and which of them was damaged."""
+    """What is wrong with the run's files: why it waits for the disk, and which of them was damaged."""
     if status.state == "paused" and status.reason:
         st.warning(status.reason, icon=":material/hard_drive:")
     elif status.active and (error := pending_disk_error(run.folder)) is not None:  # then its status may be an old one
@@ -131,13 +130,15 @@ def _storage(run: Run, status: Status) -> None:
             "nothing. Then press Resume, if it has paused.",
             icon=":material/hard_drive:",
         )
-    for note in (note for event in house.follower(run).events() if isinstance(note := event.get("note"), str)):
+    for note in [
+        event["note"] for event in cache.reader(run).events() if event["event"] == "resume" and "note" in event
+    ]:
         st.info(page.escape_markdown(note), icon=":material/history:")
 
 
-def _progress(watched: RunFollower, state: str) -> Progress | None:
+def _progress(watched: HistoryReader, state: str) -> Progress | None:
     """How far the run is; None where it never began."""
-    start = newest(watched.events(), "start", "steps_per_epoch", "total_steps", "train_images", "parameters")
+    start = watched.start()
     step = watched.newest_step()
     if state == "queued" or (state == "running" and (start is None or step is None)):
         return {"share": 0.0, "text": "Getting ready …" if state == "running" else _place(watched.run)}
@@ -155,8 +156,8 @@ def _progress(watched: RunFollower, state: str) -> Progress | None:
 
 
 def _what(run: Run) -> None:
-    """What is trained, on what: a line from the start, so that the curves below stay where they are."""
-    config, start = run.config(), newest(house.follower(run).events(), "start", "train_images", "parameters")
+    """What is trained, on what. The line is there from the start, so that the curves below stay in place."""
+    config, start = run.config(), cache.reader(run).start()
     known = f"{start['parameters']:,} parameters on {start['train_images']:,} images of " if start is not None else ""
     st.caption(f"{known}{page.escape_markdown(dataset_title(config.dataset))}, seed {config.seed}")
 
@@ -164,12 +165,12 @@ def _what(run: Run) -> None:
 def _place(run: Run) -> str:
     before = Queue(run.folder.parent).before(run)
     if not before:
-        return "It begins as soon as there is a place."
-    return f"{before} other{'s' if before > 1 else ''} before it."
+        return "It begins as soon as a slot is free."
+    return f"{before} run{'s' if before > 1 else ''} before it."
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: `8 s`, `4:05 min`, `2:10 h`."""
+    """Seconds in a readable unit: `8 s`, `4:05 min`, `2:10 h`."""
     seconds = round(seconds)
     if seconds < 60:
         return f"{seconds} s"
@@ -178,46 +179,41 @@ def duration(seconds: float) -> str:
     return f"{seconds // 3600}:{seconds % 3600 // 60:02d} h"
 
 
-def _behind(earlier: list[Run]) -> list[tuple[Run, Curves]]:
+def _behind(earlier: list[Run]) -> list[tuple[Run, History]]:
     """Earlier runs with their curves; a damaged one is no reason to hide the others."""
     found = []
     for run in earlier:
         try:
             run.config()
-            found.append((run, house.follower(run).curves()))
+            found.append((run, cache.reader(run).history()))
         except LabError:
             continue
     return found
 
 
-def _figures(run: Run, measured: Curves, behind: list[tuple[Run, Curves]]) -> dict[str, dict]:
+def _figures(run: Run, measured: History, behind: list[tuple[Run, History]]) -> dict[str, dict]:
     """The figures `loss` and `accuracy`, the run's own curves before those of earlier runs."""
     epochs = max(shown.config().epochs for shown in (run, *(other for other, _ in behind)))
-    loss, accuracy = [], []
-    for place, (other, c) in enumerate([(run, measured), *behind]):
-        suffix = f" · {run_label(other)}" if place else ""
-        loss += [
-            Curve(f"train{suffix}", c.x, c.loss, "train", place),
-            Curve(f"validation{suffix}", c.val_x, c.val_loss, "validation", place),
-        ]
-        accuracy += [
-            Curve(f"train{suffix}", c.x, c.accuracy, "train", place),
-            Curve(f"validation{suffix}", c.val_x, c.val_accuracy, "validation", place),
-        ]
-    return {
-        "loss": curve_spec(loss, "Loss", epochs, marks=measured.marks),
-        "accuracy": curve_spec(accuracy, "Accuracy", epochs, percent=True, marks=measured.marks),
-    }
+    figures = {}
+    marks = [(change.epoch, change.label) for change in measured.changes]
+    for what in ("loss", "accuracy"):
+        curves = []
+        for place, (other, history) in enumerate([(run, measured), *behind]):
+            suffix = f" · {run_label(other)}" if place else ""
+            for kind, series in (("train", history.train), ("validation", history.validation)):
+                curves.append(Curve(f"{kind}{suffix}", place, series.epoch, getattr(series, what), kind))
+        figures[what] = curve_spec(curves, what.capitalize(), epochs, percent=what == "accuracy", marks=marks)
+    return figures
 
 
 def _charts(run: Run, earlier: list[Run], feed: str | None) -> None:
     with page.errors_as_messages():
-        status, measured = run.status(), house.follower(run).curves()
+        status, measured = run.status(), cache.reader(run).history()
         for key, figure in _figures(run, measured, _behind(earlier)).items():
             if live_chart(figure, key=key, height=CHART_HEIGHT, feed=feed, state=_stage(status)):
                 st.rerun()
-        if not len(measured.x) and status.state not in ACTIVE:
-            st.caption("This run has measured nothing.")
+        if not len(measured.train.step) and status.state not in ACTIVE:
+            st.caption("This run has no measurements.")
 
 
 def outcome(run: Run) -> None:
@@ -234,7 +230,7 @@ def outcome(run: Run) -> None:
             if name in metrics:
                 st.metric(label, f"{metrics[name]:.2%}", border=True, width=165)
     ways = (
-        ("pages/draw.py", "Draw at this model", ":material/draw:"),
+        ("pages/draw.py", "Draw with this model", ":material/draw:"),
         ("pages/results.py", "See where it fails", ":material/grid_on:"),
     )
     with st.container(horizontal=True):
@@ -260,7 +256,9 @@ def outcome(run: Run) -> None:
 def show_read_only() -> None:
     """A choice of runs, the active one first, and its curves. Raises LabError."""
     runs = sorted(list_runs(), key=lambda run: not run.status().active)
-    st.info("This lab can be looked at, not changed: no training can be started here.", icon=":material/visibility:")
+    st.info(
+        "This lab is read-only (MNIST_LAB_MODE): trainings can be watched, not started.", icon=":material/visibility:"
+    )
     if not runs:
         st.caption("There is no run yet.")
         return

@@ -12,6 +12,7 @@ from mnist_core.models.checkpoint import read_card
 from mnist_core.runs.history import changes
 from mnist_core.runs.run import Run
 from mnist_core.training.changes import CHANGEABLE, changed_config
+from mnist_core.training.events import Event
 from ui import actions
 from ui.widgets.settings import change_knobs, changed
 
@@ -52,8 +53,8 @@ def step_buttons(run: Run, waits: bool) -> None:
         actions.step(run, "epoch")
 
 
-def change_settings(run: Run, events: list[dict]) -> None:
-    """The settings that may be changed while the run trains, and what was asked for and is not obeyed yet."""
+def change_settings(run: Run, events: list[Event]) -> None:
+    """The settings that may be changed while the run trains, and those that were requested and not made yet."""
     made = [change for together in changes(events).values() for change in together]
     try:
         current = changed_config(run.config(), made)
@@ -69,8 +70,8 @@ def change_settings(run: Run, events: list[dict]) -> None:
                     actions.change(run, differences)
                 else:
                     st.caption("Nothing is set differently.")
-    obeyed = max((change["asked"] for change in made), default=0)
-    waiting = [wanted for number, wanted in run.control().changes if number > obeyed]
+    last = max((change["asked"] for change in made), default=0)
+    waiting = [wanted for number, wanted in run.control().changes if number > last]
     if waiting and (words := changed(current.replace(**waiting[-1]), current)):
         st.caption(f"From the next batch on: {words}.")
 

@@ -1,4 +1,4 @@
-"""The runs that are kept: whose they are and what they take, to pin and to delete."""
+"""The runs that are kept: owner, state and size, to pin and to delete."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import streamlit as st
 
 from mnist_core.runs.limits import runs_to_delete
 from mnist_core.runs.run import Run, list_runs
-from mnist_core.runs.storage import MEGABYTE, is_pinned, size
+from mnist_core.runs.storage import MEGABYTE, size
 from mnist_core.system.settings import limits
 from ui import actions, page
 from ui.labels import run_labels
@@ -25,12 +25,12 @@ def _size(folder: str, changed: float) -> int:
 
 
 def sizes(runs: Sequence[Run]) -> Sizes:
-    """`(run, bytes)` of each; those of the last ten seconds, since many look at once."""
+    """`(run, bytes)` of each, cached for ten seconds."""
     return [(run, _size(str(run.folder), run.status().updated)) for run in runs]
 
 
 def show_run_list() -> None:
-    """The table, folded up; above it what to delete when the runs take more than they may. Raises ConfigError."""
+    """The table, folded up; above it what to delete when the runs exceed MNIST_LAB_MAX_STORAGE. Raises ConfigError."""
     runs = list_runs()
     if not runs:
         return
@@ -53,7 +53,7 @@ def _offer(taken: Sizes) -> None:
             "until some are deleted. Nothing is deleted by itself."
         )
         if not proposed:
-            st.caption("All runs are pinned or at work: unpin some that nobody needs below.")
+            st.caption("All runs are pinned or active: unpin some that nobody needs below.")
             return
         names = run_labels([run for run, _ in proposed])
         st.markdown(
@@ -73,7 +73,7 @@ def _table(taken: Sizes) -> None:
             "owner": run.owner,
             "state": run.status().state,
             "MB": each / MEGABYTE,
-            "pinned": is_pinned(run),
+            "pinned": run.pinned,
         }
         for run, each in taken
     ]
@@ -84,22 +84,22 @@ def _table(taken: Sizes) -> None:
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
-        key=f"shelf-{place}",
+        key=f"run-list-{place}",
         height=min(38 + 35 * len(rows), 388),
         column_config={"MB": st.column_config.NumberColumn(format="%.1f", help="1 MB is a million bytes")},
     )
     chosen = [runs[row] for row in shown["selection"]["rows"]]
     with page.errors_as_messages(), st.container(horizontal=True, vertical_alignment="center"):
-        kept = bool(chosen) and all(is_pinned(run) for run in chosen)
-        if st.button("Unpin" if kept else "Pin", icon=":material/keep:", disabled=not chosen, key="shelf-pin"):
+        kept = bool(chosen) and all(run.pinned for run in chosen)
+        if st.button("Unpin" if kept else "Pin", icon=":material/keep:", disabled=not chosen, key="run-list-pin"):
             for run in chosen:
                 actions.pin(run, not kept)
             st.rerun()
-        fixed = any(is_pinned(run) or run.status().active for run in chosen)
-        if st.button("Delete", icon=":material/delete:", disabled=fixed or not chosen, key="shelf-delete"):
+        fixed = any(run.pinned or run.status().active for run in chosen)
+        if st.button("Delete", icon=":material/delete:", disabled=fixed or not chosen, key="run-list-delete"):
             confirm.delete(chosen)
         st.caption(
-            "A pinned run is kept until it is unpinned; one at work until it has ended."
+            "A pinned run is kept until it is unpinned; an active one until it has ended."
             if fixed
             else "Choose rows to pin or to delete."
         )
