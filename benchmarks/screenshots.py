@@ -1,7 +1,8 @@
-"""The README's pictures: `python -m benchmarks.screenshots [FOLDER]` (default: docs).
+"""The pictures of the README and of docs/: `python -m benchmarks.screenshots [FOLDER]` (default: docs).
 
 Starts a lab with no runs and real MNIST (MNIST_LAB_DATA), trains `quick` in it, draws a seven, and takes a picture of
-each page, wide and light. With --all also on a phone and in the dark, into FOLDER, for looking at after a change.
+each page that the documents show, wide and light. With --all of every page, also on a phone and in the dark, into
+FOLDER, for looking at after a change.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from mnist_core.system.settings import data_folder
 from tests.e2e.lab import ROOT, SEVEN, chromium, draw, lab, settled
 
 SIZES = {"wide": (1440, 900), "phone": (390, 844)}
+SHOWN = ("train", "draw", "results", "data")  # by the documents
 
 
 def take(page: Page, path: Path, whole: bool) -> None:
@@ -49,7 +51,7 @@ def main() -> None:
             width, height = SIZES[size]
             page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
             suffix = f"-{size}-{scheme}" if options.all else ""
-            for name in ("train", "draw", "results", "compare", "data", "home"):
+            for name in (*SHOWN, "compare", "home") if options.all else SHOWN:
                 page.goto(f"{running.url}/{'' if name == 'home' else name}")
                 settled(page)
                 if name == "train" and number == 0:
