@@ -1,1 +1,1 @@
-"""Questions over many runs: ablations, comparisons, reproductions, speed; and a run to take along."""
+"""Questions over many runs: ablations, comparisons, reproductions, speed; and the export of a run."""

@@ -79,7 +79,7 @@ def _settings(factors: Sequence[Factor]) -> list[dict[str, Any]]:
 
 
 def setting_label(setting: dict[str, Any]) -> str:
-    """`dropout 0.25, batch norm on`: a setting as a person says it."""
+    """A setting as text: `dropout 0.25, batch norm on`."""
     words = {True: "on", False: "off"}
     return ", ".join(
         f"{name.replace('_', ' ')} {words[value] if isinstance(value, bool) else value}"
@@ -110,7 +110,7 @@ def create_study(
     runs_dir: Path | str | None = None,
     owner: str = "",
 ) -> Study:
-    """Creates and queues the runs: whoever has workers executes them. Raises ConfigError or RunError."""
+    """Creates and queues the runs, for workers to execute. Raises ConfigError or RunError."""
     root = Path(runs_dir if runs_dir is not None else runs_folder())
     configs = plan(base, factors, seeds)
     # seed by seed, so that a study that is cut short still compares all settings

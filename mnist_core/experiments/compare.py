@@ -1,4 +1,4 @@
-"""Runs side by side: their curves over a common axis, the settings they differ in, and what came of each."""
+"""Runs side by side: their histories, the settings in which they differ, and their results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run to take along: one .zip with its model, settings and measurements, and the command that repeats it."""
+"""Export of a run: one .zip with its model, settings and measurements, and the command that repeats it."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class Row:
 
     @property
     def changes(self) -> str:
-        """What is set differently from the recipe, to stand behind its name: `, epochs 5`, or nothing."""
+        """The settings that differ from the recipe, as text behind its name: `, epochs 5`, or nothing."""
         return "".join(f", {name} {value}" for name, value in self.settings.items())
 
     def mean(self, metric: str) -> float:
@@ -101,7 +101,7 @@ class Row:
 
     @property
     def accuracy(self) -> str:
-        """Test accuracy in words: mean ± standard deviation, of how many seeds."""
+        """Test accuracy as text: mean ± standard deviation, number of seeds."""
         if len(self.seeds) == 1:
             return f"{self.mean('test_accuracy'):.2%} (1 seed)"
         return f"{self.mean('test_accuracy'):.2%} ± {self.std('test_accuracy'):.2%} ({len(self.seeds)} seeds)"

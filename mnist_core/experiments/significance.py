@@ -1,4 +1,4 @@
-"""analyse(study) → what its settings reached, with error bars, and which differences are more than seed noise."""
+"""analyse(study) → results of its settings with error bars, and which differences are more than seed noise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run's checkpoints, of which two and the best are kept, and the one look at the test images."""
+"""A run's checkpoints: the last two and the best are kept. The result is evaluated once on the test images."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from mnist_core.training.state import TrainState
 
 
 class RunCheckpoints:
-    """The run's checkpoints. `chosen` is the folder of the one that `config.keep` asks for, as far as it has come.
+    """The run's checkpoints. `chosen` is the folder of the one that `config.keep` selects so far.
 
-    Those that lie behind `state`, where it was taken up again, do not count: they will be made anew. Raises OSError.
+    Checkpoints later than `state`, from which the run was resumed, are ignored: they are written again. Raises OSError.
     """
 
     def __init__(self, run: Run, data: Dataset, state: TrainState) -> None:
@@ -80,14 +80,14 @@ class RunCheckpoints:
             self.chosen, self._best = folder, score
 
     def evaluate_on_test(self) -> dict[str, float]:
-        """The metrics of the chosen checkpoint, after the one look at the test images. Raises OSError."""
+        """Evaluates the chosen checkpoint on the test images, once. → its metrics. Raises OSError."""
         if self.chosen is None:
             raise RunError(f"Run {self.run.id} has no checkpoint to evaluate.")
         return evaluate_on_test(self.chosen, self.data)
 
 
 def evaluate_on_test(folder: Path, data: Dataset) -> dict[str, float]:
-    """Measures the checkpoint on the test images of (arranged) `data`; kept in its card. → all metrics of the card.
+    """Evaluates the checkpoint on the test images of `data` and writes that into its card. → all metrics of the card.
 
     Raises CheckpointError or OSError.
     """
@@ -99,7 +99,7 @@ def evaluate_on_test(folder: Path, data: Dataset) -> dict[str, float]:
 
 
 def evaluate_stopped_run(run: Run, data_dir: Path | str | None = None) -> dict[str, float]:
-    """Measures a stopped run's model on the test images, once: in its card, and as the run's new `end` event.
+    """Evaluates a stopped run's model on the test images, once; the result goes into its card and a new `end` event.
 
     Raises RunError where there is nothing to measure, and DataError or CheckpointError.
     """

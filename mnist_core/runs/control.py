@@ -1,4 +1,4 @@
-"""What a running training is told: `control.json` in its folder, written by pages and shells, read after every batch.
+"""control.json in a run's folder: commands, steps and changes, written by pages and shells, read after every batch.
 
 A command holds until the next one. Steps and changes are requested one by one. Each has the moment of its request as
 its number, so that none is lost or carried out twice, however quickly they follow each other.
@@ -25,7 +25,7 @@ _LOCK_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Control:
-    """What was asked of a run. Steps are (number, `batch` or `epoch`), changes (number, {setting: value}), in order."""
+    """Requests to a run, in order: steps (number, `batch` or `epoch`) and changes (number, {setting: value})."""
 
     command: str = "run"
     steps: tuple[tuple[int, str], ...] = ()
@@ -33,7 +33,7 @@ class Control:
 
 
 def read_control(folder: Path) -> Control:
-    """What is asked of the run in `folder`. Invalid entries are ignored."""
+    """What is requested of the run in `folder`. Invalid entries are ignored."""
     try:
         value = read_json(folder / FILE)
         command = value["command"]
@@ -58,7 +58,7 @@ def _numbered(value: dict[str, Any], name: str) -> list[tuple[int, Any]]:
 def write_control(
     folder: Path, command: str | None = None, step: str | None = None, change: dict | None = None
 ) -> None:
-    """Tells the run in `folder` a command, or asks it for a step or a change. Raises OSError.
+    """Gives the run in `folder` a command, or requests a step or a change. Raises OSError.
 
     A command ends the steps that were asked for; a step is one from a pause to the next.
     """

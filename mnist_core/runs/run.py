@@ -1,4 +1,4 @@
-"""A run is a directory: configuration, status, events, checkpoints, and the commands that its process obeys.
+"""A run is a folder: configuration, status, events, checkpoints, and the commands to its process.
 
 Nothing about a run lives only in memory, so any page or shell can find, follow and control it.
 """
@@ -71,7 +71,7 @@ class Run:
 
     @property
     def owner(self) -> str:
-        """The name of whoever began it; empty where nobody gave one, or the file is damaged."""
+        """The name that its creator gave; empty where none was given, or the file is damaged."""
         return self._meta()[0]
 
     @property
@@ -110,16 +110,18 @@ class Run:
             raise RunError(f"The configuration of run {self.id} is damaged: it cannot be read") from None
 
     def status(self) -> Status:
-        """The state as written, but `crashed` where its process is gone without having said so."""
+        """The state as written, but `crashed` where the process has ended without writing one."""
         status = self._written_status()
         if self._abandoned(status) and not self.is_executed():
             status = self._written_status()  # it may have ended between the two looks
             if self._abandoned(status):
-                return Status("crashed", "Its process ended without a word: killed, or the machine went down.")
+                return Status(
+                    "crashed", "Its process ended without a final status: it was killed, or the machine went down."
+                )
         return status
 
     def _abandoned(self, status: Status) -> bool:
-        """Whether a run of this status without a process is lost. One in the queue may wait as long as it takes."""
+        """Whether a run of this status without a process is lost. A run in the queue may wait for any time."""
         if status.state != "queued":
             return status.active
         waiting = (self.folder / WAITING).exists()
@@ -135,14 +137,14 @@ class Run:
         return status if status.state in ACTIVE + ENDED else Status("crashed", "Its status file is damaged.")
 
     def is_executed(self) -> bool:
-        """Whether a living process has this run."""
+        """Whether a living process executes this run."""
         try:
             with self.lock.acquire(timeout=0):
                 return False
         except Timeout:
             return True
         except OSError:
-            return True  # a folder that cannot be written cannot be asked; believe what the status says
+            return True  # the lock of a read-only folder cannot be tested: the status counts
 
     def set_status(self, state: str, reason: str = "", stepping: bool = False) -> None:
         """Raises OSError."""
@@ -150,19 +152,19 @@ class Run:
         write_json(self.folder / "status.json", {**value, **({"stepping": True} if stepping else {})})
 
     def command(self, command: str) -> None:
-        """Tells the run's process to `run`, `pause` or `stop`; obeyed at the next batch. Raises RunError."""
+        """Tells the run's process to `run`, `pause` or `stop` before its next batch. Raises RunError."""
         if command not in COMMANDS:
             raise RunError(f"A run can be told to {', '.join(COMMANDS)}, not '{command}'.")
         self._tell(command, command=command)
 
     def step(self, kind: str = "batch") -> None:
-        """Asks for one `batch`, or for all up to the end of the `epoch`, and a pause after it. Raises RunError."""
+        """Requests one `batch`, or the rest of the `epoch`, and a pause after it. Raises RunError."""
         if kind not in STEPS:
             raise RunError(f"A step is one {' or one '.join(STEPS)}, not '{kind}'.")
         self._tell("step", step=kind)
 
     def change(self, **wanted: Any) -> None:
-        """Asks for other values of settings from the next batch on. Raises ConfigError or RunError."""
+        """Requests other values of settings from the next batch on. Raises ConfigError or RunError."""
         if not self._written_status().active:
             raise RunError(f"Run {self.id} has ended: its settings cannot be changed any more.")
         check_change(self.config(), wanted)
@@ -177,7 +179,7 @@ class Run:
             raise RunError(f"Run {self.id} cannot be told to {what}: {error.strerror or error}.") from None
 
     def control(self) -> Control:
-        """What the run was told."""
+        """What is requested of the run."""
         return read_control(self.folder)
 
     def commanded(self) -> str:
@@ -197,7 +199,7 @@ class Run:
         return next(filter(is_whole, wanted), next(iter(wanted), None))
 
     def damage(self) -> str:
-        """A sentence where `checkpoint` is not the one it should be; else empty."""
+        """A sentence where `checkpoint` is an earlier one because the result is damaged; else empty."""
         wanted, found = self._wanted(), self.checkpoint()
         if found is None or found == wanted[0]:
             return ""
@@ -243,7 +245,7 @@ def create_run(config: TrainConfig, runs_dir: Path | str | None = None, owner: s
 
 
 def _new_folder(root: Path, recipe: str) -> Path:
-    """A folder that was not there before, named by the moment, the recipe and four random digits."""
+    """A new folder, named by the moment, the recipe and four random digits."""
     root.mkdir(parents=True, exist_ok=True)
     name = re.sub(r"[^A-Za-z0-9]+", "-", recipe).strip("-")[:40] or "run"
     while True:

@@ -1,4 +1,4 @@
-"""What runs take on the disk, and how they are removed: on request only, never while they train, never when pinned."""
+"""The disk space that runs take, and their deletion: on request only, never while active, never when pinned."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mnist_core.errors import RunError
 from mnist_core.runs.run import open_run
 from mnist_core.system.settings import runs_folder
 
-TRASH = ".trash"  # in the runs folder: what was removed and is not wholly gone yet
+TRASH = ".trash"  # in the runs folder: deleted runs whose files are not all gone yet
 MEGABYTE = 1_000_000
 
 
 def size(folder: Path) -> int:
-    """Bytes of all files in and below `folder`; what cannot be read counts nothing."""
+    """Bytes of all files in and below `folder`. Unreadable ones are not counted."""
     total = 0
     for where, _, names in os.walk(folder):
         for name in names:
@@ -29,7 +29,7 @@ def size(folder: Path) -> int:
 
 
 def delete_run(run_id: str, runs_dir: Path | str | None = None) -> None:
-    """Removes the run's folder: out of sight in one step, then file by file. Raises RunError.
+    """Deletes the run's folder: moves it away in one step, then deletes file by file. Raises RunError.
 
     Refused while it is active or pinned, and where the name is no run's or that of a link.
     """
@@ -42,7 +42,7 @@ def delete_run(run_id: str, runs_dir: Path | str | None = None) -> None:
     if run.status().active:
         raise RunError(f"Run {run.id} is {run.status().state}: stop it first.")
     try:
-        with run.lock.acquire(timeout=0):  # no process can take the run up while it goes
+        with run.lock.acquire(timeout=0):  # no process can resume the run meanwhile
             if run.status().state == "queued":
                 raise RunError(f"Run {run.id} is queued: stop it first.")
             (root / TRASH).mkdir(exist_ok=True)
@@ -51,5 +51,5 @@ def delete_run(run_id: str, runs_dir: Path | str | None = None) -> None:
         raise RunError(f"Run {run.id} is being executed: stop it first.") from None
     except OSError as error:
         raise RunError(f"Run {run.id} cannot be deleted ({error.strerror}).") from None
-    for removed in list((root / TRASH).iterdir()):  # with what an earlier removal left when it was killed
+    for removed in list((root / TRASH).iterdir()):  # with the rest of earlier, interrupted deletions
         shutil.rmtree(removed, ignore_errors=True)

@@ -1,7 +1,7 @@
 """The process that executes runs: it takes them from the queue (`python -m mnist_core.runs` begins it).
 
 A worker outlives a run and waits for the next with everything imported, so that a click is followed by a first step
-at once. It ends when its input does and the queue is empty: whoever started it is gone, no training is lost.
+at once. It ends when its input does and the queue is empty: the process that started it is gone, and no run is lost.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WORKERS_FOLDER = ".workers"
 
 
 def work(runs_dir: Path, data_dir: Path) -> None:
-    """The life of a worker process, until its input ends and nothing waits any more."""
+    """Runs a worker process until its input ends and no run waits."""
     divide_cores()
     warm_up(data_dir)
     abandoned = threading.Event()
@@ -38,7 +38,7 @@ def _read_to_the_end(ended: threading.Event) -> None:
 
 
 def serve(runs_dir: Path, data_dir: Path, abandoned: threading.Event) -> None:
-    """Executes what the queue holds, one run after another, until `abandoned` is set and nothing waits any more.
+    """Executes the runs of the queue, one after another, until `abandoned` is set and no run waits.
 
     Meanwhile `runs/.workers/PID` names the run that is being executed.
     """
@@ -47,7 +47,7 @@ def serve(runs_dir: Path, data_dir: Path, abandoned: threading.Event) -> None:
     _write_note(note, "")  # a killed worker may have had the same number
     try:
         while True:
-            with contextlib.suppress(OSError):  # a disk that refuses now may not do so for ever
+            with contextlib.suppress(OSError):  # the disk may accept the next write
                 run = queue.next_for_worker()
                 if run is None and abandoned.is_set():
                     return
@@ -64,13 +64,13 @@ def serve(runs_dir: Path, data_dir: Path, abandoned: threading.Event) -> None:
 
 
 def _write_note(note: Path, text: str) -> None:
-    with contextlib.suppress(OSError):  # without it another worker may be started early, no more
+    with contextlib.suppress(OSError):  # without it another worker may be started early
         note.parent.mkdir(parents=True, exist_ok=True)
         note.write_text(text)
 
 
 def warm_up(data_dir: Path) -> None:
-    """Pays for imports, the dataset and the first call of each kernel before somebody waits for them."""
+    """Loads imports, the dataset and each kernel before a run needs them."""
     from mnist_core.data.loading import default_dataset, load_dataset
     from mnist_core.recipes import RECIPES
     from mnist_core.training.loop import train

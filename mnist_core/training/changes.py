@@ -14,7 +14,7 @@ CHANGEABLE = ("learning_rate", "dropout", "weight_decay", "threads", *AUGMENTATI
 
 
 def check_change(config: TrainConfig, wanted: dict[str, Any]) -> dict[str, Any]:
-    """The settings among `wanted` that `config` has otherwise, as TrainConfig types them. Raises ConfigError."""
+    """The settings among `wanted` whose value differs from that in `config`, typed. Raises ConfigError."""
     for name in wanted:
         if name not in CHANGEABLE:
             raise ConfigError(
@@ -38,7 +38,7 @@ def changed_config(start: TrainConfig, changes: Iterable[ChangeEvent]) -> TrainC
 
 
 def change_label(changes: Sequence[ChangeEvent]) -> str:
-    """Change events → what stands at their mark: `lr 0.01 → 0.001`, a line for each."""
+    """Change events → the label of their mark in a chart: `lr 0.01 → 0.001`, a line for each."""
     names = {"learning_rate": "lr", "translation": "shift", "shear": "slant", "flip": "mirror"}
     return "<br>".join(
         f"{names.get(c['field'], c['field'].replace('_', ' '))} "
@@ -48,12 +48,12 @@ def change_label(changes: Sequence[ChangeEvent]) -> str:
 
 
 def setting(field: str, value: Any) -> str:
-    """The value of `field` as a person reads it."""
+    """The value of `field` as text."""
     return "all" if field == "threads" and not value else shown(value)
 
 
 def shown(value: Any) -> str:
-    """A setting's value as a person reads it."""
+    """A setting's value as text."""
     if isinstance(value, bool):
         return "on" if value else "off"
     return f"{value:g}" if isinstance(value, float) else str(value)

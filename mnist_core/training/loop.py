@@ -1,7 +1,7 @@
 """train(state, data) → iterator of events. The loop is plain to see: forward, loss, backward, step, yield.
 
-Whoever iterates is in control: to pause is not to ask for the next event, to stop is not to ask again. The state can
-be saved between any two events and continues with the same weights, bit for bit, on the same machine's CPU.
+The caller is in control: it pauses by not asking for the next event, and stops by not asking again. The state can be
+saved between any two events and continues with the same weights, bit for bit, on the same machine's CPU.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class DivergedError(LabError):
 
 
 def processor(device: torch.device) -> str:
-    """What trains, in words: seconds say nothing without it."""
+    """The name of the GPU, or the number of CPU threads: times mean nothing without it."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"CPU ({torch.get_num_threads()} threads)"

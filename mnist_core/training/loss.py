@@ -1,4 +1,4 @@
-"""What a training minimises, and in which precision it computes it."""
+"""The loss that a training minimises, and the precision of the forward pass."""
 
 from __future__ import annotations
 
@@ -57,6 +57,6 @@ def training_loss(
 
 
 def batch_accuracy(logits: Tensor, labels: Tensor) -> float:
-    """(N, K) logits, (N,) labels → the share in [0, 1] that is read right, of those that have a class."""
+    """(N, K) logits, (N,) labels → the accuracy in [0, 1] over those that have a class."""
     count = int((labels != NO_CLASS).sum())
     return int((logits.argmax(dim=1) == labels).sum()) / count if count else 0.0

@@ -28,7 +28,7 @@ def step_seconds(config: TrainConfig, shape: Shape, steps: int = 3) -> list[dict
     forward part. Of a new network the first step is slower than the rest.
     """
     device = torch.device(default_device())
-    with threads(config.threads), torch.random.fork_rng():  # whoever asks may be amid a training of its own
+    with threads(config.threads), torch.random.fork_rng():  # the caller may be in a training of its own
         size = (config.batch_size, shape.channels, shape.height, shape.width)
         images = torch.randint(0, 256, size, dtype=torch.uint8, device=device)
         labels = torch.randint(0, shape.classes, (config.batch_size,), device=device)

@@ -46,7 +46,7 @@ def can_resume(folder: Path) -> bool:
 def load_resume(folder: Path) -> tuple[dict[str, Any], str]:
     """The newest whole state in `folder`, and a sentence where that is not the newest. Raises CheckpointError.
 
-    A damaged newest one makes way for the one before: it must not be kept as "the one before" by the next save.
+    A damaged newest one is replaced by the one before: the next save must not keep it as "the one before".
     """
     newest, previous = folder / RESUME, folder / PREVIOUS
     if not newest.exists() and previous.exists():  # killed between the two moves of a save

@@ -1,4 +1,4 @@
-"""TrainState: all that a training carries from one step to the next, to be saved between any two and gone on with."""
+"""TrainState: everything that a training carries from one step to the next. It can be saved between any two."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NETWORK = ("model", "activation", "batch_norm", "head")  # the settings that mus
 
 
 class TrainState:
-    """All that a training carries from one step to the next: weights, optimizer, average, position, random state.
+    """What a training carries from one step to the next: weights, optimizer, average, position, random state.
 
     `data` is a dataset that is prepared for `config` (`load_for`). Raises ConfigError or DataError when the two do not
     fit, CheckpointError when `config.init_from` or `config.teachers` names no model.
@@ -103,11 +103,11 @@ class TrainState:
 
     @property
     def best_model(self) -> Classifier:
-        """The weights to judge and to keep: the average over steps where there is one, else the last."""
+        """The weights to evaluate and to keep: the average over steps where there is one, else the last."""
         return self.ema.module if self.ema is not None else self.model  # type: ignore[return-value]
 
     def change(self, name: str, value: Any, asked: int = 0) -> ChangeEvent:
-        """Goes on with another value of a setting of `changes.CHANGEABLE`. → the event `change`. Raises ConfigError."""
+        """Gives a setting of `changes.CHANGEABLE` another value. → the event `change`. Raises ConfigError."""
         before, self.config = self.config, self.config.replace(**{name: value})
         self._use_config()
         event: ChangeEvent = {
@@ -122,7 +122,7 @@ class TrainState:
         return event
 
     def _use_config(self) -> None:
-        """Tells network, optimizer and process what they keep of the settings themselves."""
+        """Copies the settings that network, optimizer and process keep themselves."""
         use_threads(self.config.threads)
         for model in (self.model, self.best_model):
             set_dropout(model, self.config.dropout)
@@ -130,7 +130,7 @@ class TrainState:
             group["weight_decay"] = self.config.weight_decay
 
     def record_validation(self, val_accuracy: float, val_loss: float) -> None:
-        """Notes whether the epoch is better on validation, by accuracy, then loss: as `keep` chooses."""
+        """Records whether the epoch is the best so far, by validation accuracy, then loss: for early stopping."""
         score = (val_accuracy, -val_loss)
         if self.best is None or score > self.best:
             self.best, self.epochs_without_improvement = score, 0
@@ -163,7 +163,7 @@ class TrainState:
         self.epoch, self.batch, self.checked = state["position"]
         self.seconds, self.epoch_seconds = state["seconds"]
         self.sums = list(state["sums"])
-        # what earlier versions saved knows neither patience nor changes
+        # earlier versions saved neither patience nor changes
         self.best, self.epochs_without_improvement = state.get("patience", (None, 0))
         self.changes, self.last_change = list(state.get("changes", [])), state.get("obeyed", 0)
         self.config = parse_config(state["config"])

@@ -1,4 +1,4 @@
-"""An ablation as a person makes it: choose settings and values, start, watch, read what came of it."""
+"""Ablations on the Compare page: choose settings and values, start, watch, read the results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run as it goes: what it does, how far it is, its buttons and curves; and what it achieved when it has ended."""
+"""One run on the Train page: state, progress, buttons and curves, and the results of an ended one."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ def _charts(run: Run, earlier: list[Run], feed: str | None) -> None:
 
 
 def outcome(run: Run) -> None:
-    """What an ended run achieved, and what to do with it next."""
+    """The results of an ended run, and links to what can be done with its model."""
     status, folder = run.status(), run.checkpoint()
     if status.active or folder is None:
         return

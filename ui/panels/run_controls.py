@@ -1,4 +1,4 @@
-"""What a person does to a run: steps and other settings while it trains, and beginning anew when it has ended."""
+"""Controls of a run: steps and changes of settings while it trains, restarts when it has ended."""
 
 from __future__ import annotations
 
