@@ -128,7 +128,7 @@ def _complete(writer: RunWriter, state: TrainState) -> Ending:
     writer.append(end_event("completed", state.step, state.seconds, metrics))
     reason = ""
     if state.stopped_early and state.epoch < state.config.epochs:
-        best = state.epoch - state.epochs_without_improvement
+        best = state.epoch - state.early_stopping.epochs_without_improvement
         reason = f"Stopped early after epoch {state.epoch}: validation was best in epoch {best}, and no better since."
     return Ending("completed", reason, writer.checkpoint)
 

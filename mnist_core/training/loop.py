@@ -112,7 +112,7 @@ def train(state: TrainState, data: Dataset) -> Iterator[Event]:
         loss_sum, right_sum, count = state.sums
         state.epoch, state.batch = state.epoch + 1, 0
         seconds, state.sums, state.epoch_seconds = state.epoch_seconds, [0.0, 0.0, 0.0], 0.0
-        state.record_validation(validation["val_accuracy"], validation["val_loss"])
+        state.early_stopping.record(validation["val_accuracy"], validation["val_loss"])
         yield {
             "event": "epoch",
             "epoch": state.epoch,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from mnist_core.inference.metrics import infer
 from mnist_core.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from mnist_core.models.classifier import Classifier, build_model, set_dropout
 from mnist_core.system.device import default_device, use_threads
+from mnist_core.training.early_stopping import EarlyStopping
 from mnist_core.training.events import ChangeEvent
 from mnist_core.training.optim import _averager, make_optimizer
 
@@ -59,8 +61,7 @@ class TrainState:
         self.seconds = 0.0  # spent training, pauses not counted
         self.sums = [0.0, 0.0, 0.0]  # over the running epoch: loss × images, right answers, images
         self.epoch_seconds = 0.0
-        self.best: tuple[float, float] | None = None  # validation accuracy and -loss of the best epoch so far
-        self.epochs_without_improvement = 0  # epochs since then
+        self.early_stopping = EarlyStopping()
         self.changes: list[ChangeEvent] = []  # of settings, on the way
         self.last_change = 0  # number of the last change that was requested (see runs/control.py)
         self._validated: tuple[int, Tensor] | None = None
@@ -95,7 +96,7 @@ class TrainState:
     @property
     def stopped_early(self) -> bool:
         """Whether validation has not become better for as long as `patience` says."""
-        return 0 < self.config.patience <= self.epochs_without_improvement
+        return self.early_stopping.due(self.config.patience)
 
     @property
     def finished(self) -> bool:
@@ -129,14 +130,6 @@ class TrainState:
         for group in self.optimizer.param_groups:
             group["weight_decay"] = self.config.weight_decay
 
-    def record_validation(self, val_accuracy: float, val_loss: float) -> None:
-        """Records whether the epoch is the best so far, by validation accuracy, then loss: for early stopping."""
-        score = (val_accuracy, -val_loss)
-        if self.best is None or score > self.best:
-            self.best, self.epochs_without_improvement = score, 0
-        else:
-            self.epochs_without_improvement += 1
-
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values only, so that it is read back without unpickling code."""
         return {
@@ -147,7 +140,7 @@ class TrainState:
             "position": [self.epoch, self.batch, self.checked],
             "seconds": [self.seconds, self.epoch_seconds],
             "sums": list(self.sums),
-            "patience": [self.best, self.epochs_without_improvement],
+            "patience": list(astuple(self.early_stopping)),
             "changes": list(self.changes),
             "obeyed": self.last_change,
             "rng": torch.get_rng_state(),
@@ -164,7 +157,7 @@ class TrainState:
         self.seconds, self.epoch_seconds = state["seconds"]
         self.sums = list(state["sums"])
         # earlier versions saved neither patience nor changes
-        self.best, self.epochs_without_improvement = state.get("patience", (None, 0))
+        self.early_stopping = EarlyStopping(*state.get("patience", ()))
         self.changes, self.last_change = list(state.get("changes", [])), state.get("obeyed", 0)
         self.config = parse_config(state["config"])
         self._use_config()
