@@ -47,8 +47,9 @@ def divided(_data: Dataset, fingerprints: str, fraction: float, seed: int) -> tu
 def shuffle(label: str, key: str) -> int:
     """A button, and how often it was pressed: a seed."""
     pressed = st.button(label, icon=":material/shuffle:", key=f"{key}-button")
-    st.session_state[key] = st.session_state.get(key, 0) + pressed
-    return st.session_state[key]
+    seed = int(st.session_state.get(key, 0)) + pressed
+    st.session_state[key] = seed
+    return seed
 
 
 def choose_images(data: Dataset, choices: list[str], key: str) -> np.ndarray:
@@ -146,7 +147,7 @@ def pixels(data: Dataset) -> None:
         kinds,
         default=kinds[-1],
         required=True,
-        format_func=NORMALIZATIONS.get,
+        format_func=NORMALIZATIONS.__getitem__,
         help=field_help("normalization"),
         key="normalization",
     )
@@ -154,7 +155,7 @@ def pixels(data: Dataset) -> None:
     colours = "" if data.shape.channels == 1 else " (red, green, blue)"
     panels = (
         ("**Before**: as stored", "stored", "level, 0 (dark) to 255 (bright)"),
-        ("**After**: as the network gets them", kind, "value"),
+        ("**After**: as the network gets them", kind or kinds[-1], "value"),
     )
     for column, (title, values_of, axis) in zip(st.columns(2, gap="large"), panels, strict=True):
         with column:

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from mnist_core.config import TrainConfig
 from mnist_core.data.dataset import NO_CLASS, Dataset
-from mnist_core.data.loading import Progress, resolve_path
+from mnist_core.data.loading import resolve_path
 from mnist_core.data.outliers import non_digits
 from mnist_core.data.pen_digits import load_copies
 from mnist_core.data.splits import train_and_validation
 from mnist_core.errors import DataError
+from mnist_core.system.progress import Progress
 
 LEARNED_FROM = ("print", "scribbles", "several digits", "filled")
 """Kinds of non-digits. Letters by hand are not among them: on those, a model shows what it makes of others."""

@@ -59,8 +59,8 @@ class Dataset:
 
 
 def _digest(images: Tensor, labels: Tensor) -> str:
-    digest = hashlib.sha256(images.contiguous().numpy())
-    digest.update(labels.contiguous().numpy())
+    digest = hashlib.sha256(images.contiguous().numpy().data)
+    digest.update(labels.contiguous().numpy().data)
     return digest.hexdigest()
 
 

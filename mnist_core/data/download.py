@@ -24,7 +24,7 @@ SECONDS_BETWEEN_PROGRESS = 0.1
 
 
 @dataclass(frozen=True)
-class Progress:
+class DownloadStep:
     """Where a download stands: packed bytes of this file (total None: the mirror does not say, or not yet).
 
     `file_index` counts from 1 to `file_count`; `done_bytes` starts at 0 again with each mirror that is tried.
@@ -40,7 +40,7 @@ class Progress:
 
 def download(
     name: str, data_dir: Path | str, source: Source | None = None, timeout_s: float = 20.0
-) -> Generator[Progress, None, None]:
+) -> Generator[DownloadStep, None, None]:
     """Fetch what is missing of it into `data_dir`, yielding about 10 times a second; returns when all is there.
 
     `source` replaces what `known_source(name)` says. `timeout_s` is the longest silence of a mirror, in seconds. Files
@@ -77,11 +77,11 @@ def download(
         ) from None
 
 
-def _fetch(resource: Resource, source: Source, folder: Path, timeout_s: float, index: int) -> Iterator[Progress]:
+def _fetch(resource: Resource, source: Source, folder: Path, timeout_s: float, index: int) -> Iterator[DownloadStep]:
     """Try each mirror in turn until `resource` lies unpacked in `folder`. Raises DataError when none could give it."""
     reasons = []
     for mirror in source.mirrors:
-        progress = Progress(resource.filename, 0, None, mirror, index, len(source.resources))
+        progress = DownloadStep(resource.filename, 0, None, mirror, index, len(source.resources))
         yield progress  # before the connection: a mirror may take `timeout_s` to answer
         try:
             with contextlib.ExitStack() as temporary:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from mnist_core.data.archive import Archive, Member, open_archive
+from mnist_core.data.archive import Member, open_archive
 from mnist_core.data.splits import held_out, natural_sort_key
 from mnist_core.drawing.images import FORMATS, SUFFIXES, fit_image, flatten_alpha, size_within
 from mnist_core.errors import DataError
+from mnist_core.system.progress import Progress
 from mnist_core.system.threads import map_in_threads
 
 MAX_PIXELS = 64_000_000  # of one picture: a large camera's
@@ -26,7 +26,6 @@ LARGE_FILE = 2**15  # bytes, on average (measured: 60,000 files of 900 bytes tak
 # a validation part of its own is learned from: every training holds out its own share
 PARTS = {"train": False, "training": False, "val": False, "valid": False, "validation": False}
 PARTS |= {"test": True, "testing": True}
-Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True)
@@ -47,16 +46,14 @@ def load_pictures(
 
     Raises DataError when the folder is not laid out so, a file is no picture, or a limit is passed.
     """
-    with open_archive(path) as archive:
-        samples = sorted(
-            _samples(path, archive.members), key=lambda s: (s.test or False, natural_sort_key(s.member.name))
-        )
+    with open_archive(path) as members:
+        samples = sorted(_samples(path, members), key=lambda s: (s.test or False, natural_sort_key(s.member.name)))
         classes = tuple(sorted({sample.label for sample in samples}, key=natural_sort_key))
         index = {name: number for number, name in enumerate(classes)}
         labels = np.array([index[sample.label] for sample in samples], dtype=np.int64)
         given = np.array([bool(sample.test) for sample in samples]) if any(s.test for s in samples) else None
         test = held_out(classes, labels, given)
-        pictures = _read_all(path, archive, [sample.member for sample in samples], progress)
+        pictures = _read_all(path, [sample.member for sample in samples], progress)
     return classes, _stacked(pictures), labels, test
 
 
@@ -107,11 +104,11 @@ def _misplaced(path: Path, member: Member) -> str:
 # ---- reading --------------------------------------------------------------------------------------------------------
 
 
-def _read_all(path: Path, archive: Archive, members: list[Member], progress: Progress | None) -> list[_Picture]:
+def _read_all(path: Path, members: list[Member], progress: Progress | None) -> list[_Picture]:
     """Large files in several threads: Pillow decodes without Python's lock. Over small ones threads only quarrel."""
     large = sum(member.size for member in members) > LARGE_FILE * len(members)
     threads = min(4, os.cpu_count() or 1) if large else 1
-    return map_in_threads(lambda m: _decoded(archive.read(m), f"{m.name} in {path}"), members, threads, progress)
+    return map_in_threads(lambda m: _decoded(m.read(), f"{m.name} in {path}"), members, threads, progress)
 
 
 @dataclass(frozen=True)
@@ -130,7 +127,7 @@ class _Picture:
 def _decoded(data: bytes, name: str) -> _Picture:
     """A file's bytes → the picture, upright, on white where it is transparent. Raises DataError."""
     try:
-        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+        picture: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError:
         raise DataError(f"{name} is over {MAX_PIXELS / 1e6:.0f} million pixels: shrink it.") from None
     except Exception:  # Pillow's parsers raise whatever they stumble over
@@ -162,9 +159,9 @@ def _decoded(data: bytes, name: str) -> _Picture:
 def _stacked(pictures: list[_Picture]) -> np.ndarray:
     """→ (N, 1, H, W) where none has colour, else (N, 3, H, W)."""
     coloured = any(picture.has_colour() for picture in pictures)
-    sizes = {picture.pixels.shape[:2] if picture.own_size else None for picture in pictures}
+    sizes = {picture.pixels.shape[:2] for picture in pictures}
     height = width = COLOUR_SIDE if coloured else GREY_SIDE
-    keep = len(sizes) == 1 and None not in sizes
+    keep = len(sizes) == 1 and all(picture.own_size for picture in pictures)
     if keep:
         ((height, width),) = sizes
     stack = np.empty((len(pictures), 3 if coloured else 1, height, width), np.uint8)

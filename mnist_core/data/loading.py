@@ -16,10 +16,10 @@ from mnist_core.data.image_folder import load_pictures
 from mnist_core.data.mnist import _load_digits, _load_mnist, mnist_available
 from mnist_core.data.pen_digits import load_drawings
 from mnist_core.errors import DataError
+from mnist_core.system.progress import Progress
 from mnist_core.system.settings import data_folder
 
 KEPT_IN_MEMORY = 3
-Progress = Callable[[float], None]
 
 
 def is_available(name: str, data_dir: Path | str) -> bool:
@@ -82,8 +82,10 @@ def resolve_path(kind: str, text: str) -> Path:
 
 def _divided(name: str, classes: tuple[str, ...], images: np.ndarray, labels: np.ndarray, test: np.ndarray) -> Dataset:
     """All images (N, C, H, W) in one array, and (N,) bool which of them are test images → Dataset."""
-    tensors = (torch.from_numpy(part) for part in (images[~test], labels[~test], images[test], labels[test]))
-    return Dataset(name, classes, *tensors)
+    tensor = torch.from_numpy
+    return Dataset(
+        name, classes, tensor(images[~test]), tensor(labels[~test]), tensor(images[test]), tensor(labels[test])
+    )
 
 
 def _load_cifar10(data_dir: Path) -> Dataset:

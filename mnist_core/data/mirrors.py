@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from mnist_core.errors import DataError
 
@@ -54,7 +54,7 @@ class Resource:
         if not is_idx(unpacked[0]):
             raise SourceError("not a whole MNIST file")
 
-    def _write(self, source: BinaryIO, path: Path) -> None:
+    def _write(self, source: IO[bytes] | gzip.GzipFile, path: Path) -> None:
         with open(path, "xb") as file:
             while chunk := source.read(2**20):
                 if file.tell() + len(chunk) > self.max_bytes:

@@ -60,15 +60,15 @@ LETTERS = {letter: [_points(stroke) for stroke in strokes.split("|")] for letter
 def _curve(points: np.ndarray) -> np.ndarray:
     """(N, 2) → (8 N, 2): a smooth line through the points, by a cubic spline over the chord's length."""
     along = np.concatenate([[0], np.cumsum(np.maximum(np.linalg.norm(np.diff(points, axis=0), axis=1), 1e-3))])
-    return make_interp_spline(along, points, k=3)(np.linspace(0, along[-1], 8 * len(points)))
+    return np.asarray(make_interp_spline(along, points, k=3)(np.linspace(0, along[-1], 8 * len(points))))
 
 
 def _drawn(strokes: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
     """Strokes of about unit size on a canvas: any brush, height and place that a person might choose."""
     height = rng.uniform(0.35, 0.9)
-    place = rng.uniform(-0.5, 0.5, 2) * (0.9 - height) + 0.5
+    x, y = rng.uniform(-0.5, 0.5, 2) * (0.9 - height) + 0.5
     brush = rng.uniform(12, 28) if height > 0.6 else rng.uniform(12, 20)
-    return render_strokes(strokes, (1, 1), canvas=CANVAS, brush=brush, height=height, centre=place)
+    return render_strokes(strokes, (1, 1), canvas=CANVAS, brush=brush, height=height, centre=(x, y))
 
 
 def letter(rng: np.random.Generator) -> np.ndarray:
@@ -84,11 +84,11 @@ def letter(rng: np.random.Generator) -> np.ndarray:
 def printed(rng: np.random.Generator) -> np.ndarray:
     """A letter or a sign in Pillow's own typeface → (280, 280) uint8, white on black."""
     sheet = Image.new("L", (CANVAS, CANVAS))
-    place = rng.uniform(0.4, 0.6, 2) * CANVAS
+    x, y = rng.uniform(0.4, 0.6, 2) * CANVAS
     font = ImageFont.load_default(size=rng.uniform(120, 260))
     weight = int(rng.integers(0, 7))
     ImageDraw.Draw(sheet).text(
-        place, rng.choice(list(PRINTED)), fill=255, font=font, anchor="mm", stroke_width=weight, stroke_fill=255
+        (x, y), rng.choice(list(PRINTED)), fill=255, font=font, anchor="mm", stroke_width=weight, stroke_fill=255
     )
     return np.asarray(sheet)
 

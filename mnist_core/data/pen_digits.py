@@ -17,6 +17,7 @@ from mnist_core.data.splits import held_out, natural_sort_key
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.drawing.strokes import Strokes, jitter_strokes, render_strokes
 from mnist_core.errors import DataError, DrawingError
+from mnist_core.system.progress import Progress
 from mnist_core.system.threads import map_in_threads
 
 MAX_BYTES = 64 * 2**20  # packed or unpacked
@@ -24,7 +25,6 @@ MAX_BYTES = 64 * 2**20  # packed or unpacked
 BRUSH, HEIGHT = 20, 0.7  # what the drawing page begins with
 BRUSHES, HEIGHTS = (8, 36), (0.3, 0.95)  # what people choose there
 Drawing = tuple[Strokes, float, float]  # strokes, brush, height
-Progress = Callable[[float], None] | None
 
 
 class Cell(NamedTuple):
@@ -69,7 +69,9 @@ class Sheet(BaseModel):
         return np.array([index[str(digit.label)] for digit in self.digits], dtype=np.int64)
 
 
-def load_drawings(path: Path, progress: Progress = None) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray]:
+def load_drawings(
+    path: Path, progress: Progress | None = None
+) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray]:
     """→ classes, images (N, 1, 28, 28) uint8, labels (N,) int64, and (N,) bool: which of them are test images.
 
     Where the digits have writers, the last fifth of the writers, in natural order, is the test part: how well a model
@@ -85,7 +87,7 @@ def load_drawings(path: Path, progress: Progress = None) -> tuple[tuple[str, ...
 
 
 def load_copies(
-    path: Path, copies: int, seed: int, progress: Progress = None
+    path: Path, copies: int, seed: int, progress: Progress | None = None
 ) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
     """→ classes, images (N × copies, 1, 28, 28) uint8, labels (N × copies,) int64: all digits, drawn again and again.
 
@@ -104,7 +106,7 @@ def load_copies(
 
 
 def load_grid(
-    path: Path, writers: Collection[str] | None = None, progress: Progress = None
+    path: Path, writers: Collection[str] | None = None, progress: Progress | None = None
 ) -> tuple[tuple[str, ...], dict[Cell, np.ndarray], np.ndarray]:
     """→ classes, images (N, 1, 28, 28) uint8 for each Cell of GRID, labels (N,) int64; of `writers` alone, if given.
 
@@ -116,8 +118,15 @@ def load_grid(
         raise DataError(f"{path} holds no digit by any of the writers {', '.join(sorted(writers or ()))}.")
     cells = {}
     for done, cell in enumerate(GRID):
-        share = (lambda part, done=done: progress((done + part) / len(GRID))) if progress else None
-        cells[cell] = _drawn(sheet, path, lambda n, cell=cell: (sheet.digits[n].strokes, *cell), chosen, share)
+
+        def draw(number: int, cell: Cell = cell) -> Drawing:
+            return sheet.digits[number].strokes, *cell
+
+        def share(part: float, done: int = done) -> None:
+            if progress:
+                progress((done + part) / len(GRID))
+
+        cells[cell] = _drawn(sheet, path, draw, chosen, share)
     return sheet.classes(), cells, sheet.labels()[chosen]
 
 
@@ -126,7 +135,7 @@ def _drawn(
     path: Path,
     draw: Callable[[int], Drawing],
     numbers: Sequence[int],
-    progress: Progress,
+    progress: Progress | None,
     copies: int = 1,
 ) -> np.ndarray:
     """What a model would see of each drawing: (N, 1, 28, 28) uint8. Of each digit there are `copies` numbers."""

@@ -30,8 +30,11 @@ def pixel_histogram(images: Tensor) -> np.ndarray:
     _, channels, height, width = images.shape
     # `bincount` works on 64-bit copies: 32 MB of them at a time, not of the whole set
     parts = images.split(max(2**22 // (height * width), 1))
-    counts = [sum(torch.bincount(part[:, c].flatten(), minlength=LEVELS) for part in parts) for c in range(channels)]
-    return torch.stack(counts).numpy()
+    counts = torch.zeros(channels, LEVELS, dtype=torch.int64)
+    for part in parts:
+        for channel in range(channels):
+            counts[channel] += torch.bincount(part[:, channel].flatten(), minlength=LEVELS)
+    return counts.numpy()
 
 
 def level_values(histogram: np.ndarray, kind: str) -> np.ndarray:
@@ -44,8 +47,8 @@ def level_values(histogram: np.ndarray, kind: str) -> np.ndarray:
         return levels
     if kind == "unit":
         return levels / 255
-    means, deviations = _unit_statistics(histogram)
-    return (levels / 255 - np.array(means)[:, None]) / np.array(deviations)[:, None]
+    means, deviations = (np.array(part)[:, None] for part in _unit_statistics(histogram))
+    return np.asarray((levels / 255 - means) / deviations)
 
 
 def moments(histogram: np.ndarray, values: np.ndarray) -> tuple[list[float], list[float]]:

@@ -30,7 +30,7 @@ def read_picture(source: bytes | str | Path) -> np.ndarray:
     if len(data) > MAX_BYTES:
         raise DrawingError(_too_large(name, len(data)))
     try:
-        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+        picture: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
         width, height = picture.size
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise DrawingError(f"{name} is over {MAX_SIDE} px a side: shrink or crop it and try again.") from None
@@ -74,7 +74,7 @@ def as_uint8(picture: Image.Image) -> np.ndarray:
         low, high = values.min(), values.max()
         # 32-bit files have no agreed white point, save that 16-bit values are often stored in them
         top = 65535 if picture.mode == "I" and low >= 0 and 255 < high <= 65535 else max(high - low, 1e-12)
-        return np.uint8(255 * (values - (0 if top == 65535 else low)) / top)
+        return (255 * (values - (0 if top == 65535 else low)) / top).astype(np.uint8)
     if "transparency" in picture.info or picture.mode in ("LA", "La", "PA", "RGBa"):
         picture = picture.convert("RGBA")
     elif picture.mode == "1":

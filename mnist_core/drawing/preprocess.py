@@ -49,7 +49,7 @@ def _grey(pixels: np.ndarray) -> np.ndarray | None:
         return None
     if pixels.dtype != np.uint8:
         pixels = np.nan_to_num(pixels.astype(np.float32))
-        pixels = np.uint8(np.clip(pixels * (255 if pixels.max() <= 1 else 1), 0, 255) + 0.5)
+        pixels = (np.clip(pixels * (255 if pixels.max() <= 1 else 1), 0, 255) + 0.5).astype(np.uint8)
     picture = Image.fromarray(np.ascontiguousarray(pixels))
     factor = -(-max(picture.size) // WORK_SIDE)
     if factor > 1:
@@ -195,8 +195,9 @@ def _resized(ink: np.ndarray, side: int) -> np.ndarray:
     top, left = np.maximum(pad - spare, 0)
     bottom, right = np.minimum(pad + shape + spare, shape + 2 * pad)
     how = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
-    part = tuple(float(edge) for edge in (left, top, right, bottom))
-    return np.clip(np.asarray(padded.resize((int(size[1]), int(size[0])), how, box=part)), 0, 1)
+    part = (float(left), float(top), float(right), float(bottom))
+    resized = np.asarray(padded.resize((int(size[1]), int(size[0])), how, box=part))
+    return resized.clip(0, 1)
 
 
 def _centred(digit: np.ndarray) -> np.ndarray:
@@ -208,4 +209,4 @@ def _centred(digit: np.ndarray) -> np.ndarray:
     top, left = int(np.clip(round(row), 0, 28 - height)), int(np.clip(round(column), 0, 28 - width))
     out = np.zeros((28, 28), np.float32)
     out[top : top + height, left : left + width] = digit / digit.max()
-    return np.uint8(np.rint(255 * out))
+    return np.rint(255 * out).astype(np.uint8)

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from mnist_core.errors import DrawingError
 
-Strokes = Sequence[Sequence[Sequence[float]]]  # [[[x, y], …], …]
+Strokes = Sequence[Sequence[Sequence[float]] | np.ndarray]  # [[[x, y], …], …], or an array (points, 2) for each
 SLANT = math.radians(15)  # everything here is the end of a range about zero, or a deviation where it says so
 TURN = math.radians(10)
 STRETCH = 0.25  # of width to height, as a share
@@ -49,13 +49,23 @@ def _affine(rng: np.random.Generator) -> np.ndarray:
     turn, slant = rng.uniform(-TURN, TURN), math.tan(rng.uniform(-SLANT, SLANT))
     stretch = math.exp(rng.uniform(-1, 1) * math.log1p(STRETCH) / 2)
     rotation = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
-    return rotation @ np.array([[1, slant], [0, 1]]) @ np.diag([stretch, 1 / stretch])
+    matrix: np.ndarray = rotation @ np.array([[1, slant], [0, 1]]) @ np.diag([stretch, 1 / stretch])
+    return matrix
 
 
 # ---- pen strokes → canvas ---------------------------------------------------------------------------------------
 
 
-def render_strokes(strokes, box, y_axis="down", *, canvas=280, brush=20, height=0.7, centre=(0.5, 0.5)) -> np.ndarray:
+def render_strokes(
+    strokes: Strokes,
+    box: tuple[float, float],
+    y_axis: str = "down",
+    *,
+    canvas: int = 280,
+    brush: float = 20,
+    height: float | None = 0.7,
+    centre: tuple[float, float] = (0.5, 0.5),
+) -> np.ndarray:
     """Pen trajectories [[[x, y], …], …] in a box (w, h) → (canvas, canvas) uint8, white on black, as drawn by hand.
 
     The longest side of the pen's path takes `height` of the canvas and its middle lies at `centre` (x, y from the top

@@ -14,7 +14,7 @@ MOST_BARS = 20  # classes that bars have room for
 MOST_NUMBERS = 20  # classes up to which the cells of a confusion matrix have room for their numbers
 
 
-def probability_bars(probabilities: Sequence[float], classes: Sequence[str], chosen: int | None) -> dict[str, Any]:
+def probability_bars(probabilities: np.ndarray, classes: Sequence[str], chosen: int | None) -> dict[str, Any]:
     """(K,) probabilities → a bar per class, the chosen one in colour, each with its percentage; as Plotly's
     `{"data": …, "layout": …}`: to check it takes `go.Figure` a third of the time of an answer to a stroke.
 

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from mnist_core.figures.style import LEGEND, MARGIN, QUIET, TRAIN, VALIDATION
 
 EARLIER = ("#8A94A6", "#CC79A7", "#B8860B")
-Numbers = Sequence[float] | np.ndarray
+Numbers = Sequence[float] | np.ndarray  # (N,)
 MOST_MARK_ROWS = 6  # of text, in which the labels of neighbouring marks stand one below the other
 
 
@@ -53,7 +53,8 @@ def smooth(y: Numbers, window: int = 25) -> np.ndarray:
     total = np.concatenate([[0.0], np.cumsum(ys)])
     ends = np.arange(1, len(ys) + 1)
     starts = np.maximum(ends - window, 0)
-    return (total[ends] - total[starts]) / np.maximum(ends - starts, 1)
+    means: np.ndarray = (total[ends] - total[starts]) / np.maximum(ends - starts, 1)
+    return means
 
 
 def curve_figure(
@@ -205,7 +206,7 @@ class Band:
 
     name: str
     place: int
-    x: Sequence[float]
+    x: Numbers
     curves: np.ndarray
 
 

@@ -74,7 +74,8 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
 def confidence_at(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """(N, K) probabilities of a model → (N,) how sure it would be with its logits divided by `temperature` more."""
     sharpened = (probabilities / probabilities.max(axis=1, keepdims=True)) ** (1 / temperature)
-    return 1 / sharpened.sum(axis=1)
+    sure: np.ndarray = 1 / sharpened.sum(axis=1)
+    return sure
 
 
 def certainty(probabilities: np.ndarray) -> np.ndarray:
@@ -82,8 +83,8 @@ def certainty(probabilities: np.ndarray) -> np.ndarray:
 
     It tells digits from what is none better than the largest probability, which does not see how the rest is spread.
     """
-    classes = probabilities.shape[-1]
-    return 1 - entr(np.asarray(probabilities, np.float64)).sum(axis=-1) / math.log(classes)
+    entropy: np.ndarray = entr(np.asarray(probabilities, np.float64)).sum(axis=-1)
+    return 1 - entropy / math.log(probabilities.shape[-1])
 
 
 def calibrated(logits: Tensor, labels: Tensor) -> dict[str, float | str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mnist_core.data.dataset import to_unit
+from mnist_core.system.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,14 @@ class Evaluation:
     @property
     def predicted(self) -> np.ndarray:
         """(N,) int64: the most probable class of each image."""
-        return self.probabilities.argmax(axis=1)
+        best: np.ndarray = self.probabilities.argmax(axis=1)
+        return best
 
     @property
     def confidence(self) -> np.ndarray:
         """(N,) float32: the probability of the predicted class."""
-        return self.probabilities.max(axis=1)
+        highest: np.ndarray = self.probabilities.max(axis=1)
+        return highest
 
     def mistakes(self) -> np.ndarray:
         """Indices of the misclassified images, the most confident mistake first."""
@@ -61,7 +63,7 @@ class Evaluation:
         return hits[np.argsort(-self.confidence[hits], kind="stable")]
 
 
-def infer(model: nn.Module, images: Tensor, progress: Callable[[float], None] | None = None) -> Tensor:
+def infer(model: nn.Module, images: Tensor, progress: Progress | None = None) -> Tensor:
     """(N, C, H, W) uint8 → (N, K) float32 logits on the CPU, the model in evaluation mode meanwhile.
 
     `progress` is called with the share done, in (0, 1].
@@ -88,9 +90,7 @@ def loss_and_accuracy(logits: Tensor, labels: Tensor) -> tuple[float, float]:
     return F.cross_entropy(logits, labels).item(), (logits.argmax(dim=1) == labels).sum().item() / len(labels)
 
 
-def evaluate(
-    model: nn.Module, images: Tensor, labels: Tensor, progress: Callable[[float], None] | None = None
-) -> Evaluation:
+def evaluate(model: nn.Module, images: Tensor, labels: Tensor, progress: Progress | None = None) -> Evaluation:
     """The model's answers to (N, C, H, W) uint8 `images` against (N,) int64 `labels`, with scikit-learn's metrics."""
     logits = infer(model, images, progress)
     return summarize(logits, labels.cpu())

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from torch import Tensor
 
 from mnist_core.data.dataset import DIGITS, to_unit
 from mnist_core.drawing.images import fit_image, flatten_alpha
@@ -71,7 +72,8 @@ class Predictor:
         probabilities = self.probabilities(channels_first[None])[0]
         digit = int(probabilities.argmax())
         confidence = float(probabilities[digit])
-        return Prediction(digit, confidence, probabilities, self._doubt(seen, self.certainty(probabilities)), seen)
+        doubt = self._doubt(seen, float(self.certainty(probabilities)))
+        return Prediction(digit, confidence, probabilities, doubt, seen)
 
     def certainty(self, probabilities: np.ndarray) -> np.ndarray:
         """(..., K) → (...) in [0, 1]: how sure the model is, by the measure of which its card has the threshold."""
@@ -97,4 +99,5 @@ class Predictor:
         if batch.shape[1] != shape.channels:
             batch = batch.expand(-1, shape.channels, -1, -1)
         with torch.inference_mode():
-            return self.checkpoint.model(batch).softmax(dim=1).numpy()
+            logits: Tensor = self.checkpoint.model(batch)
+        return logits.softmax(dim=1).numpy()

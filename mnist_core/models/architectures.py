@@ -20,21 +20,24 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
+Build = Callable[[TrainConfig, Shape], nn.Module]
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     name: str
     summary: str
-    build: Callable[[TrainConfig, Shape], nn.Module]
+    build: Build
     least_side: int = 1  # pixels that an image must have at least, for every layer to have something to see
 
 
 MODELS: dict[str, ModelSpec] = {}
 
 
-def register(name: str, summary: str, least_side: int = 1) -> Callable[[Callable], Callable]:
+def register(name: str, summary: str, least_side: int = 1) -> Callable[[Build], Build]:
     """Adds a builder `(config, shape) → nn.Module` to the registry under `name`."""
 
-    def add(build: Callable[[TrainConfig, Shape], nn.Module]) -> Callable:
+    def add(build: Build) -> Build:
         MODELS[name] = ModelSpec(name, summary, build, least_side)
         return build
 
@@ -51,8 +54,12 @@ class MaxMeanPool(nn.Module):
         return torch.cat([x.amax(dim=(2, 3)), x.mean(dim=(2, 3))], dim=1)
 
 
-def _conv_block(config: TrainConfig, inputs: int, outputs: int, **kwargs: int) -> list[nn.Module]:
-    layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, bias=not config.batch_norm, **kwargs)]
+def _conv_block(
+    config: TrainConfig, inputs: int, outputs: int, kernel_size: int, stride: int = 1, padding: int = 0
+) -> list[nn.Module]:
+    layers: list[nn.Module] = [
+        nn.Conv2d(inputs, outputs, kernel_size, stride, padding, bias=not config.batch_norm),
+    ]
     if config.batch_norm:
         layers.append(nn.BatchNorm2d(outputs))
     layers.append(ACTIVATIONS[config.activation]())
@@ -230,8 +237,8 @@ def wide_residual_cnn(config: TrainConfig, shape: Shape) -> nn.Module:
 def _two_shortcuts(config: TrainConfig, shape: Shape, widths: tuple[int, int, int]) -> nn.Module:
     """Twice a halving convolution and a shortcut over two more. One output sees 33 pixels, all of a digit."""
 
-    def conv(inputs: int, outputs: int, **kwargs: int) -> list[nn.Module]:
-        return _conv_block(config, inputs, outputs, kernel_size=3, padding=1, **kwargs)
+    def conv(inputs: int, outputs: int, stride: int = 1) -> list[nn.Module]:
+        return _conv_block(config, inputs, outputs, kernel_size=3, stride=stride, padding=1)
 
     first, second, third = widths
     return nn.Sequential(
@@ -262,7 +269,8 @@ class Residual(nn.Sequential):
     """x → x + layers(x)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + super().forward(x)
+        change: Tensor = super().forward(x)
+        return x + change
 
 
 def _shortcut(config: TrainConfig, width: int) -> Residual:

@@ -33,6 +33,8 @@ class Classifier(nn.Module):
     """
 
     temperature: float = 1.0
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self, net: nn.Module, mean: Sequence[float], std: Sequence[float], head: nn.Module | None = None
@@ -49,8 +51,9 @@ class Classifier(nn.Module):
         return next(module for module in self.net.modules() if isinstance(module, nn.Linear))
 
     def forward(self, images: Tensor) -> Tensor:
-        scores = self.net((images - self.mean) / self.std)
-        logits = self.head(scores) if self.head is not None else scores
+        logits: Tensor = self.net((images - self.mean) / self.std)
+        if self.head is not None:
+            logits = self.head(logits)
         return logits / self.temperature if self.temperature != 1 else logits
 
 
@@ -134,7 +137,7 @@ class _ReceptiveFields:
         _, field, jump = self._known.get(id(given), (given, *self._widest))
         if output.dim() < 4 or isinstance(module, nn.AdaptiveAvgPool2d):
             field = None  # flattened or pooled over the image
-        elif field is not None and hasattr(module, "kernel_size"):
+        elif field is not None and isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
             kernel, stride = (v if isinstance(v, int) else v[0] for v in (module.kernel_size, module.stride))
             field, jump = field + (kernel - 1) * jump, jump * stride
         self._known[id(output)] = (output, field, jump)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from mnist_core.system.progress import Progress
 from mnist_core.system.settings import parallel_runs
 
 CHOSEN_BY_A_PERSON = ("OMP_NUM_THREADS", "OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY")
@@ -53,7 +54,7 @@ def map_in_threads(
     function: Callable[[Item], Result],
     items: Sequence[Item],
     threads: int,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[Result]:
     """`function` of each item, in the order of `items`; `progress` is called with the share done, in (0, 1].
 
