@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from mnist_core.errors import DataError
+from mnist_core.system.settings import mirrors
 
 SOURCES = {"mnist": "12 MB", "cifar10": "170 MB"}  # what is there to download, and how much that is
 _BROKEN = (gzip.BadGzipFile, EOFError, zlib.error, tarfile.TarError)
@@ -116,7 +117,7 @@ def known_source(name: str) -> Source:
         raise DataError(f"'{name}' cannot be downloaded; these can: {', '.join(SOURCES)}.")
     from torchvision.datasets import CIFAR10, MNIST  # 1.3 s and 160 MB: only where something is downloaded
 
-    own = tuple(os.environ.get("MNIST_LAB_MIRRORS", "").split())
+    own = mirrors()
     if name == "mnist":
         resources = tuple(Resource(filename, md5) for filename, md5 in MNIST.resources)
         return Source("MNIST", "MNIST/raw", own or tuple(MNIST.mirrors), resources)

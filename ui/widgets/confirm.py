@@ -74,7 +74,7 @@ def _question(act: str, runs: Sequence[Run]) -> None:
         sure = st.checkbox(f"Yes, {word.lower()} what belongs to {whose}")
     with st.container(horizontal=True):
         agreed = st.button(word, type="primary", disabled=not sure, key="question-yes")
-        left = st.button("Leave it", key="question-no")
+        left = st.button("Cancel", key="question-no")
     with page.errors_as_messages():
         if agreed:
             for run in runs:
