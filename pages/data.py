@@ -9,7 +9,7 @@ from mnist_core.data.dataset import Dataset
 from mnist_core.data.loading import default_dataset, is_available
 from mnist_core.data.mirrors import SOURCES
 from mnist_core.data.splits import split
-from mnist_core.data.statistics import class_counts, held_out, level_values, mean_images, moments, pixel_histogram
+from mnist_core.data.statistics import class_counts, level_values, mean_images, moments, pixel_histogram, split_table
 from mnist_core.figures.dataset import count_figure, held_out_figure, level_figure
 from mnist_core.recipes import get_recipe
 from mnist_core.system.settings import data_folder
@@ -41,7 +41,7 @@ def divided(_data: Dataset, fingerprints: str, fraction: float, seed: int) -> tu
     labels, kinds = _data.train_labels, len(_data.classes)
     train, validation = split(labels, fraction, seed)
     counts = [class_counts(part, kinds) for part in (labels[train], labels[validation], _data.test_labels)]
-    return np.stack(counts), held_out(labels, validation, kinds, FIRST)
+    return np.stack(counts), split_table(labels, validation, kinds, FIRST)
 
 
 def shuffle(label: str, key: str) -> int:

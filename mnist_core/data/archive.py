@@ -16,11 +16,11 @@ from pathlib import Path
 
 from mnist_core.errors import DataError
 
-MAX_ENTRIES = 100_000  # files and folders, those that are ignored included
+MAX_ENTRIES = 100_000  # files and folders, ignored ones included
 MAX_FILE_BYTES = 64 * 2**20
 MAX_TOTAL_BYTES = 4 * 2**30
-MAX_DEPTH = 5  # names in a path: top/train/class/picture, and one to spare
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, struct.error, ValueError)  # of a damaged zip
+MAX_DEPTH = 5  # names in a path: top/train/class/picture, and one more
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, struct.error, ValueError)  # of a .zip
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def open_archive(path: Path) -> Iterator[list[Member]]:
         file = zipfile.ZipFile(path)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
-    except (*_UNREADABLE, NotImplementedError):
+    except (*_DAMAGE, NotImplementedError):
         raise DataError(f"{path} is neither a folder nor a whole .zip file: pack it again.") from None
     with file:
         members = list(_zip_members(path, file))
@@ -66,7 +66,7 @@ def open_archive(path: Path) -> Iterator[list[Member]]:
 
 
 def stamp(path: Path) -> Hashable:
-    """Changes when `path` does: a file's modification time and size, and for a folder those of all files in it.
+    """A value that changes with `path`: the modification time and size of a file, or of all files in a folder.
 
     Raises DataError when it cannot be read.
     """
@@ -111,12 +111,12 @@ def _zip_members(path: Path, file: zipfile.ZipFile) -> Iterator[Member]:
     if len(infos) > MAX_ENTRIES:
         raise DataError(f"{path} holds {len(infos):,} files, over the limit of {MAX_ENTRIES:,}.")
     for info in infos:
-        name = info.filename.replace("\\", "/")  # some Windows programs pack them so
+        name = info.filename.replace("\\", "/")  # as some Windows programs write
         parts = tuple(part for part in name.split("/") if part not in ("", "."))
         if name.startswith("/") or ".." in parts or re.match("[A-Za-z]:", name):
-            raise DataError(f"{path} holds the name '{_shown(name)}', which leads out of it: it is refused.")
+            raise DataError(f"{path} holds the name '{_printable(name)}', which leads out of it: it is refused.")
         if stat.S_ISLNK(info.external_attr >> 16):
-            raise DataError(f"{path} holds the link '{_shown(name)}': pack the files themselves.")
+            raise DataError(f"{path} holds the link '{_printable(name)}': pack the files themselves.")
         if name.endswith("/") or not parts or _ignored(parts):
             continue
         if info.flag_bits & 1:
@@ -126,7 +126,7 @@ def _zip_members(path: Path, file: zipfile.ZipFile) -> Iterator[Member]:
         yield Member(parts, info.file_size, partial(_read_packed, path, file, info))
 
 
-def _shown(name: str) -> str:
+def _printable(name: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in name[:100])
 
 
@@ -141,7 +141,7 @@ def _check_sizes(path: Path, members: list[Member]) -> None:
     for member in members:
         if member.size > MAX_FILE_BYTES:
             raise DataError(
-                f"{_shown(member.name)} in {path} has {member.size / 1e6:,.0f} MB, over the limit of "
+                f"{_printable(member.name)} in {path} has {member.size / 1e6:,.0f} MB, over the limit of "
                 f"{MAX_FILE_BYTES / 1e6:.0f} MB: shrink it or take it out."
             )
     total = sum(member.size for member in members)
@@ -168,8 +168,10 @@ def _read_packed(path: Path, file: zipfile.ZipFile, info: zipfile.ZipInfo) -> by
     try:
         with file.open(info) as packed:
             data = packed.read(info.file_size + 1)
-    except (*_UNREADABLE, OSError, NotImplementedError):
+    except (*_DAMAGE, OSError, NotImplementedError):
         data = b""
     if len(data) != info.file_size or not data:
-        raise DataError(f"{_shown(info.filename)} in {path} is empty or damaged: take it out or pack the .zip again.")
+        raise DataError(
+            f"{_printable(info.filename)} in {path} is empty or damaged: take it out or pack the .zip again."
+        )
     return data
