@@ -19,6 +19,7 @@ from mnist_core.config import TrainConfig, parse_assignments
 from mnist_core.errors import ConfigError, DrawingError, LabError, RunFailedError
 from mnist_core.system.progress import Progress
 from mnist_core.system.threads import pin_threads_to_cores
+from mnist_core.training.events import Event
 
 
 class _Parser(argparse.ArgumentParser):
@@ -174,12 +175,12 @@ def _check_model(config: TrainConfig, data_dir: Path) -> None:
 
 
 @contextlib.contextmanager
-def _train_progress(epochs: int) -> Iterator[Callable[[dict[str, Any]], None]]:
+def _train_progress(epochs: int) -> Iterator[Callable[[Event], None]]:
     from tqdm import tqdm
 
     with tqdm(total=epochs, unit="epoch", file=sys.stderr, mininterval=0.5) as bar:
 
-        def show(event: dict[str, Any]) -> None:
+        def show(event: Event) -> None:
             if event["event"] == "epoch":
                 bar.update(event["epoch"] - bar.n)
                 bar.set_postfix_str(f"val {event['val_accuracy']:.2%}, loss {event['train_loss']:.4f}")

@@ -21,8 +21,8 @@ MAX_MARK_ROWS = 6  # of text, over which the labels of neighbouring marks are sp
 class Curve:
     """One line of a chart: one metric of one run. `kind` is "train" or "validation".
 
-    `place` distinguishes runs: by colour and marker in a comparison; in the chart of one run, 0 is that run, and earlier
-    runs count up. A training line shows the mean of the last `window` values.
+    `place` distinguishes runs: by colour and marker in a comparison; in the chart of one run, that run is 0, and
+    earlier runs count up. A training line shows the mean of the last `window` values.
     """
 
     name: str
