@@ -46,7 +46,7 @@ def probability_bars(probabilities: np.ndarray, classes: Sequence[str], chosen: 
 def _ticks(labels: Sequence[str], most: int) -> dict[str, object]:
     """Axis ticks for class names: long names are cut in the middle, and about `most` names are shown."""
     shown = labels[:: -(-len(labels) // most)]
-    short = [name if len(name) <= 12 else f"{name[:6]}…{name[-5:]}" for name in shown]  # both ends tell
+    short = [name if len(name) <= 12 else f"{name[:6]}…{name[-5:]}" for name in shown]
     return {"tickvals": shown, "ticktext": short, "automargin": True}
 
 

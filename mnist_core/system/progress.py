@@ -1,8 +1,8 @@
-"""The type of a function that is told how far a piece of work is."""
+"""Progress: the type of callbacks that report how much of a piece of work is done."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 Progress = Callable[[float], None]
-"""Called now and then with the share that is done, in (0, 1]."""
+"""Called with the share done, in (0, 1]."""
