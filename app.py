@@ -23,8 +23,8 @@ ways = (
     ("pages/compare.py", "Compare", ":material/compare_arrows:", "Runs side by side, and what a setting changes."),
     ("pages/data.py", "Data", ":material/dataset:", "The images themselves: classes, pixels, split, augmentation."),
 )
-ways = [way for way in ways if way[1] in page.reachable()]
-for column, (target, label, icon, text) in zip(st.columns(len(ways)), ways, strict=True):
+shown = [way for way in ways if way[1] in page.reachable()]
+for column, (target, label, icon, text) in zip(st.columns(len(shown)), shown, strict=True):
     with column.container(border=True):
         st.page_link(target, label=f"**{label}**", icon=icon)
         st.caption(text)

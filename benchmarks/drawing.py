@@ -16,13 +16,13 @@ import numpy as np
 from scipy import ndimage
 
 from benchmarks.drawn import writers
-from mnist_core.data.pen_digits import Sheet, read_sheet
+from mnist_core.data.pen_digits import StrokeFile, read_strokes
 from mnist_core.drawing.strokes import render_strokes
 from mnist_core.inference.predictor import Predictor
 from mnist_core.models.checkpoint import find_checkpoint
 
 Canvas = np.ndarray  # (280, 280) uint8, light on dark
-Condition = Callable[[list, Sheet, np.random.Generator], Canvas]
+Condition = Callable[[list, StrokeFile, np.random.Generator], Canvas]
 
 
 def drawn(brush: float = 20, height: float = 0.7, centre: tuple[float, float] = (0.5, 0.5)) -> Condition:
@@ -35,7 +35,7 @@ def slanted(degrees: float) -> Condition:
     """Leaning to the right, for positive degrees."""
     lean = math.tan(math.radians(degrees))
 
-    def draw(strokes: list, sheet: Sheet, _: np.random.Generator) -> Canvas:
+    def draw(strokes: list, sheet: StrokeFile, _: np.random.Generator) -> Canvas:
         up = 1 if sheet.y_axis == "up" else -1
         moved = [[(x + up * lean * y, y) for x, y in stroke] for stroke in strokes]
         return render_strokes(moved, sheet.box, sheet.y_axis, brush=20, height=0.7)
@@ -43,7 +43,7 @@ def slanted(degrees: float) -> Condition:
     return draw
 
 
-def speckled(strokes: list, sheet: Sheet, chance: np.random.Generator) -> Canvas:
+def speckled(strokes: list, sheet: StrokeFile, chance: np.random.Generator) -> Canvas:
     """Five dots of a slipped pen, anywhere: a third of the brush wide."""
     canvas = drawn()(strokes, sheet, chance).copy()
     y, x = np.mgrid[:280, :280]
@@ -56,7 +56,7 @@ def speckled(strokes: list, sheet: Sheet, chance: np.random.Generator) -> Canvas
 def photographed(shadow: float, noise: float = 4.0) -> Condition:
     """Ink on white paper in uneven light: a ramp, and a hard shadow's edge that takes `shadow` of the light."""
 
-    def draw(strokes: list, sheet: Sheet, chance: np.random.Generator) -> Canvas:
+    def draw(strokes: list, sheet: StrokeFile, chance: np.random.Generator) -> Canvas:
         ink = ndimage.gaussian_filter(drawn(10, 0.5)(strokes, sheet, chance) / 255.0, 1.2)
         y, x = np.mgrid[-1:1:280j, -1:1:280j]
         angle, place = chance.uniform(0, 2 * math.pi), chance.uniform(-0.6, 0.6)
@@ -86,7 +86,7 @@ CONDITIONS: dict[str, Condition] = {
 }
 
 
-def accuracy(predictor: Predictor, condition: Condition, sheet: Sheet, rows: list[int]) -> tuple[float, float]:
+def accuracy(predictor: Predictor, condition: Condition, sheet: StrokeFile, rows: list[int]) -> tuple[float, float]:
     """Share of the digits read right, and share in which nothing to read was found."""
     classes, labels, chance = sheet.classes(), sheet.labels(), np.random.default_rng(0)
     right = blank = 0
@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--writers", type=writers, help="only these, such as 21-30 (default: all)")
     parser.add_argument("--digits", type=int, default=500, help="how many, evenly over the file (default: 500)")
     options = parser.parse_args()
-    sheet = read_sheet(options.strokes)
+    sheet = read_strokes(options.strokes)
     rows = [n for n, d in enumerate(sheet.digits) if options.writers is None or str(d.writer) in options.writers]
     rows = rows[:: max(1, len(rows) // options.digits)][: options.digits]
     predictor = Predictor(find_checkpoint(options.checkpoint))

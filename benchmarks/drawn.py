@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from mnist_core.data.pen_digits import GRID, Cell, load_grid, read_sheet
+from mnist_core.data.pen_digits import GRID, Cell, load_grid, read_strokes
 from mnist_core.inference.predictor import Predictor
 from mnist_core.models.checkpoint import find_checkpoint
 
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--extract", type=Path, metavar="FILE", help="write the strokes of these writers to FILE")
     options = parser.parse_args()
     if options.extract:
-        sheet = read_sheet(options.strokes)
+        sheet = read_strokes(options.strokes)
         chosen = [d for d in sheet.digits if options.writers is None or str(d.writer) in options.writers]
         options.extract.write_text(sheet.model_copy(update={"digits": chosen}).model_dump_json())
         print(f"{len(chosen)} digits in {options.extract}")

@@ -25,7 +25,7 @@ from mnist_core.data.loading import load_dataset
 from mnist_core.data.outliers import KINDS, non_digits
 from mnist_core.data.pen_digits import load_drawings
 from mnist_core.data.splits import train_and_validation
-from mnist_core.inference.calibration import REFUSED
+from mnist_core.inference.calibration import REJECTED_SHARE
 from mnist_core.inference.metrics import infer
 from mnist_core.inference.predictor import Predictor
 from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint
@@ -115,7 +115,7 @@ def candidates(predictor: Predictor, count: int) -> dict[str, dict[str, tuple[fl
     found: dict[str, dict[str, tuple[float, float]]] = {}
     for name, score in scores.items():
         values = score(*real).numpy()
-        threshold = np.quantile(values, REFUSED)
+        threshold = np.quantile(values, REJECTED_SHARE)
         against = {kind: score(*pair).numpy() for kind, pair in others.items()}
         found[name] = {k: (auroc(values, v), float((v < threshold).mean())) for k, v in against.items()}
     return found

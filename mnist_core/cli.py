@@ -11,12 +11,15 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+from mnist_core.config import TrainConfig, parse_assignments
 from mnist_core.errors import ConfigError, DrawingError, LabError, RunFailedError
+from mnist_core.system.progress import Progress
 from mnist_core.system.threads import pin_threads_to_cores
+from mnist_core.training.events import Event
 
 
 class _Parser(argparse.ArgumentParser):
@@ -49,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m mnist_core", description="MNIST Lab without a screen.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
 
-    def command(name: str, run: Any, help_text: str) -> argparse.ArgumentParser:
+    def command(name: str, run: Callable[[argparse.Namespace], None], help_text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=help_text, description=help_text)
         sub.add_argument("--data-dir", help="the data folder (default: $MNIST_LAB_DATA, or ./data)")
         sub.add_argument("--json", action="store_true", help="print the result as JSON, last on stdout")
@@ -101,7 +104,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _train(options: argparse.Namespace) -> None:
     pin_threads_to_cores()
-    from mnist_core.config import parse_assignments
     from mnist_core.data.loading import default_dataset, load_dataset
     from mnist_core.recipes import get_recipe
     from mnist_core.runs.execute import execute
@@ -159,7 +161,7 @@ def _train(options: argparse.Namespace) -> None:
     )
 
 
-def _check_model(config: Any, data_dir: Path) -> None:
+def _check_model(config: TrainConfig, data_dir: Path) -> None:
     """Raises ConfigError or CheckpointError now rather than a failed run later."""
     from mnist_core.data.loading import load_dataset
     from mnist_core.models.classifier import build_model
@@ -173,12 +175,12 @@ def _check_model(config: Any, data_dir: Path) -> None:
 
 
 @contextlib.contextmanager
-def _train_progress(epochs: int) -> Iterator[Any]:
+def _train_progress(epochs: int) -> Iterator[Callable[[Event], None]]:
     from tqdm import tqdm
 
     with tqdm(total=epochs, unit="epoch", file=sys.stderr, mininterval=0.5) as bar:
 
-        def show(event: dict[str, Any]) -> None:
+        def show(event: Event) -> None:
             if event["event"] == "epoch":
                 bar.update(event["epoch"] - bar.n)
                 bar.set_postfix_str(f"val {event['val_accuracy']:.2%}, loss {event['train_loss']:.4f}")
@@ -233,7 +235,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 @contextlib.contextmanager
-def _bar(title: str) -> Iterator[Any]:
+def _bar(title: str) -> Iterator[Progress]:
     """A progress bar on stderr, moved by calling it with the share done."""
     from tqdm import tqdm
 

@@ -1,4 +1,4 @@
-"""TrainConfig: every knob of a training, validated, with one JSON form."""
+"""TrainConfig: every setting of a training, validated, with one JSON form."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Precision = Literal["float32", "bfloat16", "auto"]
 
 @dataclass(frozen=True)
 class Shape:
-    """What a network must fit: channels, height and width of an image in pixels, and the number of classes."""
+    """The shape of a network's input and output: channels, height and width in px, and the number of classes."""
 
     channels: int = 1
     height: int = 28
@@ -30,26 +30,26 @@ class Shape:
 
 
 class TrainConfig(BaseModel):
-    """One training, completely described. Immutable; a change makes a new one with `replace`.
+    """All settings of one training. Immutable; `replace` makes a changed copy.
 
-    Equal configs give equal weights on the same machine's CPU, bit for bit, with the same number of threads: that of
-    `threads`, or of the process (OMP_NUM_THREADS, else all cores).
+    Equal configs give bit-identical weights on the same CPU with the same number of threads: `threads`, or those of
+    the process (OMP_NUM_THREADS, else all cores).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     recipe: str = Field("custom", max_length=60, description="The recipe these settings started from")
-    dataset: str = Field("mnist", max_length=300, description="What to learn from")
+    dataset: str = Field("mnist", max_length=300, description="The dataset to train on")
 
     model: str = Field("small-cnn", max_length=60, description="Architecture, by its name in the registry")
     activation: Activation = Field("relu", description="Non-linearity after each layer")
     head: Head = Field(
         "logits",
-        description="What the last layer gives: raw scores, or their log-probabilities, whose negative is the loss",
+        description="Output of the last layer: raw scores (logits), or their log-probabilities",
     )
     batch_norm: bool = Field(True, description="Normalise each layer over the batch: steadier, faster learning")
     dropout: float = Field(
-        0.0, ge=0, le=0.9, description="Share of features switched off at random while training: against overfitting"
+        0.0, ge=0, le=0.9, description="Share of features switched off at random while training, against overfitting"
     )
 
     epochs: int = Field(1, ge=1, le=200, description="How often the training goes through all training images")
@@ -58,10 +58,10 @@ class TrainConfig(BaseModel):
     )
     optimizer: Optimizer = Field("adam", description="Rule that turns gradients into steps")
     learning_rate: float = Field(
-        1e-3, ge=1e-6, le=10, description="Size of a step (the peak of a schedule). The knob that matters most"
+        1e-3, ge=1e-6, le=10, description="Size of a step (the peak of a schedule). The most important setting"
     )
     momentum: float = Field(0.9, ge=0, le=0.999, description="How much of the last step is kept (SGD only)")
-    weight_decay: float = Field(0.0, ge=0, le=1, description="Pull of all weights towards zero: against overfitting")
+    weight_decay: float = Field(0.0, ge=0, le=1, description="Pull of all weights towards zero, against overfitting")
     l2_first: float = Field(
         0.0, ge=0, le=1, description="Penalty on the squared weights of the first dense layer, added to the loss (L2)"
     )
@@ -76,7 +76,7 @@ class TrainConfig(BaseModel):
         0.0, ge=0, le=0.9999, description="Average the weights over steps with this decay per step; 0 is off"
     )
 
-    rotation: float = Field(0.0, ge=0, le=45, description="Augmentation: turn each image by up to ± this many degrees")
+    rotation: float = Field(0.0, ge=0, le=45, description="Augmentation: rotate by up to ± this many degrees")
     translation: float = Field(
         0.0,
         ge=0,
@@ -85,9 +85,9 @@ class TrainConfig(BaseModel):
     )
     scaling: float = Field(0.0, ge=0, le=0.5, description="Augmentation: enlarge or shrink by up to this fraction")
     shear: float = Field(0.0, ge=0, le=45, description="Augmentation: slant by up to ± this many degrees")
-    flip: bool = Field(False, description="Augmentation: mirror every other image left to right. Not for digits")
+    flip: bool = Field(False, description="Augmentation: mirror half of the images at random. Not for digits")
     elastic: float = Field(
-        0.0, ge=0, le=6, description="Augmentation: bend the image, points moved by about this many pixels at random"
+        0.0, ge=0, le=6, description="Augmentation: bend the image, moving points by about this many pixels at random"
     )
     erasing: int = Field(
         0, ge=0, le=32, description="Augmentation: blank a square of this many pixels a side, somewhere in each image"
@@ -96,63 +96,63 @@ class TrainConfig(BaseModel):
     init_from: str = Field(
         "",
         max_length=300,
-        description="Weights to begin with in place of random ones: a shipped model's name, or a checkpoint's folder",
+        description="Weights to begin with instead of random ones: a shipped model's name, or a checkpoint's folder",
     )
     teachers: str = Field(
         "",
         max_length=1000,
-        description="Models to learn from beside the labels (distillation): what they answer on average to each image "
-        "as it is shown. Shipped models' names or checkpoints' folders, separated by commas",
+        description="Models to learn from beside the labels (distillation): the mean of their probabilities for each "
+        "augmented image. Shipped models' names or checkpoints' folders, separated by commas",
     )
     distillation: float = Field(
-        0.9, ge=0, le=1, description="How much the teachers' answer counts in the target; the label counts the rest"
+        0.9, ge=0, le=1, description="Weight of the teachers' probabilities in the target; the rest is the label's"
     )
     extra: str = Field(
-        "", max_length=300, description="Further images to learn from, `drawings:PATH`; never to watch or to judge by"
+        "", max_length=300, description="Further training images, `drawings:PATH`; never used for validation or test"
     )
     extra_copies: int = Field(
-        6, ge=1, le=100, description="How often each drawing of `extra` is drawn, each time with another pen and hand"
+        6, ge=1, le=100, description="Copies of each drawing of `extra`, each with another brush and jittered strokes"
     )
 
     non_digits: int = Field(
         0,
         ge=0,
         le=100_000,
-        description="Drawings of what is no digit to learn from, whose answer should be as likely for every class",
+        description="Drawings of no digit to train on, with all classes equally likely as their target",
     )
 
     normalization: Literal["unit", "standard"] = Field(
         "standard", description="Pixels as 0 to 1 (unit), or shifted and scaled to mean 0, deviation 1 (standard)"
     )
     split: Split = Field(
-        "official", description="Test images as the dataset has them, or drawn anew from all images pooled"
+        "official", description="The dataset's own test images, or others drawn from all images pooled"
     )
     test_fraction: float = Field(0.1, gt=0, le=0.5, description="Share of all images held out as test (pooled only)")
     validation_fraction: float = Field(
         1 / 12,
         gt=0,
         le=0.5,
-        description="Share held out to watch and to choose by: of the training images, or of all when pooled",
+        description="Share held out for validation: of the training images, or of all when pooled",
     )
     precision: Precision = Field(
         "float32",
-        description="Of the network's arithmetic while training: bfloat16 is faster where the processor has it",
+        description="Number format of the network while training: bfloat16 is faster where the processor has it",
     )
     threads: int = Field(
         0,
         ge=0,
         le=256,
-        description="CPU threads that compute; 0 is all there are. Fewer leave room for others, and round otherwise",
+        description="CPU threads for computing; 0 is all. Fewer leave cores to others, and change the rounding",
     )
-    validations_per_epoch: int = Field(1, ge=1, le=20, description="How often validation is measured in an epoch")
+    validations_per_epoch: int = Field(1, ge=1, le=20, description="How often an epoch measures validation")
     keep: Literal["last", "best"] = Field(
-        "last", description="Which epoch's weights to keep: the last, or the best on validation"
+        "last", description="The epoch whose weights are kept: the last, or the best on validation"
     )
     patience: int = Field(
         0,
         ge=0,
         le=200,
-        description="Early stopping: end after this many epochs in which validation got no better; 0 is off",
+        description="Early stopping: end after this many epochs without a better validation; 0 is off",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Same seed, same result")
 
@@ -161,13 +161,13 @@ class TrainConfig(BaseModel):
         return parse_config({**self.model_dump(), **changes})
 
     def differences(self, other: TrainConfig) -> dict[str, Any]:
-        """Field → own value, for the fields in which `other` has another, in the order of the fields."""
+        """Field → own value, for the fields in which `other` differs, in the order of the fields."""
         theirs = other.model_dump()
         return {name: value for name, value in self.model_dump().items() if value != theirs[name]}
 
 
 def parse_config(values: dict[str, Any]) -> TrainConfig:
-    """Plain values (from JSON, a form or a command line) → TrainConfig. Raises ConfigError with a readable sentence."""
+    """Plain values (from JSON, a form or a command line) → TrainConfig. Raises ConfigError."""
     if not isinstance(values, dict):
         raise ConfigError("A configuration is a JSON object of settings and values.")
     try:
@@ -179,7 +179,7 @@ def parse_config(values: dict[str, Any]) -> TrainConfig:
 
 
 def field_range(name: str) -> tuple[Any, Any]:
-    """(lowest, highest) a number field may take, for a slider's ends; None where there is no bound."""
+    """(lowest, highest) value of a number field; None where there is no bound."""
     low = high = None
     for rule in TrainConfig.model_fields[name].metadata:
         low = getattr(rule, "ge", getattr(rule, "gt", low))
@@ -188,17 +188,17 @@ def field_range(name: str) -> tuple[Any, Any]:
 
 
 def field_choices(name: str) -> list[str]:
-    """The values a choice field may take."""
+    """The values of a choice field."""
     return list(typing.get_args(TrainConfig.model_fields[name].annotation))
 
 
 def field_help(name: str) -> str:
-    """What a field means, in one sentence."""
+    """The description of a field, as a sentence."""
     return (TrainConfig.model_fields[name].description or "") + "."
 
 
 def parse_assignments(assignments: list[str]) -> dict[str, Any]:
-    """`["dropout=0.5", "batch_norm=false"]` → values typed for TrainConfig. Raises ConfigError."""
+    """`["dropout=0.5", "batch_norm=false"]` → {field: text}, for `TrainConfig.replace`. Raises ConfigError."""
     values: dict[str, Any] = {}
     for assignment in assignments:
         name, separator, text = assignment.partition("=")

@@ -1,4 +1,4 @@
-"""Named TrainConfigs: a place to start from, with what to expect of it."""
+"""Recipes: named TrainConfigs to start from."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from mnist_core.errors import ConfigError
 
 @dataclass(frozen=True)
 class Recipe:
-    """A TrainConfig under a name. `adapted` holds what changes for datasets other than MNIST.
+    """A named TrainConfig. `adapted` maps a kind of dataset to the settings that differ from those for MNIST.
 
-    `origin` says which earlier system a recipe reproduces, and which choices its source left free.
+    `origin` names the earlier system that a recipe reproduces, and the choices that its source leaves open.
     """
 
     name: str
@@ -24,7 +24,7 @@ class Recipe:
     origin: str = ""
 
     def config(self, dataset: str = "mnist") -> TrainConfig:
-        """The recipe's settings for `dataset`; those adapted to `folder` hold for every `folder:PATH`."""
+        """The settings for `dataset`; those adapted to `folder` hold for every `folder:PATH`."""
         settings = {**self.settings, **self.adapted.get(dataset.partition(":")[0], {})}
         return TrainConfig(recipe=self.name, dataset=dataset, **settings)
 
@@ -79,7 +79,7 @@ _ALL = (
         # 1,437 images a pass instead of 60,000: more passes for about as many steps
         {
             "digits": {"epochs": 20, "batch_size": 64, "validation_fraction": 0.15, "validations_per_epoch": 1},
-            # whose pictures may be small, and fill their margin
+            # their pictures may be small and have no margin
             "folder": {"model": "small-cnn"},
         },
     ),
@@ -127,21 +127,21 @@ _ALL = (
     Recipe(
         "residual",
         "Residual: an hour for the last tenth of a percent",
-        "A residual network, images moved and bent a little, weights averaged over steps.",
+        "A residual network, each image moved and bent a little at random, weights averaged over steps.",
         _RESIDUAL,
         {"digits": {"epochs": 60, "batch_size": 64, "validation_fraction": 0.15, "ema_decay": 0.98}},
     ),
     Recipe(
         "best",
-        "Best: a wide residual network that learns from others",
-        "`residual` with twice the channels, to be taught by other models (name them under More settings, Teachers): "
-        "best by several trained alike. Takes longest.",
+        "Best: a wide residual network with teachers",
+        "`residual` with twice the channels, which learns from other models (name them under More settings, Teachers), "
+        "best from several trained alike. Takes longest.",
         {
             **_RESIDUAL,
             "model": "wide-residual-cnn",
             "epochs": 22,
             "learning_rate": 0.004,
-            "label_smoothing": 0.0,  # its teachers give no hard labels
+            "label_smoothing": 0.0,  # the teachers' probabilities are soft already
             "precision": "auto",
         },
         {"digits": {"epochs": 40, "batch_size": 64, "validation_fraction": 0.15, "ema_decay": 0.98}},
@@ -149,8 +149,8 @@ _ALL = (
     Recipe(
         "pen",
         "Pen: digits as people draw them",
-        "Teaches `residual` pen strokes too (name them under More settings, Further drawings to learn from), "
-        "and to be unsure of what is no digit.",
+        "Trains `residual` on pen strokes too (name them under More settings, Further drawings to learn from), "
+        "and on drawings of no digit, of which it shall be unsure.",
         {
             **_RESIDUAL,
             "init_from": "residual",
@@ -169,7 +169,7 @@ _ALL = (
                 "ema_decay": 0.98,
                 "non_digits": 400,
             },
-            # residual knows grey digits alone, and so do those who draw what is none
+            # weights of residual and non-digits are made for grey digits only
             "cifar10": {"init_from": "", "non_digits": 0},
             "folder": {"init_from": "", "non_digits": 0},
         },

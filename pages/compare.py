@@ -47,7 +47,7 @@ def choose(names: dict[str, str]) -> list[str]:
     chosen = st.multiselect(
         "Runs",
         list(names),
-        format_func=names.get,
+        format_func=lambda run_id: names.get(run_id, run_id),
         max_selections=len(COLOURS),
         help=f"Up to {len(COLOURS)}: as many colours as can be told apart with any colour vision.",
         key="compared",

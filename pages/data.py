@@ -9,7 +9,7 @@ from mnist_core.data.dataset import Dataset
 from mnist_core.data.loading import default_dataset, is_available
 from mnist_core.data.mirrors import SOURCES
 from mnist_core.data.splits import split
-from mnist_core.data.statistics import class_counts, held_out, level_values, mean_images, moments, pixel_histogram
+from mnist_core.data.statistics import class_counts, level_values, mean_images, moments, pixel_histogram, split_table
 from mnist_core.figures.dataset import count_figure, held_out_figure, level_figure
 from mnist_core.recipes import get_recipe
 from mnist_core.system.settings import data_folder
@@ -41,14 +41,15 @@ def divided(_data: Dataset, fingerprints: str, fraction: float, seed: int) -> tu
     labels, kinds = _data.train_labels, len(_data.classes)
     train, validation = split(labels, fraction, seed)
     counts = [class_counts(part, kinds) for part in (labels[train], labels[validation], _data.test_labels)]
-    return np.stack(counts), held_out(labels, validation, kinds, FIRST)
+    return np.stack(counts), split_table(labels, validation, kinds, FIRST)
 
 
 def shuffle(label: str, key: str) -> int:
     """A button, and how often it was pressed: a seed."""
     pressed = st.button(label, icon=":material/shuffle:", key=f"{key}-button")
-    st.session_state[key] = st.session_state.get(key, 0) + pressed
-    return st.session_state[key]
+    seed = int(st.session_state.get(key, 0)) + pressed
+    st.session_state[key] = seed
+    return seed
 
 
 def choose_images(data: Dataset, choices: list[str], key: str) -> np.ndarray:
@@ -146,7 +147,7 @@ def pixels(data: Dataset) -> None:
         kinds,
         default=kinds[-1],
         required=True,
-        format_func=NORMALIZATIONS.get,
+        format_func=NORMALIZATIONS.__getitem__,
         help=field_help("normalization"),
         key="normalization",
     )
@@ -154,7 +155,7 @@ def pixels(data: Dataset) -> None:
     colours = "" if data.shape.channels == 1 else " (red, green, blue)"
     panels = (
         ("**Before**: as stored", "stored", "level, 0 (dark) to 255 (bright)"),
-        ("**After**: as the network gets them", kind, "value"),
+        ("**After**: as the network gets them", kind or kinds[-1], "value"),
     )
     for column, (title, values_of, axis) in zip(st.columns(2, gap="large"), panels, strict=True):
         with column:

@@ -100,7 +100,7 @@ with charts:
             "Earlier runs behind the curves",
             list(names),
             default=list(names)[:1],
-            format_func=names.get,
+            format_func=lambda run_id: names.get(run_id, run_id),
             max_selections=3,
             key=f"behind-{run.id}",
         )

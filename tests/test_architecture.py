@@ -3,6 +3,7 @@
 import ast
 import graphlib
 import os
+import re
 import subprocess
 import sys
 
@@ -67,6 +68,17 @@ def test_only_downloads_and_the_comparison_of_speed_import_torchvision():
     """It costs 1.3 s and 160 MB."""
     users = {name for name in LIBRARY if any(other.startswith("torchvision") for other in imported(FILES[name]))}
     assert {name.rpartition(".")[2] for name in users} <= {"sources", "mirrors", "bench", "speed"}
+
+
+def test_settings_alone_reads_the_variables_of_the_lab():
+    """Other files name them within sentences only."""
+    readers = {
+        name
+        for name, source in FILES.items()
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Constant) and re.fullmatch(r"MNIST_LAB_\w*", str(node.value))
+    }
+    assert readers == {"mnist_core.system.settings"}
 
 
 def test_all_of_the_library_can_be_imported_without_streamlit():

@@ -1,1 +1,1 @@
-"""What the pages share and only Streamlit needs: menu, drawing canvas, live chart."""
+"""Parts of the pages that need Streamlit: menu, widgets, live charts, panels."""

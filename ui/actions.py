@@ -7,11 +7,11 @@ convenience and no protection.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from mnist_core.config import TrainConfig
-from mnist_core.data.download import Progress, download
+from mnist_core.data.download import DownloadStep, download
 from mnist_core.errors import RunError
 from mnist_core.experiments.ablation import Factor, Study, create_study
 from mnist_core.runs.checkpointing import evaluate_stopped_run as evaluate_run
@@ -118,7 +118,7 @@ def pin(run: Run, keep: bool) -> None:
     run.pin(keep)
 
 
-def fetch(dataset: str) -> Iterator[Progress]:
+def fetch(dataset: str) -> Generator[DownloadStep, None, None]:
     """Downloads a dataset, step by step. Raises DataError."""
     _require()
     return download(dataset, data_folder())

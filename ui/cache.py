@@ -123,8 +123,12 @@ def predictor(model: Model) -> Predictor:
 def _evaluation(_model: Model, _data: Dataset, weights: tuple[str, float], data_sha256: str) -> Evaluation:
     bar = st.progress(0.0, f"Reading {len(_data.test_labels):,} test images with {_model.card.name} …")
     network = predictor(_model).checkpoint.model
+
+    def show(share: float) -> None:
+        bar.progress(share)
+
     with threads():
-        result = evaluate(network, _data.test_images, _data.test_labels, lambda share: bar.progress(share))
+        result = evaluate(network, _data.test_images, _data.test_labels, show)
     bar.empty()
     return result
 

@@ -1,4 +1,4 @@
-"""Runs as a person tells them from others."""
+"""Labels of runs for people."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mnist_core.runs.run import Run
 
 
 def run_label(run: Run) -> str:
-    """A run as a person tells it from others: recipe, day and time, whose."""
+    """Recipe, day and time, and owner of a run; its id where it has another form."""
     date, time_of_day, *rest = run.id.split("-")
     recipe = "-".join(rest[:-1]) or run.id
     if len(date) == 8 and len(time_of_day) == 6:
@@ -17,12 +17,12 @@ def run_label(run: Run) -> str:
 
 
 def moment(date: str, time_of_day: str) -> str:
-    """`20261120`, `193000` of an id → `20.11. 19:30:00`."""
+    """`20261120` and `193000` of an id → `20.11. 19:30:00`."""
     return f"{date[6:]}.{date[4:6]}. {time_of_day[:2]}:{time_of_day[2:4]}:{time_of_day[4:]}"
 
 
 def run_labels(runs: list[Run]) -> dict[str, str]:
-    """Id → label, each label once: those begun in the same second carry the last letters of their id."""
+    """Id → unique label: runs of the same second carry the last letters of their id."""
     labels = {run.id: run_label(run) for run in runs}
     count = Counter(labels.values())
     return {

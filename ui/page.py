@@ -51,7 +51,7 @@ def begin(title: str, icon: str) -> None:
         st.title("MNIST Lab" if title == "Home" else title, anchor=False)
         if title in shown:
             return
-        st.info("This lab shows its Draw page only.", icon=":material/info:")
+        st.info("This lab shows its Draw page only (MNIST_LAB_MODE=draw-only).", icon=":material/info:")
         st.page_link("pages/draw.py", label="Draw a digit", icon=":material/draw:")
     st.stop()
 

@@ -1,4 +1,4 @@
-"""Whose session this is: a name typed once, kept while the browser's tab is open, and offered to later ones."""
+"""The user of a session: a name, kept while the browser's tab is open, and offered to later sessions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _KEY = "owner"
 
 
 def current_user() -> str:
-    """This session's name; empty while none, or none that can be one, was given."""
+    """The name of this session's user; empty without a valid one."""
     try:
         return parse_owner(st.session_state.get(_KEY) or "")
     except LabError:
@@ -19,12 +19,12 @@ def current_user() -> str:
 
 
 def belongs_to_another(run: Run) -> bool:
-    """Whether the run has an owner, who is not this session's."""
+    """Whether the run has an owner other than this session's user."""
     return run.owner not in ("", current_user())
 
 
 def ask_user() -> None:
-    """A box for the name. Raises ConfigError when what was typed cannot be one."""
+    """A box for the name. Raises ConfigError for an invalid one."""
     known = sorted({current_user(), *(run.owner for run in list_runs())} - {""})
     typed = st.selectbox(
         "Your name",

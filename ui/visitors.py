@@ -1,6 +1,6 @@
-"""How many people are at work in the lab: sessions in which something happened within the last minute.
+"""Visitors: the sessions that were active within the last minute.
 
-When all have left, the server gives back the memory that they took.
+After the last one has left, the server releases memory.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 AT_WORK_SECONDS = 60.0
-FORGOTTEN_SECONDS = 150.0
-"""Streamlit keeps what belongs to a session for two minutes, should its browser come back."""
+IDLE_SECONDS = 150.0  # Streamlit keeps a session for two minutes after its browser has left
 
 
 class Visitors:
-    """When each session was last seen at work. For any thread."""
+    """When each session was last active. Thread-safe."""
 
     def __init__(self) -> None:
         self._seen: dict[str, float] = {}
@@ -28,19 +27,19 @@ class Visitors:
         self._lock = threading.Lock()
 
     def see(self, session: str) -> None:
-        """Notes that `session` is at work."""
+        """Notes that `session` is active now."""
         with self._lock:
             self._seen[session] = self._last = time.monotonic()
 
     def at_work(self) -> int:
-        """How many there are now; the others are forgotten."""
+        """The number of sessions that were active within the last AT_WORK_SECONDS."""
         with self._lock:
             since = time.monotonic() - AT_WORK_SECONDS
             self._seen = {session: seen for session, seen in self._seen.items() if seen > since}
             return len(self._seen)
 
     def left(self, seconds: float) -> bool:
-        """Whether somebody was here, and nobody has been for so long. True once for each time."""
+        """Whether the last activity is `seconds` ago. True once, until there is another one."""
         with self._lock:
             if self._last is None or time.monotonic() - self._last < seconds:
                 return False
@@ -50,29 +49,28 @@ class Visitors:
 
 @st.cache_resource(show_spinner=False)
 def visitors() -> Visitors:
-    """The server's."""
+    """The visitors of this server."""
     present = Visitors()
-    threading.Thread(target=_keep_tidy, args=(present,), name="tidy", daemon=True).start()
+    threading.Thread(target=_release_memory_when_idle, args=(present,), name="idle", daemon=True).start()
     return present
 
 
-def _keep_tidy(present: Visitors) -> None:
+def _release_memory_when_idle(present: Visitors) -> None:
     while True:
         time.sleep(5.0)
-        if present.left(FORGOTTEN_SECONDS):
-            give_memory_back()
+        if present.left(IDLE_SECONDS):
+            release_memory()
 
 
-def give_memory_back() -> None:
-    """Frees what nobody holds any more, and hands what is free to the system. Takes a fraction of a second, in which
-    the server does nothing else."""
+def release_memory() -> None:
+    """Collects garbage and returns free memory to the system, which blocks the server for a fraction of a second."""
     gc.collect()
-    with contextlib.suppress(OSError, AttributeError):  # of the C libraries, glibc alone can be told to
+    with contextlib.suppress(OSError, AttributeError):  # only glibc has it
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def mark_active() -> None:
-    """Notes that this session is at work."""
+    """Notes that this session is active."""
     context = get_script_run_ctx()
     if context is not None:
         visitors().see(context.session_id)

@@ -1,4 +1,4 @@
-"""open_archive(path) → the files of a folder or a .zip: listed, and read in memory within limits, never extracted."""
+"""The files of a folder or a .zip: listed, and read into memory within limits, never extracted."""
 
 from __future__ import annotations
 
@@ -11,64 +11,62 @@ import zipfile
 import zlib
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mnist_core.errors import DataError
 
-MAX_ENTRIES = 100_000  # files and folders, those that are ignored included
+MAX_ENTRIES = 100_000  # files and folders, ignored ones included
 MAX_FILE_BYTES = 64 * 2**20
 MAX_TOTAL_BYTES = 4 * 2**30
-MAX_DEPTH = 5  # names in a path: top/train/class/picture, and one to spare
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, struct.error, ValueError)  # of a damaged zip
+MAX_DEPTH = 5  # names in a path: top/train/class/picture, and one more
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, struct.error, ValueError)  # of a .zip
 
 
 @dataclass(frozen=True)
 class Member:
-    """One file: the names of its path below the root, its size in bytes, and where it lies."""
+    """One file: the names of its path below the root, its size in bytes, and `read`, which gives its bytes.
+
+    `read` may be called from any thread while the archive is open. It raises DataError.
+    """
 
     parts: tuple[str, ...]
     size: int
-    source: os.DirEntry | zipfile.ZipInfo
+    read: Callable[[], bytes]
 
     @property
     def name(self) -> str:
         return "/".join(self.parts)
 
 
-@dataclass(frozen=True)
-class Archive:
-    """What is in a folder or a .zip; `read(member)` gives its bytes, in any thread. Raises DataError."""
-
-    members: list[Member]
-    read: Callable[[Member], bytes]
-
-
 @contextlib.contextmanager
-def open_archive(path: Path) -> Iterator[Archive]:
-    """The files in `path`, a folder or a .zip, without hidden files, system files and archives in it.
+def open_archive(path: Path) -> Iterator[list[Member]]:
+    """The files in `path`, a folder or a .zip, without hidden files, system files and archives within it.
 
     Raises DataError when there is no such path, it cannot be read, is encrypted or damaged, has a name or a link that
     leads out of it, or is over a limit.
     """
     if path.is_dir():
-        members = list(_folder_members(path))
+        members = [
+            Member(parts, status.st_size, partial(_read_file, file)) for parts, file, status in _folder_files(path)
+        ]
         _check_sizes(path, members)
-        yield Archive(members, _read_file)
+        yield members
         return
     try:
         file = zipfile.ZipFile(path)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
-    except (*_UNREADABLE, NotImplementedError):
+    except (*_DAMAGE, NotImplementedError):
         raise DataError(f"{path} is neither a folder nor a whole .zip file: pack it again.") from None
     with file:
         members = list(_zip_members(path, file))
         _check_sizes(path, members)
-        yield Archive(members, lambda member: _read_packed(path, file, member))
+        yield members
 
 
 def stamp(path: Path) -> Hashable:
-    """Changes when `path` does: a file's modification time and size, and for a folder those of all files in it.
+    """A value that changes with `path`: the modification time and size of a file, or of all files in a folder.
 
     Raises DataError when it cannot be read.
     """
@@ -76,14 +74,14 @@ def stamp(path: Path) -> Hashable:
         if not path.is_dir():
             status = path.stat()
             return status.st_mtime_ns, status.st_size
-        found = ((member.parts, member.size, member.source.stat().st_mtime_ns) for member in _folder_members(path))
+        found = ((parts, status.st_size, status.st_mtime_ns) for parts, _, status in _folder_files(path))
         return tuple(sorted(found))
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
 
 
-def _folder_members(root: Path) -> Iterator[Member]:
-    """Files below `root`; a link is followed as long as it stays inside."""
+def _folder_files(root: Path) -> Iterator[tuple[tuple[str, ...], str, os.stat_result]]:
+    """Names below `root`, path and status of each file in it; a link is followed as long as it stays inside."""
     inside, seen = root.resolve(), 0
     pending: list[tuple[tuple[str, ...], str]] = [((), str(root))]
     try:
@@ -103,7 +101,7 @@ def _folder_members(root: Path) -> Iterator[Member]:
                         raise DataError(f"{'/'.join(parts)} in {root} lies too deep: pictures lie in train/CLASS/.")
                     pending.append((parts, entry.path))
                 elif entry.is_file():
-                    yield Member(parts, entry.stat().st_size, entry)
+                    yield parts, entry.path, entry.stat()
     except OSError as error:
         raise DataError(f"{error.filename or root} cannot be read ({error.strerror or error}).") from None
 
@@ -113,27 +111,27 @@ def _zip_members(path: Path, file: zipfile.ZipFile) -> Iterator[Member]:
     if len(infos) > MAX_ENTRIES:
         raise DataError(f"{path} holds {len(infos):,} files, over the limit of {MAX_ENTRIES:,}.")
     for info in infos:
-        name = info.filename.replace("\\", "/")  # some Windows programs pack them so
+        name = info.filename.replace("\\", "/")  # as some Windows programs write
         parts = tuple(part for part in name.split("/") if part not in ("", "."))
         if name.startswith("/") or ".." in parts or re.match("[A-Za-z]:", name):
-            raise DataError(f"{path} holds the name '{_shown(name)}', which leads out of it: it is refused.")
+            raise DataError(f"{path} holds the name '{_printable(name)}', which leads out of it: it is refused.")
         if stat.S_ISLNK(info.external_attr >> 16):
-            raise DataError(f"{path} holds the link '{_shown(name)}': pack the files themselves.")
+            raise DataError(f"{path} holds the link '{_printable(name)}': pack the files themselves.")
         if name.endswith("/") or not parts or _ignored(parts):
             continue
         if info.flag_bits & 1:
             raise DataError(f"{path} is encrypted: unpack it with its password, and give the folder.")
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise DataError(f"{path} is packed in an unusual way: pack it again as a plain .zip (deflate).")
-        yield Member(parts, info.file_size, info)
+        yield Member(parts, info.file_size, partial(_read_packed, path, file, info))
 
 
-def _shown(name: str) -> str:
+def _printable(name: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in name[:100])
 
 
 def _ignored(parts: tuple[str, ...]) -> bool:
-    """What systems leave among files, and archives in the archive."""
+    """Whether it is a hidden or a system file, or an archive within the archive."""
     return any(part.startswith(".") or part == "__MACOSX" for part in parts) or (
         parts[-1].lower() in ("thumbs.db", "desktop.ini") or parts[-1].lower().endswith(".zip")
     )
@@ -143,7 +141,7 @@ def _check_sizes(path: Path, members: list[Member]) -> None:
     for member in members:
         if member.size > MAX_FILE_BYTES:
             raise DataError(
-                f"{_shown(member.name)} in {path} has {member.size / 1e6:,.0f} MB, over the limit of "
+                f"{_printable(member.name)} in {path} has {member.size / 1e6:,.0f} MB, over the limit of "
                 f"{MAX_FILE_BYTES / 1e6:.0f} MB: shrink it or take it out."
             )
     total = sum(member.size for member in members)
@@ -154,24 +152,26 @@ def _check_sizes(path: Path, members: list[Member]) -> None:
         )
 
 
-def _read_file(member: Member) -> bytes:
+def _read_file(path: str) -> bytes:
     try:
-        with open(member.source.path, "rb") as file:
+        with open(path, "rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise DataError(f"{member.source.path} cannot be read ({error.strerror or error}).") from None
+        raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
     if len(data) > MAX_FILE_BYTES:
-        raise DataError(f"{member.source.path} has grown over {MAX_FILE_BYTES / 1e6:.0f} MB while it was read.")
+        raise DataError(f"{path} has grown over {MAX_FILE_BYTES / 1e6:.0f} MB while it was read.")
     return data
 
 
-def _read_packed(path: Path, file: zipfile.ZipFile, member: Member) -> bytes:
-    """Never more than the declared size, whatever is packed; a checksum that differs is damage too."""
+def _read_packed(path: Path, file: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """No more than the declared size is unpacked; a wrong checksum counts as damage."""
     try:
-        with file.open(member.source) as packed:
-            data = packed.read(member.size + 1)
-    except (*_UNREADABLE, OSError, NotImplementedError):
+        with file.open(info) as packed:
+            data = packed.read(info.file_size + 1)
+    except (*_DAMAGE, OSError, NotImplementedError):
         data = b""
-    if len(data) != member.size or not data:
-        raise DataError(f"{_shown(member.name)} in {path} is empty or damaged: take it out or pack the .zip again.")
+    if len(data) != info.file_size or not data:
+        raise DataError(
+            f"{_printable(info.filename)} in {path} is empty or damaged: take it out or pack the .zip again."
+        )
     return data

@@ -10,27 +10,26 @@ from torch import Tensor
 
 from mnist_core.config import TrainConfig
 
-BEND_KNOTS = 4  # a side, 9 px apart: a digit spans about three, so that a stroke bends and does not shake
+ELASTIC_KNOTS = 4  # a side, 9 px apart: a digit spans about three, so that strokes bend smoothly
 
 
 def augment(images: Tensor, config: TrainConfig) -> Tensor:
-    """(N, C, H, W) float32 in [0, 1] → the same, each image changed at random as `config` says.
+    """(N, C, H, W) float32 in [0, 1] → the same shape and range, each image changed at random as `config` says.
 
-    Turned, slanted, scaled and shifted uniformly within ± rotation and shear (degrees), 1 ± scaling and ± translation
-    (pixels; whole ones where nothing else moves); bent by a smooth field of `elastic` pixels (Simard et al., 2003);
-    mirrored with probability 1/2; a square blanked. What comes in at the edges is black. Random numbers come from
-    torch's global state.
+    Rotation and shear (degrees), scaling (1 ±) and translation (px; whole pixels where nothing else moves) are uniform
+    within ± their setting. A smooth displacement field has `elastic` px (Simard et al., 2003), mirroring probability
+    1/2, `erasing` blanks a square. The outside of an image is black. Random numbers come from torch's global state.
     """
     if config.flip:
         images = torch.where(torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5, images.flip(3), images)
     if config.rotation or config.translation or config.scaling or config.shear or config.elastic:
-        images = _moved(images, config)
+        images = _warp(images, config)
     if config.erasing:
-        images = _erased(images, config.erasing)
+        images = _erase(images, config.erasing)
     return images
 
 
-def _erased(images: Tensor, side: int) -> Tensor:
+def _erase(images: Tensor, side: int) -> Tensor:
     """A black square of `side` pixels centred anywhere in each image, cut off at the edges (arXiv:1708.04552)."""
     n, _, height, width = images.shape
     rows = torch.arange(height, device=images.device).view(1, 1, height, 1)
@@ -41,49 +40,49 @@ def _erased(images: Tensor, side: int) -> Tensor:
     return images.masked_fill(inside, 0.0)
 
 
-def _moved(images: Tensor, config: TrainConfig) -> Tensor:
-    """Each image under an affine map of its own."""
+def _warp(images: Tensor, config: TrainConfig) -> Tensor:
+    """Each image under an affine map and a displacement field of its own."""
     n, _, height, width = images.shape
 
     def uniform(limit: float) -> Tensor:
         return (torch.rand(n, device=images.device) * 2 - 1) * limit
 
     angle = uniform(math.radians(config.rotation))
-    slant = torch.tan(uniform(math.radians(config.shear)))
+    shear = torch.tan(uniform(math.radians(config.shear)))
     zoom = 1 / (1 + uniform(config.scaling))
     cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
     across, down = uniform(config.translation), uniform(config.translation)
     if not (config.rotation or config.scaling or config.shear or config.elastic):
-        # between pixels a picture is blurred, and those it is judged by are not
-        furthest = math.floor(config.translation)
-        across, down = (shift.round().clamp(-furthest, furthest) for shift in (across, down))
-    # affine_grid maps output to input positions in [-1, 1] along each side, hence the inverse zoom, the shifts in
-    # half-widths, and the aspect where a coordinate of one side enters the other
+        # interpolation between pixels blurs an image, and validation images are sharp
+        most = math.floor(config.translation)
+        across, down = (shift.round().clamp(-most, most) for shift in (across, down))
+    # affine_grid maps output to input positions, [-1, 1] along each side: hence the inverse zoom, the shifts in
+    # half-widths, and the aspect ratio where the coordinate of one side enters the other
     aspect = height / width
     theta = torch.stack(
         [
-            torch.stack([cos, (cos * slant - sin) * aspect, 2 * across / width], dim=1),
-            torch.stack([sin / aspect, sin * slant + cos, 2 * down / height], dim=1),
+            torch.stack([cos, (cos * shear - sin) * aspect, 2 * across / width], dim=1),
+            torch.stack([sin / aspect, sin * shear + cos, 2 * down / height], dim=1),
         ],
         dim=1,
     )
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     if config.elastic:
-        grid = grid + _bends(images, config.elastic)
+        grid = grid + _displacements(images, config.elastic)
     moved = F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
     return moved.contiguous(memory_format=torch.channels_last)
 
 
-def _bends(images: Tensor, pixels: float) -> Tensor:
-    """(N, C, H, W) → (N, H, W, 2): smooth random displacements in half-sides, with a deviation of `pixels` at knots."""
+def _displacements(images: Tensor, pixels: float) -> Tensor:
+    """(N, C, H, W) → (N, H, W, 2) smooth random displacements in half-sides; standard deviation `pixels` at knots."""
     n, _, height, width = images.shape
-    knots = torch.randn(n, 2, BEND_KNOTS, BEND_KNOTS, device=images.device)
+    knots = torch.randn(n, 2, ELASTIC_KNOTS, ELASTIC_KNOTS, device=images.device)
     field = F.interpolate(knots, size=(height, width), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
     return field * (2 * pixels / torch.tensor([width, height], device=images.device))
 
 
 def variants(image: Tensor, config: TrainConfig, count: int, seed: int) -> Tensor:
-    """(C, H, W) uint8 → (count, C, H, W) uint8: what `count` epochs might make of the image; same seed, same ones."""
+    """(C, H, W) uint8 → (count, C, H, W) uint8: the image augmented `count` times, the same for the same seed."""
     batch = image.expand(count, *image.shape).float() / 255
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""Further images to learn from, never to validate or test with: pen strokes, and what is no digit."""
+"""Auxiliary training images, never used for validation or test: drawings in pen strokes, and non-digits."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ from torch import Tensor
 
 from mnist_core.config import TrainConfig
 from mnist_core.data.dataset import NO_CLASS, Dataset
-from mnist_core.data.loading import Progress, resolve_path
+from mnist_core.data.loading import resolve_path
 from mnist_core.data.outliers import non_digits
 from mnist_core.data.pen_digits import load_copies
 from mnist_core.data.splits import train_and_validation
 from mnist_core.errors import DataError
+from mnist_core.system.progress import Progress
 
-LEARNED_FROM = ("print", "scribbles", "several digits", "filled")
-"""Kinds of non-digits. Letters by hand are not among them: on those, a model shows what it makes of others."""
-LEARNING = 100_000  # added to the seed: other pictures than those of the benchmarks, which judge
+TRAINING_KINDS = ("print", "scribbles", "several digits", "filled")
+"""Kinds of non-digits to train on. Handwritten letters are kept for judging how a model generalises to other kinds."""
+SEED_OFFSET = 100_000  # so that the images differ from those on which the benchmarks judge
 
 
 def with_extra(data: Dataset, config: TrainConfig, progress: Progress | None = None) -> Dataset:
-    """The arranged dataset with further images behind its own training images: the drawings that `config.extra` names,
-    and as many drawings of non-digits as `config.non_digits` says, with the label NO_CLASS.
+    """The arranged dataset with auxiliary images after its own training images: the drawings in `config.extra`, and
+    `config.non_digits` non-digits with the label NO_CLASS.
 
-    Raises DataError when `extra` is no `drawings:PATH`, cannot be read, or has other classes or sizes than `data`, and
-    when images of another size than 1×28×28 should be told from non-digits.
+    Raises DataError when `extra` is not `drawings:PATH`, cannot be read, or differs from `data` in classes or size, and
+    when non-digits are asked for beside images of another size than 1×28×28.
     """
-    further = [found for found in (_drawings(data, config, progress), _non_digits(data, config)) if found is not None]
-    if not further:
+    added = [found for found in (_drawings(data, config, progress), _non_digits(data, config)) if found is not None]
+    if not added:
         return data
-    images, labels = zip((data.train_images, data.train_labels), *further, strict=True)
+    images, labels = zip((data.train_images, data.train_labels), *added, strict=True)
     return replace(
         data,
         train_images=torch.cat(images),
@@ -55,16 +56,16 @@ def _drawings(data: Dataset, config: TrainConfig, progress: Progress | None) -> 
 
 
 def _non_digits(data: Dataset, config: TrainConfig) -> tuple[Tensor, Tensor] | None:
-    """As many of each kind; "several digits" are put together from training images, never from validation images."""
+    """Equally many of each kind; "several digits" are composed of training images, not of validation images."""
     if not config.non_digits:
         return None
     if data.train_images.shape[1:] != (1, 28, 28):
         raise DataError(f"Non-digits are drawn as 1×28×28 pixels, which {data.title} has not: set non_digits to 0.")
     digits = data.train_images[train_and_validation(data, config)[0]].numpy()
-    counts = [len(range(place, config.non_digits, len(LEARNED_FROM))) for place in range(len(LEARNED_FROM))]
+    counts = [len(range(place, config.non_digits, len(TRAINING_KINDS))) for place in range(len(TRAINING_KINDS))]
     pictures = [
-        torch.from_numpy(non_digits(kind, count, LEARNING + config.seed, digits))
-        for kind, count in zip(LEARNED_FROM, counts, strict=True)
+        torch.from_numpy(non_digits(kind, count, SEED_OFFSET + config.seed, digits))
+        for kind, count in zip(TRAINING_KINDS, counts, strict=True)
         if count
     ]
     return torch.cat(pictures), torch.full((config.non_digits,), NO_CLASS)

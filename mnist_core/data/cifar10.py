@@ -1,4 +1,4 @@
-"""load_cifar10(data_dir) → CIFAR-10 from torchvision's layout. Its files are pickles: nothing in them is ever run."""
+"""CIFAR-10 in torchvision's layout. Its files are pickles, read without running any code in them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ FOLDER = "cifar-10-batches-py"
 TRAIN_FILES = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST_FILE = "test_batch"
 PER_FILE = 10_000
-MAX_BYTES = 64 * 2**20  # of one file; they have 31 MB
+MAX_BYTES = 64 * 2**20  # per file; each has 31 MB
 
 
 def cifar10_available(data_dir: Path | str) -> bool:
-    """Whether all six files of images lie in `data_dir` (their contents are checked when they are loaded)."""
+    """Whether all six files of images are in `data_dir`; their contents are checked on loading."""
     return all((Path(data_dir) / FOLDER / name).is_file() for name in (*TRAIN_FILES, TEST_FILE))
 
 
@@ -58,13 +58,13 @@ def read_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
             raise ValueError("no labels")
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
-    except Exception:  # a damaged pickle raises whatever it stumbles over
+    except Exception:  # a damaged pickle raises errors of any type
         raise DataError(f"{path} is damaged or no CIFAR-10 file: delete it and download CIFAR-10 again.") from None
     return pixels.reshape(-1, 3, 32, 32), np.array(labels, dtype=np.int64)
 
 
 class _Array:
-    """Stands for a numpy array while unpickling: it keeps what the file says, and numpy's own code is not reached."""
+    """Stand-in for a numpy array while unpickling: it keeps the state in the file without running numpy's code."""
 
     def __init__(self, *_arguments: Any) -> None:
         self.state: Any = ()
@@ -73,35 +73,35 @@ class _Array:
         self.state = state
 
     def as_uint8(self, shape: tuple[int, int]) -> np.ndarray:
-        """The bytes, when they are unsigned, in rows, and of `shape`. Raises ValueError, TypeError."""
+        """The array as uint8. Raises ValueError or TypeError unless it is unsigned bytes, row-major, of `shape`."""
         _version, stored, kind, in_columns, content = self.state
         if stored != shape or kind.name != b"u1" or in_columns or type(content) is not bytes:
             raise ValueError("not the array of a CIFAR-10 file")
         return np.frombuffer(content, np.uint8).reshape(shape)
 
 
-class _Kind:
-    """Stands for numpy's dtype."""
+class _DType:
+    """Stand-in for numpy's dtype."""
 
     def __init__(self, name: Any = None, *_flags: Any) -> None:
         self.name = name
 
     def __setstate__(self, _state: Any) -> None:
-        """Byte order and the like: bytes have none."""
+        """Ignores byte order and the like, which bytes do not have."""
 
 
 class _NdArray:
-    """Stands for numpy's ndarray, which the file hands to `_reconstruct`."""
+    """Stand-in for numpy's ndarray, an argument of `_reconstruct` in the file."""
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Lists, numbers, bytes, and the stand-ins above; any other name in the file is refused."""
+    """Unpickles lists, numbers, bytes and the stand-ins above; refuses any other name in the file."""
 
     allowed: ClassVar = {
         ("numpy.core.multiarray", "_reconstruct"): _Array,
         ("numpy._core.multiarray", "_reconstruct"): _Array,
         ("numpy", "ndarray"): _NdArray,
-        ("numpy", "dtype"): _Kind,
+        ("numpy", "dtype"): _DType,
     }
 
     def find_class(self, module: str, name: str) -> Any:

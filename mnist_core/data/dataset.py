@@ -1,4 +1,4 @@
-"""Dataset: labelled images as uint8 tensors in memory, train and test apart; mini-batches of indices."""
+"""Dataset: labelled images as uint8 tensors in memory, train and test apart; and its mini-batches."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ TITLES = {
     "digits": "digits (1,797 small handwritten digits, built in)",
     "cifar10": "CIFAR-10 (60,000 small colour photos of 10 things, 32×32)",
 }
-OWN_KINDS = ("folder", "drawings")  # a person's own datasets: each name is one of these, a colon and a path
-NO_CLASS = -1  # the label of what belongs to none of the classes
+CUSTOM_KINDS = ("folder", "drawings")  # of a person's own datasets, which are named KIND:PATH
+NO_CLASS = -1  # the label of images that belong to no class
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Images (N, C, H, W) uint8 in [0, 255] and labels (N,) int64 in [0, classes), train and test apart.
 
-    The last `extra` training images are to learn from alone: none of them is held out to watch a training by. They
-    alone may have the label NO_CLASS.
+    The last `extra` training images are auxiliary: none of them is held out for validation, and only they may have the
+    label NO_CLASS.
     """
 
     name: str
@@ -49,33 +49,33 @@ class Dataset:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the test images and labels: a figure measured on them may be kept under this name."""
-        return _digest(self.test_images, self.test_labels)
+        """SHA-256 of the test images and labels, a cache key for what is measured on them."""
+        return _sha256(self.test_images, self.test_labels)
 
     @functools.cached_property
     def train_fingerprint(self) -> str:
-        """SHA-256 over the training images and labels, likewise."""
-        return _digest(self.train_images, self.train_labels)
+        """SHA-256 of the training images and labels."""
+        return _sha256(self.train_images, self.train_labels)
 
 
-def _digest(images: Tensor, labels: Tensor) -> str:
-    digest = hashlib.sha256(images.contiguous().numpy())
-    digest.update(labels.contiguous().numpy())
+def _sha256(images: Tensor, labels: Tensor) -> str:
+    digest = hashlib.sha256(images.contiguous().numpy().data)
+    digest.update(labels.contiguous().numpy().data)
     return digest.hexdigest()
 
 
 def dataset_title(name: str) -> str:
-    """A dataset as labels call it, in a word or two: a person's own by the last part of its path."""
+    """A short title for labels; of a person's own dataset the last part of its path."""
     kind, _, path = name.partition(":")
-    if kind in OWN_KINDS and path:
+    if kind in CUSTOM_KINDS and path:
         return Path(path).name or path
     return TITLES.get(name, name).split(" (")[0]
 
 
 def batches(indices: Tensor, batch_size: int, seed: int, epoch: int) -> list[Tensor]:
-    """The epoch's mini-batches of `indices`, shuffled; a function of (seed, epoch) alone, so that a run can resume.
+    """The epoch's mini-batches of `indices`, shuffled by (seed, epoch) alone, so that a run can resume.
 
-    A last batch of a single image joins the one before it: batch norm cannot learn from one.
+    A last batch of one image joins the batch before it, as batch norm needs at least two.
     """
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
     order = indices[torch.randperm(len(indices), generator=generator)]
@@ -86,5 +86,5 @@ def batches(indices: Tensor, batch_size: int, seed: int, epoch: int) -> list[Ten
 
 
 def to_unit(images: Tensor) -> Tensor:
-    """(N, C, H, W) uint8 → float32 in [0, 1], channels last in memory, where convolutions are fastest on a CPU."""
+    """(N, C, H, W) uint8 → float32 in [0, 1], channels last in memory, the fastest layout for CPU convolutions."""
     return images.to(torch.float32, memory_format=torch.channels_last).div_(255)

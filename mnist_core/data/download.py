@@ -1,4 +1,4 @@
-"""download(name, data_dir) → progress as it arrives; a dataset in torchvision's layout, each file whole or absent."""
+"""Downloads: a dataset's files in torchvision's layout, each complete or absent, with progress as they arrive."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ SECONDS_BETWEEN_PROGRESS = 0.1
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Where a download stands: packed bytes of this file (total None: the mirror does not say, or not yet).
+class DownloadStep:
+    """The progress of a download in packed bytes of one file; `total_bytes` is None while unknown.
 
-    `file_index` counts from 1 to `file_count`; `done_bytes` starts at 0 again with each mirror that is tried.
+    `file_index` counts from 1 to `file_count`; `done_bytes` starts at 0 with each mirror.
     """
 
     file: str
@@ -40,13 +40,12 @@ class Progress:
 
 def download(
     name: str, data_dir: Path | str, source: Source | None = None, timeout_s: float = 20.0
-) -> Generator[Progress, None, None]:
-    """Fetch what is missing of it into `data_dir`, yielding about 10 times a second; returns when all is there.
+) -> Generator[DownloadStep, None, None]:
+    """Downloads the missing files of a dataset into `data_dir`; yields about 10 times a second.
 
-    `source` replaces what `known_source(name)` says. `timeout_s` is the longest silence of a mirror, in seconds. Files
-    that are complete are kept and not fetched again, so calling again resumes. Closing the generator stops the download
-    and removes what is half-written; a caller that may break off early should hold it in `contextlib.closing`. With
-    nothing to fetch, nothing is yielded or written.
+    `source` replaces `known_source(name)`. `timeout_s` is the longest silence of a mirror, in seconds. Complete files
+    are kept, so calling again resumes. Closing the generator stops the download and removes partial files; a caller
+    that may end early should hold it in `contextlib.closing`. With nothing to download, nothing is yielded or written.
 
     Raises DataError when the dataset cannot be downloaded, no mirror can give a file, the folder cannot be written,
     another session is downloading into it, or a mirror is no http(s) URL.
@@ -59,29 +58,29 @@ def download(
             )
     folder = Path(data_dir).absolute() / source.folder
     try:
-        # asked before the lock, as a complete folder may be read-only
+        # checked before the lock is taken, as a complete folder may be read-only
         if all(resource.is_whole(folder) for resource in source.resources):
             return
         folder.mkdir(parents=True, exist_ok=True)
-        with _only_one(folder, source.title):
+        with _locked(folder, source.title):
             for index, resource in enumerate(source.resources, start=1):
                 for file in (resource.filename, *resource.files):
                     for leftover in folder.glob(f"{file}.*.part"):  # of a process that was killed
                         leftover.unlink()
                 if not resource.is_whole(folder):
                     yield from _fetch(resource, source, folder, timeout_s, index)
-    except OSError as error:  # mirrors' errors never come here: they are SourceError
+    except OSError as error:  # of the folder; those of a mirror are SourceError
         raise DataError(
             f"{source.title} cannot be written to {folder} ({error.strerror or error}). "
             "Make room there, or set MNIST_LAB_DATA to a folder that can be written."
         ) from None
 
 
-def _fetch(resource: Resource, source: Source, folder: Path, timeout_s: float, index: int) -> Iterator[Progress]:
-    """Try each mirror in turn until `resource` lies unpacked in `folder`. Raises DataError when none could give it."""
+def _fetch(resource: Resource, source: Source, folder: Path, timeout_s: float, index: int) -> Iterator[DownloadStep]:
+    """Tries each mirror until `resource` lies unpacked in `folder`. Raises DataError when all have failed."""
     reasons = []
     for mirror in source.mirrors:
-        progress = Progress(resource.filename, 0, None, mirror, index, len(source.resources))
+        progress = DownloadStep(resource.filename, 0, None, mirror, index, len(source.resources))
         yield progress  # before the connection: a mirror may take `timeout_s` to answer
         try:
             with contextlib.ExitStack() as temporary:
@@ -110,7 +109,7 @@ def _fetch(resource: Resource, source: Source, folder: Path, timeout_s: float, i
 
 
 def _receive(url: str, resource: Resource, path: Path, timeout_s: float) -> Iterator[tuple[int, int | None]]:
-    """Write the body of `url` to `path`, yielding (bytes so far, bytes in all or None). Raises SourceError."""
+    """Writes the body of `url` to `path`; yields (bytes so far, total bytes or None). Raises SourceError."""
     digest = hashlib.md5(usedforsecurity=False)
     done, total, last = 0, None, -math.inf
     with open(path, "xb") as file, contextlib.closing(_body(url, timeout_s)) as body:
@@ -131,7 +130,7 @@ def _receive(url: str, resource: Resource, path: Path, timeout_s: float) -> Iter
 
 
 def _body(url: str, timeout_s: float) -> Generator[tuple[bytes, int | None], None, None]:
-    """(bytes as they arrive, length of the whole body or None). Whatever goes wrong out there is a SourceError."""
+    """Yields (bytes as they arrive, length of the whole body or None). Raises SourceError for any failure."""
     try:
         request = urllib.request.Request(url, headers={"User-Agent": "mnist-lab"})
         with _opener().open(request, timeout=timeout_s) as response:
@@ -147,7 +146,7 @@ def _body(url: str, timeout_s: float) -> Generator[tuple[bytes, int | None], Non
         if isinstance(cause, TimeoutError):
             raise SourceError(f"no answer within {timeout_s:g} s") from None
         reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-        # part of it may be the server's own words: of any length, and not for a terminal
+        # the reason may contain text of the server, of any length and with control characters
         raise SourceError("".join(c if c.isprintable() else " " for c in reason[:100]).strip()) from None
 
 
@@ -162,7 +161,7 @@ def _opener() -> urllib.request.OpenerDirector:
 
 @contextlib.contextmanager
 def _temporary(folder: Path, name: str) -> Iterator[Path]:
-    """A name of its own beside `name`, gone afterwards. (mkstemp would give a file that only its owner may read.)"""
+    """A unique path beside `name`, removed afterwards. (A file of mkstemp is readable by its owner alone.)"""
     path = folder / f"{name}.{uuid.uuid4().hex[:12]}.part"
     try:
         yield path
@@ -171,10 +170,10 @@ def _temporary(folder: Path, name: str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _only_one(folder: Path, title: str) -> Iterator[None]:
-    """Hold the folder's lock. Raises DataError when another session or process holds it.
+def _locked(folder: Path, title: str) -> Iterator[None]:
+    """Holds the folder's lock. Raises DataError when another session or process holds it.
 
-    The empty lock file stays: to remove it would let two sessions hold locks on two files of the same name.
+    The empty lock file stays: after its removal two sessions could hold locks on two files of the same name.
     """
     # not thread_local: Streamlit may drop a generator, and so release the lock, in another thread
     lock = FileLock(folder / ".download.lock", thread_local=False)

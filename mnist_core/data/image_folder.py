@@ -1,32 +1,32 @@
-"""load_pictures(path) → a person's own images, from a folder or a .zip of train/CLASS/*.png and test/CLASS/*.png."""
+"""Image folders: a person's own images in a folder or a .zip of train/CLASS/*.png and test/CLASS/*.png."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from mnist_core.data.archive import Archive, Member, open_archive
+from mnist_core.data.archive import Member, open_archive
 from mnist_core.data.splits import held_out, natural_sort_key
 from mnist_core.drawing.images import FORMATS, SUFFIXES, fit_image, flatten_alpha, size_within
 from mnist_core.errors import DataError
+from mnist_core.system.progress import Progress
 from mnist_core.system.threads import map_in_threads
 
-MAX_PIXELS = 64_000_000  # of one picture: a large camera's
-LARGEST_KEPT = 64  # px a side: images of one size up to this keep it
-GREY_SIDE, COLOUR_SIDE = 28, 32  # px: what others are brought to, MNIST's and CIFAR's own sizes
-COLOURLESS = 8  # grey levels between a pixel's channels: lossy formats leave as much in a grey picture
-LARGE_FILE = 2**15  # bytes, on average (measured: 60,000 files of 900 bytes take 12 s in one thread, 16 s in two)
-# a validation part of its own is learned from: every training holds out its own share
-PARTS = {"train": False, "training": False, "val": False, "valid": False, "validation": False}
-PARTS |= {"test": True, "testing": True}
-Progress = Callable[[float], None]
+MAX_PIXELS = 64_000_000  # of one picture, as of a large camera
+MAX_KEPT_SIDE = 64  # px: images that all have one size up to this keep it
+GREY_SIDE, COLOUR_SIDE = 28, 32  # px: others are resized to these, the sizes of MNIST and CIFAR-10
+MAX_GREY_SPREAD = 8  # levels between the channels of a pixel that lossy compression leaves in a grey picture
+LARGE_FILE = 2**15  # bytes on average (measured: 60,000 files of 900 bytes take 12 s in one thread, 16 s in two)
+# folder → whether its images are test images; those of a validation folder become training images, as every training
+# holds out its own validation part
+PART_FOLDERS = {"train": False, "training": False, "val": False, "valid": False, "validation": False}
+PART_FOLDERS |= {"test": True, "testing": True}
 
 
 @dataclass(frozen=True)
@@ -41,35 +41,33 @@ def load_pictures(
 ) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray]:
     """→ classes, images (N, C, H, W) uint8, labels (N,) int64, and (N,) bool: which of them are test images.
 
-    Classes are the folders' names in natural order. Images are grey if none has colour, else RGB; of one size up to
-    64 px they keep it, others are fitted into 28×28 (grey) or 32×32 (colour) with their proportions. Without a test
-    folder one fifth is held out. `progress` is called with the share done, in (0, 1].
+    Classes are the folders' names in natural order. Images are grey if none has colour, else RGB. Images that all have
+    one size up to 64 px keep it; others are fitted into 28×28 (grey) or 32×32 (colour) px in their proportions.
+    Without a test folder, one fifth is held out.
 
-    Raises DataError when the folder is not laid out so, a file is no picture, or a limit is passed.
+    Raises DataError when the folder has another layout, a file is no picture, or a limit is exceeded.
     """
-    with open_archive(path) as archive:
-        samples = sorted(
-            _samples(path, archive.members), key=lambda s: (s.test or False, natural_sort_key(s.member.name))
-        )
+    with open_archive(path) as members:
+        samples = sorted(_samples(path, members), key=lambda s: (s.test or False, natural_sort_key(s.member.name)))
         classes = tuple(sorted({sample.label for sample in samples}, key=natural_sort_key))
         index = {name: number for number, name in enumerate(classes)}
         labels = np.array([index[sample.label] for sample in samples], dtype=np.int64)
         given = np.array([bool(sample.test) for sample in samples]) if any(s.test for s in samples) else None
         test = held_out(classes, labels, given)
-        pictures = _read_all(path, archive, [sample.member for sample in samples], progress)
-    return classes, _stacked(pictures), labels, test
+        pictures = _read_all(path, [sample.member for sample in samples], progress)
+    return classes, _stack(pictures), labels, test
 
 
-# ---- which files, which class ---------------------------------------------------------------------------------------
+# ---- files and their classes ----------------------------------------------------------------------------------------
 
 
 def _samples(path: Path, members: list[Member]) -> list[_Sample]:
-    """Each picture with its class, by where it lies. Raises DataError when one lies elsewhere."""
+    """Each picture with the class of its folder. Raises DataError when a file is misplaced."""
     start = 0
-    if not _tops(members, 0) & set(PARTS) and len(_tops(members, 0)) == 1:
+    if not _top_folders(members, 0) & set(PART_FOLDERS) and len(_top_folders(members, 0)) == 1:
         nested = [member for member in members if len(member.parts) > 2]
-        start = 1 if nested else 0  # all in one folder, as packing a folder gives
-    parted = bool(_tops(members, start) & set(PARTS))
+        start = 1 if nested else 0  # a packed folder has all its files in one top folder
+    parted = bool(_top_folders(members, start) & set(PART_FOLDERS))
     samples = []
     for member in members:
         parts = member.parts[start:]
@@ -82,18 +80,18 @@ def _samples(path: Path, members: list[Member]) -> list[_Sample]:
             raise DataError(
                 f"{member.name} in {path} is no picture ({', '.join(SUFFIXES)}): take it out of the class folder."
             )
-        if parted and parts[0].lower() not in PARTS:
+        if parted and parts[0].lower() not in PART_FOLDERS:
             raise DataError(_misplaced(path, member))
         label = parts[parted]
         if not label.isprintable() or len(label) > 60:
             raise DataError(f"{path} has a class folder whose name is over 60 characters or unreadable: rename it.")
-        samples.append(_Sample(member, label, PARTS[parts[0].lower()] if parted else None))
+        samples.append(_Sample(member, label, PART_FOLDERS[parts[0].lower()] if parted else None))
     if not samples:
         raise DataError(f"There are no pictures in {path}: they lie in train/CLASS/ and test/CLASS/, or in CLASS/.")
     return samples
 
 
-def _tops(members: list[Member], start: int) -> set[str]:
+def _top_folders(members: list[Member], start: int) -> set[str]:
     return {member.parts[start].lower() for member in members if len(member.parts) > start + 1}
 
 
@@ -107,16 +105,16 @@ def _misplaced(path: Path, member: Member) -> str:
 # ---- reading --------------------------------------------------------------------------------------------------------
 
 
-def _read_all(path: Path, archive: Archive, members: list[Member], progress: Progress | None) -> list[_Picture]:
-    """Large files in several threads: Pillow decodes without Python's lock. Over small ones threads only quarrel."""
+def _read_all(path: Path, members: list[Member], progress: Progress | None) -> list[_Picture]:
+    """Large files are read in several threads, as Pillow decodes without the GIL; small ones are faster in one."""
     large = sum(member.size for member in members) > LARGE_FILE * len(members)
     threads = min(4, os.cpu_count() or 1) if large else 1
-    return map_in_threads(lambda m: _decoded(archive.read(m), f"{m.name} in {path}"), members, threads, progress)
+    return map_in_threads(lambda m: _decode(m.read(), f"{m.name} in {path}"), members, threads, progress)
 
 
 @dataclass(frozen=True)
 class _Picture:
-    """(H, W) or (H, W, 3) uint8, at most LARGEST_KEPT a side, and whether that is the size it came in."""
+    """(H, W) or (H, W, 3) uint8, at most MAX_KEPT_SIDE px a side, and whether that is its original size."""
 
     pixels: np.ndarray
     own_size: bool
@@ -124,31 +122,31 @@ class _Picture:
     def has_colour(self) -> bool:
         if self.pixels.ndim == 2:
             return False
-        return int((self.pixels.max(axis=2) - self.pixels.min(axis=2)).max()) > COLOURLESS
+        return int((self.pixels.max(axis=2) - self.pixels.min(axis=2)).max()) > MAX_GREY_SPREAD
 
 
-def _decoded(data: bytes, name: str) -> _Picture:
-    """A file's bytes → the picture, upright, on white where it is transparent. Raises DataError."""
+def _decode(data: bytes, name: str) -> _Picture:
+    """A file's bytes → the picture, upright, transparency on white. Raises DataError."""
     try:
-        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+        picture: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError:
         raise DataError(f"{name} is over {MAX_PIXELS / 1e6:.0f} million pixels: shrink it.") from None
-    except Exception:  # Pillow's parsers raise whatever they stumble over
+    except Exception:  # Pillow's parsers raise errors of many types
         raise DataError(f"{name} cannot be read as a picture: save it as PNG or JPEG, or take it out.") from None
     width, height = picture.size
     if width * height > MAX_PIXELS:  # from the header, before anything is decoded
         raise DataError(f"{name} has {width}×{height} pixels, over {MAX_PIXELS / 1e6:.0f} million: shrink it.")
     try:
-        own_size = max(width, height) <= LARGEST_KEPT
+        own_size = max(width, height) <= MAX_KEPT_SIDE
         if not own_size:
-            picture.draft(None, (2 * LARGEST_KEPT, 2 * LARGEST_KEPT))  # a JPEG is decoded no larger than is needed
+            picture.draft(None, (2 * MAX_KEPT_SIDE, 2 * MAX_KEPT_SIDE))  # decodes a JPEG no larger than needed
         picture.load()
         with contextlib.suppress(Exception):  # a damaged EXIF block does not make the picture unreadable
             picture = ImageOps.exif_transpose(picture)
         picture = flatten_alpha(picture)
         if not own_size:
             picture = picture.resize(
-                size_within(picture.size, LARGEST_KEPT, LARGEST_KEPT), Image.Resampling.LANCZOS, reducing_gap=3
+                size_within(picture.size, MAX_KEPT_SIDE, MAX_KEPT_SIDE), Image.Resampling.LANCZOS, reducing_gap=3
             )
         pixels = np.asarray(picture)
     except Exception:
@@ -159,12 +157,12 @@ def _decoded(data: bytes, name: str) -> _Picture:
 # ---- one size -------------------------------------------------------------------------------------------------------
 
 
-def _stacked(pictures: list[_Picture]) -> np.ndarray:
-    """→ (N, 1, H, W) where none has colour, else (N, 3, H, W)."""
+def _stack(pictures: list[_Picture]) -> np.ndarray:
+    """→ (N, 1, H, W) uint8 if none has colour, else (N, 3, H, W)."""
     coloured = any(picture.has_colour() for picture in pictures)
-    sizes = {picture.pixels.shape[:2] if picture.own_size else None for picture in pictures}
+    sizes = {picture.pixels.shape[:2] for picture in pictures}
     height = width = COLOUR_SIDE if coloured else GREY_SIDE
-    keep = len(sizes) == 1 and None not in sizes
+    keep = len(sizes) == 1 and all(picture.own_size for picture in pictures)
     if keep:
         ((height, width),) = sizes
     stack = np.empty((len(pictures), 3 if coloured else 1, height, width), np.uint8)

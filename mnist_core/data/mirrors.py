@@ -1,4 +1,4 @@
-"""known_source(name) → where a dataset is fetched from, its checksums, and how its files are unpacked."""
+"""Mirrors: where a dataset is downloaded from, its checksums, and how its files are unpacked."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from mnist_core.errors import DataError
+from mnist_core.system.settings import mirrors
 
-SOURCES = {"mnist": "12 MB", "cifar10": "170 MB"}  # what is there to download, and how much that is
-_BROKEN = (gzip.BadGzipFile, EOFError, zlib.error, tarfile.TarError)
+SOURCES = {"mnist": "12 MB", "cifar10": "170 MB"}  # datasets that can be downloaded, and their packed size
+_DAMAGE = (gzip.BadGzipFile, EOFError, zlib.error, tarfile.TarError)
 
 
 class SourceError(Exception):
-    """This mirror cannot give this file; the message is a brief reason, and the next mirror is to be tried."""
+    """A mirror failed to give a file; the message is a brief reason, and the next mirror is tried."""
 
 
 @dataclass(frozen=True)
 class Resource:
-    """One gzipped file to fetch: its name on the mirrors and the MD5 of those packed bytes, in hex.
+    """One gzipped file to download: its name on the mirrors and the MD5 of its packed bytes, in hex.
 
-    No file of it may be larger than `max_bytes`, packed or unpacked: a gzip bomb has no end.
+    No file may be larger than `max_bytes`, packed or unpacked, which stops gzip bombs.
     """
 
     filename: str
@@ -37,24 +38,24 @@ class Resource:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The names of the files that it unpacks to."""
+        """The names of the unpacked files."""
         return (self.filename.removesuffix(".gz"),)
 
     def is_whole(self, folder: Path) -> bool:
-        """Whether all of `files` lie in `folder` as they should be."""
+        """Whether all of `files` lie in `folder`, complete."""
         return is_idx(folder / self.files[0])
 
     def unpack(self, packed: Path, unpacked: Sequence[Path]) -> None:
-        """Writes `unpacked`, one path for each of `files`, fsynced. Raises SourceError when `packed` is damaged."""
+        """Writes the paths `unpacked`, one for each of `files`, fsynced. Raises SourceError for a damaged `packed`."""
         try:
             with gzip.open(packed) as source:
                 self._write(source, unpacked[0])
-        except _BROKEN:  # BadGzipFile is an OSError, yet not the folder's fault
+        except _DAMAGE:  # BadGzipFile is an OSError, but not one of the folder
             raise SourceError("not a gzip file") from None
         if not is_idx(unpacked[0]):
             raise SourceError("not a whole MNIST file")
 
-    def _write(self, source: BinaryIO, path: Path) -> None:
+    def _write(self, source: IO[bytes] | gzip.GzipFile, path: Path) -> None:
         with open(path, "xb") as file:
             while chunk := source.read(2**20):
                 if file.tell() + len(chunk) > self.max_bytes:
@@ -66,7 +67,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Archive(Resource):
-    """A .tar.gz, of which the files in `members` (name → MD5) are wanted, from the archive's folder `inside`."""
+    """A .tar.gz, of which the files in `members` (name, MD5) are unpacked, from the archive's folder `inside`."""
 
     members: tuple[tuple[str, str], ...] = ()
     inside: str = ""
@@ -81,7 +82,7 @@ class Archive(Resource):
     def unpack(self, packed: Path, unpacked: Sequence[Path]) -> None:
         wanted = {f"{self.inside}/{name}": path for name, path in zip(self.files, unpacked, strict=True)}
         try:
-            with tarfile.open(packed, "r|gz") as archive:  # a stream: members are taken as they come, the rest passes
+            with tarfile.open(packed, "r|gz") as archive:  # a stream: one pass over all members
                 for member in archive:
                     path = wanted.pop(member.name, None)
                     if path is not None:
@@ -89,7 +90,7 @@ class Archive(Resource):
                         if content is None or not member.isreg():
                             raise SourceError(f"{member.name} in it is no file")
                         self._write(content, path)
-        except _BROKEN:
+        except _DAMAGE:
             raise SourceError("not a whole .tar.gz file") from None
         for path, (name, md5) in zip(unpacked, self.members, strict=True):
             if not path.is_file() or _md5(path) != md5:
@@ -98,7 +99,7 @@ class Archive(Resource):
 
 @dataclass(frozen=True)
 class Source:
-    """A dataset to fetch: its title, the folder within the data folder, mirrors to try in turn, and the files."""
+    """A dataset to download: its title, folder within the data folder, mirrors to try in turn, and files."""
 
     title: str
     folder: str
@@ -107,16 +108,15 @@ class Source:
 
 
 def known_source(name: str) -> Source:
-    """The source of `mnist` or `cifar10`, as torchvision knows it: one list less to keep up to date.
+    """The source of `mnist` or `cifar10`, from torchvision's lists of files and mirrors.
 
-    MNIST_LAB_MIRRORS (URLs apart by spaces) replaces the mirrors: a school may keep copies in its own network. Raises
-    DataError for any other name.
+    `settings.mirrors()` replaces the mirrors, for copies within an own network. Raises DataError for any other name.
     """
     if name not in SOURCES:
         raise DataError(f"'{name}' cannot be downloaded; these can: {', '.join(SOURCES)}.")
-    from torchvision.datasets import CIFAR10, MNIST  # 1.3 s and 160 MB: only where something is downloaded
+    from torchvision.datasets import CIFAR10, MNIST  # takes 1.3 s and 160 MB: imported for a download only
 
-    own = tuple(os.environ.get("MNIST_LAB_MIRRORS", "").split())
+    own = mirrors()
     if name == "mnist":
         resources = tuple(Resource(filename, md5) for filename, md5 in MNIST.resources)
         return Source("MNIST", "MNIST/raw", own or tuple(MNIST.mirrors), resources)
@@ -129,7 +129,7 @@ def known_source(name: str) -> Source:
 
 
 def is_idx(path: Path) -> bool:
-    """Whether `path` is as long as its IDX header says, of bytes, and of the dimensions its name says (`idx3`)."""
+    """Whether `path` is an IDX file of bytes, as long as its header says, with as many dimensions as its name says."""
     if not path.is_file():
         return False
     with open(path, "rb") as file:

@@ -1,4 +1,4 @@
-"""MNIST from its IDX files, and scikit-learn's `digits`, which is built in, in MNIST's geometry."""
+"""MNIST in its IDX files, and scikit-learn's built-in `digits` in MNIST's geometry."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ _MNIST_FILES = {
 
 
 def mnist_available(data_dir: Path | str) -> bool:
-    """Whether all four files of MNIST lie in `data_dir` (their contents are checked when they are loaded)."""
+    """Whether all four files of MNIST are in `data_dir`; their contents are checked on loading."""
     return all((Path(data_dir) / "MNIST" / "raw" / name).is_file() for name, _ in _MNIST_FILES.values())
 
 
-def _load_mnist(data_dir: Path) -> Dataset:
+def load_mnist(data_dir: Path) -> Dataset:
+    """MNIST from torchvision's layout in `data_dir`. Raises DataError when files are missing or damaged."""
     raw = data_dir / "MNIST" / "raw"
     if not mnist_available(data_dir):
         raise DataError(
@@ -60,15 +61,15 @@ def read_idx(path: Path, shape: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(raw[len(header) :].reshape(shape))
 
 
-def _load_digits(_data_dir: Path) -> Dataset:
-    """scikit-learn's 8×8 digits brought to MNIST's geometry (20 px inside 28), so that one can draw at what they teach.
+def load_digits(_data_dir: Path) -> Dataset:
+    """scikit-learn's 8×8 digits resized to MNIST's geometry (20 px inside 28), so that models read drawings as well.
 
-    The set has no official test part: one fifth, stratified with a fixed seed, is held out as test.
+    The set has no official test part: one fifth, stratified with a fixed seed, is held out.
     """
-    from sklearn.datasets import load_digits
+    from sklearn import datasets
     from sklearn.model_selection import train_test_split
 
-    images, labels = load_digits(return_X_y=True)
+    images, labels = datasets.load_digits(return_X_y=True)
     small = torch.from_numpy(images).float().view(-1, 1, 8, 8) * (255 / 16)
     large = torch.nn.functional.interpolate(small, size=(20, 20), mode="bicubic", antialias=False)
     pictures = torch.nn.functional.pad(large, (4, 4, 4, 4)).round().clamp(0, 255).to(torch.uint8)

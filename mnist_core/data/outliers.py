@@ -1,9 +1,8 @@
-"""What is no digit, drawn as on the Draw page: letters, print, scribbles, several digits, filled shapes.
+"""Outliers: images of no digit, such as letters, print, scribbles, several digits and filled shapes.
 
-Each is rendered on a canvas of 280×280 and read by `preprocess.to_model_input`, the path that a person's drawing
-takes. The letters leave out those that are written as a digit is: C D O Q (0), I J i j l (1), Z z (2), S s (5), G b
-(6), T t r (7), B (8), Y a g q y (4 and 9), and those whose small form is the same. A scribble may look like a digit by
-chance.
+Each is drawn on a canvas of 280×280 px and goes through `preprocess.to_model_input`, as a drawing on the Draw page
+does. Letters that are written like a digit are left out: C D O Q (0), I J i j l (1), Z z (2), S s (5), G b (6), T t r
+(7), B (8), Y a g q y (4 and 9), and those whose small form is the same. A scribble may look like a digit by chance.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from mnist_core.drawing.strokes import render_strokes
 from mnist_core.system.threads import map_in_threads
 
 CANVAS = 280
-# strokes in a box of 4 × 4, y counted down; a stroke of five points or more is a curve through them
+# strokes in a box of 4 × 4, y downwards; a stroke of five or more points is a smooth curve
 _LETTERS = {
     "A": "04 20 44|1.2,2.6 2.8,2.6",
     "E": "00 04|00 30|02 2.5,2|04 34",
@@ -58,52 +57,52 @@ LETTERS = {letter: [_points(stroke) for stroke in strokes.split("|")] for letter
 
 
 def _curve(points: np.ndarray) -> np.ndarray:
-    """(N, 2) → (8 N, 2): a smooth line through the points, by a cubic spline over the chord's length."""
+    """(N, 2) → (8 N, 2): a cubic spline through the points, over chord length."""
     along = np.concatenate([[0], np.cumsum(np.maximum(np.linalg.norm(np.diff(points, axis=0), axis=1), 1e-3))])
-    return make_interp_spline(along, points, k=3)(np.linspace(0, along[-1], 8 * len(points)))
+    return np.asarray(make_interp_spline(along, points, k=3)(np.linspace(0, along[-1], 8 * len(points))))
 
 
-def _drawn(strokes: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """Strokes of about unit size on a canvas: any brush, height and place that a person might choose."""
+def _render(strokes: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """Strokes of about unit size → a canvas, with a random brush, height and place."""
     height = rng.uniform(0.35, 0.9)
-    place = rng.uniform(-0.5, 0.5, 2) * (0.9 - height) + 0.5
+    x, y = rng.uniform(-0.5, 0.5, 2) * (0.9 - height) + 0.5
     brush = rng.uniform(12, 28) if height > 0.6 else rng.uniform(12, 20)
-    return render_strokes(strokes, (1, 1), canvas=CANVAS, brush=brush, height=height, centre=place)
+    return render_strokes(strokes, (1, 1), canvas=CANVAS, brush=brush, height=height, centre=(x, y))
 
 
 def letter(rng: np.random.Generator) -> np.ndarray:
-    """A letter by an unsteady hand → (280, 280) uint8, white on black."""
+    """A handwritten letter, jittered → (280, 280) uint8, white on black."""
     strokes = LETTERS[rng.choice(list(LETTERS))]
-    turn, slant = rng.normal(0, 0.12), rng.normal(0.1, 0.2)
-    hand = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ [[1, -slant], [0, 1]]
-    hand *= [rng.uniform(0.7, 1.2), 1]
-    unsteady = [stroke + rng.normal(0, 0.12, stroke.shape) for stroke in strokes]
-    return _drawn([(_curve(s) if len(s) > 4 else s) @ hand.T for s in unsteady], rng)
+    angle, shear = rng.normal(0, 0.12), rng.normal(0.1, 0.2)
+    matrix = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ [[1, -shear], [0, 1]]
+    matrix *= [rng.uniform(0.7, 1.2), 1]
+    jittered = [stroke + rng.normal(0, 0.12, stroke.shape) for stroke in strokes]
+    return _render([(_curve(s) if len(s) > 4 else s) @ matrix.T for s in jittered], rng)
 
 
 def printed(rng: np.random.Generator) -> np.ndarray:
-    """A letter or a sign in Pillow's own typeface → (280, 280) uint8, white on black."""
+    """A letter or sign in Pillow's default typeface → (280, 280) uint8, white on black."""
     sheet = Image.new("L", (CANVAS, CANVAS))
-    place = rng.uniform(0.4, 0.6, 2) * CANVAS
+    x, y = rng.uniform(0.4, 0.6, 2) * CANVAS
     font = ImageFont.load_default(size=rng.uniform(120, 260))
     weight = int(rng.integers(0, 7))
     ImageDraw.Draw(sheet).text(
-        place, rng.choice(list(PRINTED)), fill=255, font=font, anchor="mm", stroke_width=weight, stroke_fill=255
+        (x, y), rng.choice(list(PRINTED)), fill=255, font=font, anchor="mm", stroke_width=weight, stroke_fill=255
     )
     return np.asarray(sheet)
 
 
 def scribble(rng: np.random.Generator) -> np.ndarray:
-    """One to three aimless smooth strokes of 6 to 14 turns → (280, 280) uint8, white on black."""
+    """One to three smooth random walks of 6 to 14 steps → (280, 280) uint8, white on black."""
     strokes = []
     for _ in range(rng.choice([1, 2, 3], p=[0.6, 0.3, 0.1])):
         steps = rng.normal(0, 1, (rng.integers(6, 15), 2))
         strokes.append(_curve(np.cumsum(steps, axis=0) * 0.5 + rng.normal(0, 2, (len(steps), 2))))
-    return _drawn(strokes, rng)
+    return _render(strokes, rng)
 
 
 def filled(rng: np.random.Generator) -> np.ndarray:
-    """A blot: a polygon of 3 to 12 corners filled with ink, or a canvas inked nearly all over → (280, 280) uint8."""
+    """A filled polygon of 3 to 12 corners, which may cover nearly all of the canvas → (280, 280) uint8."""
     sheet = Image.new("L", (CANVAS, CANVAS))
     angles = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(3, 13)))
     reach = rng.uniform(60, 200)
@@ -140,34 +139,34 @@ KINDS: dict[str, Callable[..., np.ndarray]] = {
 
 
 def canvases(kind: str, count: int, seed: int, digits: np.ndarray | None = None) -> list[np.ndarray]:
-    """`count` canvases, (280, 280) uint8, white on black; the same for the same `kind`, number and `seed`.
+    """`count` canvases, (280, 280) uint8, white on black; a function of `kind`, `seed` and the canvas's number.
 
-    `digits` (M, 1, 28, 28) or (M, 28, 28) uint8 are those that "several digits" places side by side.
+    `digits`, (M, 1, 28, 28) or (M, 28, 28) uint8, are the images that "several digits" places side by side.
     """
-    return map_in_threads(lambda number: _one(kind, number, seed, digits), range(count), _workers())
+    return map_in_threads(lambda number: _draw(kind, number, seed, digits), range(count), _workers())
 
 
 def non_digits(kind: str, count: int, seed: int, digits: np.ndarray | None = None) -> np.ndarray:
-    """→ (count, 1, 28, 28) uint8: the pictures of `kind` as a model sees them; see `canvases`.
+    """→ (count, 1, 28, 28) uint8: the model's inputs for non-digits of `kind`; see `canvases`.
 
-    A canvas in which nothing is found to read (`to_model_input` gives None) is replaced by the next.
+    A blank canvas, for which `to_model_input` gives None, is replaced by the next.
     """
 
-    def seen(number: int) -> np.ndarray:
+    def model_input(number: int) -> np.ndarray:
         attempt = number
-        while (picture := to_model_input(_one(kind, attempt, seed, digits))) is None:
+        while (picture := to_model_input(_draw(kind, attempt, seed, digits))) is None:
             attempt += count
         return picture
 
-    return np.stack(map_in_threads(seen, range(count), _workers()))[:, None]
+    return np.stack(map_in_threads(model_input, range(count), _workers()))[:, None]
 
 
-def _one(kind: str, number: int, seed: int, digits: np.ndarray | None) -> np.ndarray:
+def _draw(kind: str, number: int, seed: int, digits: np.ndarray | None) -> np.ndarray:
     rng = np.random.default_rng([seed, number, list(KINDS).index(kind)])
     if kind != "several digits":
         return KINDS[kind](rng)
     if digits is None:
-        raise ValueError("'several digits' are made of digits: pass some.")
+        raise ValueError("'several digits' are composed of digits: pass some.")
     return several(digits.reshape(-1, 28, 28), rng)
 
 

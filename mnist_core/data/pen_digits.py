@@ -1,4 +1,4 @@
-"""load_drawings(path) → pen strokes as the pictures that the drawing page would make of them; JSON, perhaps gzipped."""
+"""Pen strokes in JSON, plain or gzipped, rendered as the images that the Draw page would make of them."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from mnist_core.data.splits import held_out, natural_sort_key
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.drawing.strokes import Strokes, jitter_strokes, render_strokes
 from mnist_core.errors import DataError, DrawingError
+from mnist_core.system.progress import Progress
 from mnist_core.system.threads import map_in_threads
 
 MAX_BYTES = 64 * 2**20  # packed or unpacked
-# px of a canvas of 280, and the share of it that a digit takes
-BRUSH, HEIGHT = 20, 0.7  # what the drawing page begins with
-BRUSHES, HEIGHTS = (8, 36), (0.3, 0.95)  # what people choose there
+# brush in px of a canvas of 280; height as the share of the canvas that a digit takes
+BRUSH, HEIGHT = 20, 0.7  # defaults of the Draw page
+BRUSHES, HEIGHTS = (8, 36), (0.3, 0.95)  # ranges in use there
 Drawing = tuple[Strokes, float, float]  # strokes, brush, height
-Progress = Callable[[float], None] | None
 
 
 class Cell(NamedTuple):
-    """One way to draw: the pen's diameter in px, and the share of the canvas that the digit's longest side takes."""
+    """A brush diameter in px, and the share of the canvas that the digit's longest side takes."""
 
     brush: int
     height: float
 
 
-# every usual pen at every usual size; the thickest fills the holes of a small digit, which nobody can read then
+# all brushes at all sizes but one: the thickest brush fills the holes of a small digit
 GRID = tuple(
     Cell(brush, height) for brush in (12, 20, 28) for height in (0.35, 0.7, 0.9) if brush < 28 or height >= 0.7
 )
@@ -51,8 +51,8 @@ class _Digit(BaseModel):
     writer: Name | None = None
 
 
-class Sheet(BaseModel):
-    """The format: digits as pen trajectories inside a box; `y_axis` says where y counts from."""
+class StrokeFile(BaseModel):
+    """The file's format: digits as pen trajectories inside a box (width, height); `y_axis` is the direction of y."""
 
     model_config = ConfigDict(strict=True)
 
@@ -69,87 +69,97 @@ class Sheet(BaseModel):
         return np.array([index[str(digit.label)] for digit in self.digits], dtype=np.int64)
 
 
-def load_drawings(path: Path, progress: Progress = None) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray]:
+def load_drawings(
+    path: Path, progress: Progress | None = None
+) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray]:
     """→ classes, images (N, 1, 28, 28) uint8, labels (N,) int64, and (N,) bool: which of them are test images.
 
-    Where the digits have writers, the last fifth of the writers, in natural order, is the test part: how well a model
-    reads people whom it has not seen. Else one fifth is held out. `progress` is called with the share done, in (0, 1].
+    Where digits have writers, those of the last fifth of the writers, in natural order, are the test images, which then
+    measure how well a model reads unknown writers. Otherwise one fifth is held out.
 
-    Raises DataError when the file is damaged, not in this format, too large, or a digit has no stroke.
+    Raises DataError when the file is damaged, too large or not in this format, or a digit has no visible stroke.
     """
-    sheet = read_sheet(path)
-    classes, labels = sheet.classes(), sheet.labels()
-    test = held_out(classes, labels, _last_writers(path, sheet.digits))
-    images = _drawn(sheet, path, lambda n: (sheet.digits[n].strokes, BRUSH, HEIGHT), range(len(labels)), progress)
+    file = read_strokes(path)
+    classes, labels = file.classes(), file.labels()
+    test = held_out(classes, labels, _last_writers(path, file.digits))
+    images = _render(file, path, lambda n: (file.digits[n].strokes, BRUSH, HEIGHT), range(len(labels)), progress)
     return classes, images, labels, test
 
 
 def load_copies(
-    path: Path, copies: int, seed: int, progress: Progress = None
+    path: Path, copies: int, seed: int, progress: Progress | None = None
 ) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    """→ classes, images (N × copies, 1, 28, 28) uint8, labels (N × copies,) int64: all digits, drawn again and again.
+    """→ classes, images (N × copies, 1, 28, 28) uint8, labels (N × copies,) int64: each digit drawn `copies` times.
 
-    Each copy with another pen, at another size, by a slightly other hand (see `jitter_strokes`).
-    The same seed draws the same. Raises DataError as `load_drawings` does.
+    Each copy has a random brush and size and jittered strokes (`jitter_strokes`), all determined by `seed`. Raises
+    DataError as `load_drawings` does.
     """
-    sheet = read_sheet(path)
+    file = read_strokes(path)
 
     def copy(number: int) -> Drawing:
         rng = np.random.default_rng((seed, number))
-        strokes = jitter_strokes(sheet.digits[number // copies].strokes, rng)
+        strokes = jitter_strokes(file.digits[number // copies].strokes, rng)
         return strokes, rng.uniform(*BRUSHES), rng.uniform(*HEIGHTS)
 
-    images = _drawn(sheet, path, copy, range(len(sheet.digits) * copies), progress, copies)
-    return sheet.classes(), images, sheet.labels().repeat(copies)
+    images = _render(file, path, copy, range(len(file.digits) * copies), progress, copies)
+    return file.classes(), images, file.labels().repeat(copies)
 
 
 def load_grid(
-    path: Path, writers: Collection[str] | None = None, progress: Progress = None
+    path: Path, writers: Collection[str] | None = None, progress: Progress | None = None
 ) -> tuple[tuple[str, ...], dict[Cell, np.ndarray], np.ndarray]:
-    """→ classes, images (N, 1, 28, 28) uint8 for each Cell of GRID, labels (N,) int64; of `writers` alone, if given.
+    """→ classes, images (N, 1, 28, 28) uint8 for each Cell of GRID, labels (N,) int64; only of `writers`, if given.
 
-    Raises DataError as `load_drawings` does, and when there is no digit by any of these writers.
+    Raises DataError as `load_drawings` does, and when there is no digit by these writers.
     """
-    sheet = read_sheet(path)
-    chosen = [n for n, digit in enumerate(sheet.digits) if writers is None or str(digit.writer) in writers]
+    file = read_strokes(path)
+    chosen = [n for n, digit in enumerate(file.digits) if writers is None or str(digit.writer) in writers]
     if not chosen:
         raise DataError(f"{path} holds no digit by any of the writers {', '.join(sorted(writers or ()))}.")
     cells = {}
     for done, cell in enumerate(GRID):
-        share = (lambda part, done=done: progress((done + part) / len(GRID))) if progress else None
-        cells[cell] = _drawn(sheet, path, lambda n, cell=cell: (sheet.digits[n].strokes, *cell), chosen, share)
-    return sheet.classes(), cells, sheet.labels()[chosen]
+
+        def draw(number: int, cell: Cell = cell) -> Drawing:
+            return file.digits[number].strokes, *cell
+
+        def share(part: float, done: int = done) -> None:
+            if progress:
+                progress((done + part) / len(GRID))
+
+        cells[cell] = _render(file, path, draw, chosen, share)
+    return file.classes(), cells, file.labels()[chosen]
 
 
-def _drawn(
-    sheet: Sheet,
+def _render(
+    file: StrokeFile,
     path: Path,
     draw: Callable[[int], Drawing],
     numbers: Sequence[int],
-    progress: Progress,
+    progress: Progress | None,
     copies: int = 1,
 ) -> np.ndarray:
-    """What a model would see of each drawing: (N, 1, 28, 28) uint8. Of each digit there are `copies` numbers."""
+    """(N, 1, 28, 28) uint8: the model's input for each drawing; each digit has `copies` consecutive numbers."""
 
-    def seen(number: int) -> np.ndarray:
+    def model_input(number: int) -> np.ndarray:
         strokes, brush, height = draw(number)
         try:
-            canvas = render_strokes(strokes, sheet.box, sheet.y_axis, brush=brush, height=height)
+            canvas = render_strokes(strokes, file.box, file.y_axis, brush=brush, height=height)
         except DrawingError:
             canvas = None
         picture = None if canvas is None else to_model_input(canvas)
         if picture is None:
             name = f"Digit {number // copies} (counted from 0) in {path}"
-            raise DataError(f"{name} has no stroke that can be seen: take it out.")
+            raise DataError(f"{name} has no visible stroke: take it out.")
         return picture
 
-    return np.stack(map_in_threads(seen, numbers, min(4, os.cpu_count() or 1), progress))[:, None]
+    return np.stack(map_in_threads(model_input, numbers, min(4, os.cpu_count() or 1), progress))[:, None]
 
 
-def read_sheet(path: Path) -> Sheet:
+def read_strokes(path: Path) -> StrokeFile:
+    """The strokes in `path`. Raises DataError when the file is damaged, too large or not in this format."""
     content = _read_bytes(path)
     try:
-        return Sheet.model_validate_json(content)
+        return StrokeFile.model_validate_json(content)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in problem["loc"]) or "the file"
@@ -160,7 +170,7 @@ def read_sheet(path: Path) -> Sheet:
 
 
 def _read_bytes(path: Path) -> bytes:
-    """The JSON, unpacked when it is gzipped, and never more than MAX_BYTES of it."""
+    """The JSON, unpacked if gzipped. Raises DataError when it cannot be read or is over MAX_BYTES."""
     try:
         with open(path, "rb") as file:
             packed = file.read(2) == b"\x1f\x8b"
@@ -176,7 +186,7 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _last_writers(path: Path, digits: list[_Digit]) -> np.ndarray | None:
-    """(N,) bool: those of the last fifth of the writers; None where writers are not given, or there is only one."""
+    """(N,) bool: the digits of the last fifth of the writers; None without writers, or with only one."""
     writers = {digit.writer for digit in digits}
     if len(writers) == 1:
         return None

@@ -1,4 +1,4 @@
-"""load_for(config) → the dataset that a model of this config is trained and judged on, prepared completely."""
+"""The dataset of a config, completely prepared for training or evaluation."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 from mnist_core.config import TrainConfig
 from mnist_core.data.auxiliary import with_extra
 from mnist_core.data.dataset import Dataset
-from mnist_core.data.loading import Progress, load_dataset
+from mnist_core.data.loading import load_dataset
 from mnist_core.data.splits import arrange
+from mnist_core.system.progress import Progress
 
 
 def load_for(
@@ -19,11 +20,10 @@ def load_for(
     dataset: str | None = None,
     further: bool = False,
 ) -> Dataset:
-    """The dataset of `config`, split as it says, so that its test images are those that no model of it was trained on.
+    """The dataset of `config`, split as it says: no model of `config` was trained on its test images.
 
-    `further` adds the drawings and non-digits that `config` learns from beside its dataset: only a training needs them.
-    Another `dataset` is taken as it is: no model of `config` was trained on any of it. `progress` is called with the
-    share done, in (0, 1]. Raises DataError.
+    `further` adds the auxiliary images of `config` (data/auxiliary.py), for a training only. Another `dataset` keeps
+    its own split, as no model of `config` was trained on any of it. Raises DataError.
     """
     if dataset is not None and dataset != config.dataset:
         return load_dataset(dataset, data_dir, progress)

@@ -1,4 +1,4 @@
-"""Which images are for training, for validation and for testing: stratified, seeded, the same each time."""
+"""Splits into training, validation and test images: stratified, and determined by a seed."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ MAX_CLASSES = 100
 
 
 def natural_sort_key(text: object) -> tuple[list[int | str], str]:
-    """A key that sorts as people do: 2 before 10, capitals beside small letters."""
+    """A sort key for natural order: 2 before 10, capitals beside small letters."""
     pieces = re.split(r"(\d+)", str(text).casefold(), flags=re.ASCII)
     return [int(piece) if number % 2 else piece for number, piece in enumerate(pieces)], str(text)
 
 
 def held_out(classes: Sequence[str], labels: np.ndarray, given: np.ndarray | None) -> np.ndarray:
-    """(N,) int labels, (N,) bool `given` or None → (N,) bool, True for test images; what is there decides, not chance.
+    """(N,) int64 labels, (N,) bool `given` or None → (N,) bool, True for test images.
 
-    Without `given` one fifth of each class is held out, with a fixed seed. Raises DataError when there are fewer than
-    2 or more than 100 classes, or a class has too few images to be learned and judged.
+    `given` test images are kept; without any, one fifth of each class is held out with a fixed seed. Raises DataError
+    for fewer than 2 or more than 100 classes, and for a class with too few images to train, validate and test.
     """
     if len(classes) < 2:
         found = f"only the class '{classes[0]}'" if classes else "no class"
@@ -37,15 +37,15 @@ def held_out(classes: Sequence[str], labels: np.ndarray, given: np.ndarray | Non
     if len(classes) > MAX_CLASSES:
         raise DataError(f"There are {len(classes):,} classes, over the limit of {MAX_CLASSES}.")
     if given is None:
-        _require(classes, labels, 5, "", "one fifth of each class is held out as test images")
+        _require_images(classes, labels, 5, "", "one fifth of each class is held out as test images")
         return _one_fifth(labels)
-    # two, so that one can be held out to watch the training by
-    _require(classes, labels[~given], 2, "training ", "one is to learn from, one to watch the training by")
-    _require(classes, labels[given], 1, "test ", "each class is judged on its test images")
+    # two, so that one can be held out for validation
+    _require_images(classes, labels[~given], 2, "training ", "one is to learn from, one to watch the training by")
+    _require_images(classes, labels[given], 1, "test ", "each class is judged on its test images")
     return given
 
 
-def _require(classes: Sequence[str], labels: np.ndarray, least: int, part: str, why: str) -> None:
+def _require_images(classes: Sequence[str], labels: np.ndarray, least: int, part: str, why: str) -> None:
     counts = np.bincount(labels, minlength=len(classes)).tolist()
     for name, count in zip(classes, counts, strict=True):
         if count < least:
@@ -65,8 +65,8 @@ def _one_fifth(labels: np.ndarray) -> np.ndarray:
 def arrange(data: Dataset, config: TrainConfig) -> Dataset:
     """The dataset with the test part that `config` asks for: its own, or one drawn from all images pooled.
 
-    Whatever trains or judges a model of `config` takes its images from here: of a pooled set, the official test part
-    holds images that the model was trained on. Raises DataError when a class has too few images.
+    Training and evaluation must use its result: after a pooled split, the official test part holds images that the
+    model was trained on. Raises DataError when a class has too few images.
     """
     if config.split == "official":
         return data
@@ -86,7 +86,7 @@ def _pooled(data: Dataset, test_fraction: float, seed: int) -> Dataset:
 def train_and_validation(data: Dataset, config: TrainConfig) -> tuple[Tensor, Tensor]:
     """(training indices, validation indices) into the training images of an arranged dataset. Raises DataError."""
     fraction = config.validation_fraction
-    if config.split == "pooled":  # a share of all images, of which the test part is gone already
+    if config.split == "pooled":  # the setting is a share of all images, the test part included
         fraction = min(fraction / (1 - config.test_fraction), 0.9)
     own = len(data.train_labels) - data.extra
     train, validation = split(data.train_labels[:own], fraction, config.seed)
@@ -94,13 +94,13 @@ def train_and_validation(data: Dataset, config: TrainConfig) -> tuple[Tensor, Te
 
 
 def split(labels: Tensor, validation_fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """(N,) labels → (training indices, validation indices), stratified by label, the same for the same seed.
+    """(N,) int64 labels → (training indices, validation indices), stratified by label, determined by `seed`.
 
     Raises DataError when a class has too few images to be in both parts.
     """
     from sklearn.model_selection import train_test_split
 
-    # of a small set a small share would not reach every class
+    # at least one image of each class, even of a small share
     held_out = max(math.ceil(len(labels) * validation_fraction), len(labels.unique()))
     try:
         train, validation = train_test_split(

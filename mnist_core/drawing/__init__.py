@@ -1,1 +1,1 @@
-"""From what a person draws or photographs to what a model reads: pixels and strokes, no torch."""
+"""Drawings: pictures and pen strokes → the image that a model reads. This wing does not import torch."""

@@ -1,4 +1,4 @@
-"""An image file of any kind and mode → its pixels, checked before anything is decoded, in the size a model reads."""
+"""Image files of any format and mode: checked before they are decoded, and fitted to a model's input size."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")  # Pillow's others can s
 def read_picture(source: bytes | str | Path) -> np.ndarray:
     """A file's bytes or its path → (H, W) or (H, W, 3 or 4) uint8, upright, first frame.
 
-    Raises DrawingError, in one sentence, when it is missing, empty, no picture, damaged, over 5 MB or over 4096 px a
-    side. The size is taken from the header, before anything is decoded.
+    Raises DrawingError when the file is missing, empty, no picture, damaged, over 5 MB or over 4096 px a side. The
+    size is read from the header, before anything is decoded.
     """
     name = "The picture" if isinstance(source, bytes) else f"The picture {Path(source).name}"
     data = source if isinstance(source, bytes) else _read_bytes(Path(source), name)
@@ -30,11 +30,11 @@ def read_picture(source: bytes | str | Path) -> np.ndarray:
     if len(data) > MAX_BYTES:
         raise DrawingError(_too_large(name, len(data)))
     try:
-        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+        picture: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
         width, height = picture.size
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise DrawingError(f"{name} is over {MAX_SIDE} px a side: shrink or crop it and try again.") from None
-    except Exception:  # Pillow's parsers raise whatever they stumble over: OSError, SyntaxError, struct.error, …
+    except Exception:  # Pillow's parsers raise errors of many types: OSError, SyntaxError, struct.error, …
         raise DrawingError(f"{name} cannot be read as a picture: save it as PNG or JPEG and try again.") from None
     if max(width, height) > MAX_SIDE:
         size = f"{width} × {height} px, over {MAX_SIDE} px a side"
@@ -72,9 +72,9 @@ def as_uint8(picture: Image.Image) -> np.ndarray:
     if picture.mode in ("I", "F"):
         values = np.nan_to_num(np.asarray(picture, np.float64))
         low, high = values.min(), values.max()
-        # 32-bit files have no agreed white point, save that 16-bit values are often stored in them
+        # 32-bit files have no agreed white point; many hold 16-bit values
         top = 65535 if picture.mode == "I" and low >= 0 and 255 < high <= 65535 else max(high - low, 1e-12)
-        return np.uint8(255 * (values - (0 if top == 65535 else low)) / top)
+        return (255 * (values - (0 if top == 65535 else low)) / top).astype(np.uint8)
     if "transparency" in picture.info or picture.mode in ("LA", "La", "PA", "RGBa"):
         picture = picture.convert("RGBA")
     elif picture.mode == "1":
@@ -85,7 +85,7 @@ def as_uint8(picture: Image.Image) -> np.ndarray:
 
 
 def flatten_alpha(picture: Image.Image) -> Image.Image:
-    """Any mode → L or RGB, on white where it is transparent."""
+    """Any mode → L or RGB; transparent parts become white."""
     flat = picture if picture.mode in ("L", "RGB") else Image.fromarray(as_uint8(picture))
     if flat.mode == "RGBA":
         flat = Image.alpha_composite(Image.new("RGBA", flat.size, "white"), flat).convert("RGB")
@@ -93,18 +93,20 @@ def flatten_alpha(picture: Image.Image) -> Image.Image:
 
 
 def fit_image(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """(H, W) or (H, W, 3) uint8 → the same of `height` × `width` px: all of it in its proportions, and the rest filled.
+    """(H, W) or (H, W, 3) uint8 → `height` × `width` px: the whole picture in its proportions, then padded.
 
-    What is filled in has the median tone of the picture's border.
+    The padding has the median colour of the picture's border.
     """
     picture = Image.fromarray(pixels)
     picture = picture.resize(size_within(picture.size, width, height), Image.Resampling.LANCZOS, reducing_gap=3)
-    rim = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    tone = np.median(rim, axis=0).astype(int)
-    return np.array(ImageOps.pad(picture, (width, height), color=tuple(tone.tolist()) if tone.ndim else int(tone)))
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    colour = np.median(border, axis=0).astype(int)
+    return np.array(
+        ImageOps.pad(picture, (width, height), color=tuple(colour.tolist()) if colour.ndim else int(colour))
+    )
 
 
 def size_within(size: tuple[int, int], width: int, height: int) -> tuple[int, int]:
-    """The largest size of the proportions of `size` within `width` × `height`, at least a pixel."""
+    """The largest (width, height) in the proportions of `size` within `width` × `height`; at least 1 px a side."""
     scale = min(width / size[0], height / size[1])
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))

@@ -1,7 +1,7 @@
-"""A canvas, a screenshot or a photo → the 28×28 picture that a model trained on MNIST expects.
+"""Preprocessing: a canvas, a screenshot or a photo → the 28×28 image that a model trained on MNIST expects.
 
-The target is MNIST's own geometry (LeCun et al., 1998): the digit's longest side is 20 px, its centre of mass lies on
-pixel (14, 14), strokes are 2.6 ± 0.7 px wide, light on dark. numpy, scipy.ndimage and Pillow only.
+The target is MNIST's geometry (LeCun et al., 1998): the digit's longest side is 20 px, its centre of mass lies on
+pixel (14, 14), strokes are 2.6 ± 0.7 px wide, light on dark.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from scipy import ndimage
 
 from mnist_core.errors import DrawingError
 
-WORK_SIDE = 400  # px: a photo is shrunk to at most this; a digit of a tenth of its side still has 40 px
-PAPER_SIDE = 56  # px: the background is estimated on a picture of about this size
-MIN_CONTRAST = 20  # grey levels between paper and ink; below it there is nothing drawn
-FINE = 4  # stroke width is measured and corrected at 4 × the final resolution
-STROKE = (1.9, 3.5)  # px: strokes outside this are brought to its nearer end
+WORK_SIDE = 400  # px: larger pictures are shrunk to this; a digit of a tenth of the side still has 40 px
+PAPER_SIDE = 56  # px: the background is estimated at about this size
+MIN_CONTRAST = 20  # grey levels between paper and ink; a picture with less is blank
+FINE = 4  # stroke width is measured and corrected at this multiple of the final resolution
+STROKE_WIDTHS = (1.9, 3.5)  # px: widths outside this range are brought to its nearer end
 
 
 # ---- picture → 28×28 --------------------------------------------------------------------------------------------
@@ -25,15 +25,15 @@ STROKE = (1.9, 3.5)  # px: strokes outside this are brought to its nearer end
 def to_model_input(pixels: np.ndarray) -> np.ndarray | None:
     """(H, W), (H, W, 3) or (H, W, 4) uint8, or float in [0, 1] → (28, 28) uint8, light on dark; None if no digit.
 
-    Dark on light or light on dark, of any size, on a canvas or on unevenly lit paper. Raises DrawingError for an array
-    of any other shape.
+    Dark on light or light on dark, of any size, on a canvas or on unevenly lit paper. Raises DrawingError for any
+    other shape.
     """
     grey = _grey(pixels)
     ink = None if grey is None else _ink(grey)
     if ink is None:
         return None
     digit = _cropped(ink)
-    if ink.shape != (28, 28):  # what is MNIST's size already keeps its strokes
+    if ink.shape != (28, 28):  # an image of MNIST's size keeps its strokes
         digit = _with_stroke_width(digit)
     return _centred(_resized(digit, 20))
 
@@ -49,18 +49,18 @@ def _grey(pixels: np.ndarray) -> np.ndarray | None:
         return None
     if pixels.dtype != np.uint8:
         pixels = np.nan_to_num(pixels.astype(np.float32))
-        pixels = np.uint8(np.clip(pixels * (255 if pixels.max() <= 1 else 1), 0, 255) + 0.5)
+        pixels = (np.clip(pixels * (255 if pixels.max() <= 1 else 1), 0, 255) + 0.5).astype(np.uint8)
     picture = Image.fromarray(np.ascontiguousarray(pixels))
     factor = -(-max(picture.size) // WORK_SIDE)
     if factor > 1:
-        picture = picture.reduce(factor)  # the mean of factor × factor pixels; of RGBA, weighted by alpha
+        picture = picture.reduce(factor)  # the mean of factor × factor pixels, weighted by alpha
     grey = np.asarray(picture.convert("L"), np.float32)
     if picture.mode == "RGBA" and (alpha := np.asarray(picture)[:, :, 3]).min() < 255:
         seen = grey[alpha > 127]
         if seen.size == 0:
             return None
         low, middle, high = np.percentile(seen, [5, 50, 95])
-        # strokes alone on a transparent sheet have one tone; a picture with transparent corners has its own paper
+        # strokes alone on transparency have one tone; a picture with transparent corners has its own paper
         paper = middle if high - low > 64 and 2 * seen.size > grey.size else 255.0 * (middle < 128)
         grey = paper + (grey - paper) * (alpha / np.float32(255))
     return grey
@@ -68,14 +68,14 @@ def _grey(pixels: np.ndarray) -> np.ndarray | None:
 
 def _ink(grey: np.ndarray) -> np.ndarray | None:
     """(H, W) float32 grey → (H, W) float32 in [0, 1], 1 where the pen went; None if there is no coherent ink."""
-    noise, roomy = _noise(grey), min(grey.shape) >= PAPER_SIDE
-    if noise > 2 and roomy:
+    noise, large = _noise(grey), min(grey.shape) >= PAPER_SIDE
+    if noise > 2 and large:
         grey = ndimage.gaussian_filter(grey, 1)
         noise *= 0.3  # what a Gaussian of 1 px leaves of white noise
-    paper, light_on_dark = _paper(grey, photo=noise > 0.5 and roomy)
+    paper, light_on_dark = _paper(grey, photo=noise > 0.5 and large)
     if light_on_dark:
         ink = grey - paper
-    else:  # on paper it is the share of light that a pen takes, which is the same in a shadow
+    else:  # on paper, ink is the share of light that the pen absorbs: it is the same in a shadow
         ink = 255 * (paper - grey) / np.maximum(paper, 64)
         noise *= 255 / max(paper.mean(), 64)
     peak = ink.max()
@@ -84,8 +84,8 @@ def _ink(grey: np.ndarray) -> np.ndarray | None:
     full = np.percentile(ink[ink > 0.5 * peak], 90)
     if full < max(MIN_CONTRAST, 6 * noise):
         return None
-    # a stroke is ink all through; texture, noise and shadows are mostly half-tones (measured: ink ≤ 1.8, those ≥ 2)
-    if roomy and ((ink > 0.25 * full) & (ink <= 0.6 * full)).sum() > 2 * (ink > 0.6 * full).sum():
+    # strokes are mostly full ink; texture, noise and shadows are half-tones (measured ratio: strokes ≤ 1.8, others ≥ 2)
+    if large and ((ink > 0.25 * full) & (ink <= 0.6 * full)).sum() > 2 * (ink > 0.6 * full).sum():
         return None
     floor = 0 if noise < 1 else 0.3 * full
     ink = np.clip((ink - floor) / (full - floor), 0, 1)
@@ -93,40 +93,40 @@ def _ink(grey: np.ndarray) -> np.ndarray | None:
 
 
 def _noise(grey: np.ndarray) -> float:
-    """Standard deviation of pixel noise, grey levels, from the flatter part of neighbour differences; 0 on a canvas."""
+    """Standard deviation of pixel noise in grey levels, from the smaller neighbour differences; 0 on a canvas."""
     if min(grey.shape) >= PAPER_SIDE:
         steps = np.abs(np.diff(grey[::3], axis=1))
         return float(np.percentile(steps, 30) / 0.385 / 2**0.5)  # 30 % of |N(0, 1)| is below 0.385
-    # a small picture may be all edges: there, noise is what has no likeness to its neighbour in any direction
+    # a small picture may be all edges: noise is then what differs from its neighbours in every direction
     pairs = [(grey[1:], grey[:-1]), (grey[:, 1:], grey[:, :-1])]
     pairs += [(grey[1:, 1:], grey[:-1, :-1]), (grey[1:, :-1], grey[:-1, 1:])]
-    unlike = min((np.square(a - b).mean() / 2 for a, b in pairs if a.size), default=0.0)
-    return float(unlike**0.5) if unlike > 0.7 * grey.var() else 0.0
+    difference = min((np.square(a - b).mean() / 2 for a, b in pairs if a.size), default=0.0)
+    return float(difference**0.5) if difference > 0.7 * grey.var() else 0.0
 
 
 def _paper(grey: np.ndarray, photo: bool) -> tuple[np.ndarray, bool]:
-    """(H, W) → (H, W) what it would be with no ink on it, and whether the ink is the lighter of the two.
+    """(H, W) grey → (H, W) the paper without the ink, and whether the ink is lighter than the paper.
 
-    Ink is on the side on which most departs from a plane through the border's tones. The paper under it is then the
+    The ink is what departs furthest from a plane fitted to the tones of the border. The paper under it is the
     morphological closing of the picture (the opening, for light ink), wider than any stroke.
     """
     factor = max(1, round(max(grey.shape) / PAPER_SIDE))
     small = np.asarray(Image.fromarray(grey).reduce(factor)) if factor > 1 else grey
     y, x = (axis.ravel() for axis in np.mgrid[-1 : 1 : small.shape[0] * 1j, -1 : 1 : small.shape[1] * 1j])
     plane, tones = np.stack([np.ones_like(x), x, y], 1), small.ravel().astype(np.float64)
-    # the border is mostly paper, even where a digit runs over it; the rest helps to find the light's direction
-    trust = np.where(np.maximum(abs(x), abs(y)) > 0.9, 12.0, 1.0)
-    weights = trust
-    for _ in range(8):  # least absolute deviations, by reweighting: ink is an outlier
+    # the border is mostly paper, even where a digit crosses it; the rest helps to find the direction of the light
+    prior = np.where(np.maximum(abs(x), abs(y)) > 0.9, 12.0, 1.0)
+    weights = prior
+    for _ in range(8):  # least absolute deviations by iterative reweighting: ink is an outlier
         weighted = plane * weights[:, None]
         level = plane @ np.linalg.lstsq(weighted.T @ plane, weighted.T @ tones, rcond=None)[0]
-        weights = trust / np.maximum(abs(tones - level), 2)
+        weights = prior / np.maximum(abs(tones - level), 2)
     off = tones - level
     light_on_dark = bool(off[abs(off) > 0.5 * abs(off).max()].sum() > 0)
     side = -1 if light_on_dark else 1
     reach = max(2, max(small.shape) // 4)
-    # the closing of an open plane keeps every ramp and what is dark from the border on: light and shadows, in a photo;
-    # on a canvas that is ink, and mirroring the picture at its border finds the paper beside it
+    # of a padded photo, the closing keeps ramps and dark areas that begin at the border: light and shadows. On a canvas
+    # these are ink: without padding, the filters mirror the picture at its border and find the paper beside them
     pad = reach if photo else 0
     padded = np.pad(side * small, pad, constant_values=-1e3)
     closed = ndimage.minimum_filter(ndimage.maximum_filter(padded, 2 * reach + 1), 2 * reach + 1)
@@ -138,10 +138,10 @@ def _paper(grey: np.ndarray, photo: bool) -> tuple[np.ndarray, bool]:
 
 
 def _without_specks(ink: np.ndarray) -> np.ndarray | None:
-    """Ink without a frame and without pieces much smaller than the largest; None if that is a grain among many."""
+    """Ink without a frame and without pieces much smaller than the largest; None if no piece is large enough."""
     labels, count = ndimage.label(ink > 0.25, np.ones((3, 3)))
     areas = np.bincount(labels.ravel(), minlength=2)[1:]
-    if count > 1:  # a frame is on all four sides and nowhere else
+    if count > 1:  # a frame touches all four sides and covers little else
         margin = max(1, round(0.04 * max(ink.shape)))
         within = np.bincount(labels[margin:-margin, margin:-margin].ravel(), minlength=count + 1)[1:]
         sides = [set(np.unique(side)) for side in (labels[:2], labels[-2:], labels[:, :2], labels[:, -2:])]
@@ -157,13 +157,13 @@ def _without_specks(ink: np.ndarray) -> np.ndarray | None:
 
 
 def _with_stroke_width(digit: np.ndarray) -> np.ndarray:
-    """Cropped ink (h, w) float32 in [0, 1] → the same, or a fine copy whose strokes are within STROKE at 20 px."""
+    """Cropped ink (h, w) float32 in [0, 1] → the same, or a fine copy whose strokes have STROKE_WIDTHS at 20 px."""
     fine = np.pad(_resized(digit, 20 * FINE), 3 * FINE)
-    drawn = fine > 0.5 * np.percentile(fine[fine > 0.05], 90)  # a hair line is faint all along
+    drawn = fine > 0.5 * np.percentile(fine[fine > 0.05], 90)  # a hairline is faint throughout
     inside = ndimage.distance_transform_edt(drawn)
     # in a ribbon of width w the mean distance to the edge is w / 4; the edge is half a pixel before the next pixel
     width = 4 * (inside[inside > 0].mean() - 0.5) / FINE
-    wanted = float(np.clip(width, *STROKE))
+    wanted = float(np.clip(width, *STROKE_WIDTHS))
     if wanted == width:
         return digit
     # growing by d on every side also grows the box that becomes 20 px: (w + 2d) · 20 / (20 + 2d) = wanted
@@ -177,26 +177,27 @@ def _with_stroke_width(digit: np.ndarray) -> np.ndarray:
 
 
 def _cropped(ink: np.ndarray) -> np.ndarray:
-    """(h, w) → the smallest part that holds all ink over 0.2, for the faintest rim is blur."""
+    """(h, w) → the smallest part with all ink over 0.2; fainter edges are blur."""
     rows, columns = np.nonzero(ink > 0.2)
     return ink[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
 
 
 def _resized(ink: np.ndarray, side: int) -> np.ndarray:
-    """(h, w) → the same with its longest side `side` px, by area when it shrinks, the other rounded up with paper."""
+    """(h, w) → resized to `side` px on the longest side, by area when shrinking; the other side is rounded up."""
     shape = np.array(ink.shape)
     scale = side / shape.max()
     if scale == 1:
         return ink
     size = np.ceil(shape * scale - 1e-6).astype(int)
-    spare = (size / scale - shape) / 2  # so that a thin 1 keeps its width
+    spare = (size / scale - shape) / 2  # padding, so that a thin 1 keeps its width
     pad = np.ceil(spare).astype(int)
     padded = Image.fromarray(np.pad(ink.astype(np.float32), [(pad[0], pad[0]), (pad[1], pad[1])]))
     top, left = np.maximum(pad - spare, 0)
     bottom, right = np.minimum(pad + shape + spare, shape + 2 * pad)
     how = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
-    part = tuple(float(edge) for edge in (left, top, right, bottom))
-    return np.clip(np.asarray(padded.resize((int(size[1]), int(size[0])), how, box=part)), 0, 1)
+    part = (float(left), float(top), float(right), float(bottom))
+    resized = np.asarray(padded.resize((int(size[1]), int(size[0])), how, box=part))
+    return resized.clip(0, 1)
 
 
 def _centred(digit: np.ndarray) -> np.ndarray:
@@ -208,4 +209,4 @@ def _centred(digit: np.ndarray) -> np.ndarray:
     top, left = int(np.clip(round(row), 0, 28 - height)), int(np.clip(round(column), 0, 28 - width))
     out = np.zeros((28, 28), np.float32)
     out[top : top + height, left : left + width] = digit / digit.max()
-    return np.uint8(np.rint(255 * out))
+    return np.rint(255 * out).astype(np.uint8)

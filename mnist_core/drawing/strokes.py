@@ -1,4 +1,4 @@
-"""Pen strokes: drawn on a canvas, and varied as another hand would write them."""
+"""Pen strokes: rendered on a canvas, and varied at random as between writers."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from PIL import Image, ImageDraw
 
 from mnist_core.errors import DrawingError
 
-Strokes = Sequence[Sequence[Sequence[float]]]  # [[[x, y], …], …]
-SLANT = math.radians(15)  # everything here is the end of a range about zero, or a deviation where it says so
-TURN = math.radians(10)
-STRETCH = 0.25  # of width to height, as a share
-BEND = 0.035  # of the character's longest side: deviation of the smooth displacement
-SHIFT = 0.025  # likewise, of each stroke against the others
-RESIZE = 0.05  # of each stroke about its own middle, deviation
+Strokes = Sequence[Sequence[Sequence[float]] | np.ndarray]  # [[[x, y], …], …], or an array (points, 2) for each
+# uniform within ± these
+SHEAR = math.radians(15)
+ROTATION = math.radians(10)
+STRETCH = 0.25  # of the ratio of width to height
+# standard deviations; BEND and SHIFT in shares of the character's longest side
+BEND = 0.035  # of the smooth displacement
+SHIFT = 0.025  # of each stroke
+SCALING = 0.05  # of each stroke about its centre
 
 
 def jitter_strokes(strokes: Strokes, rng: np.random.Generator) -> list[np.ndarray]:
-    """Pen trajectories [[[x, y], …], …] in any unit → the same number of (points, 2) float64 arrays, changed at random.
+    """Pen trajectories [[[x, y], …], …] in any unit → a (points, 2) float64 array for each, changed at random.
 
-    An affine map of the whole, a bend along each axis by two slow waves, and every stroke a little out of its place.
-    Strokes without a point are dropped.
+    The whole character gets an affine map and a smooth bend (two slow waves along each axis); each stroke is shifted
+    and scaled a little. Strokes without points are dropped.
     """
     paths = [np.asarray(stroke, np.float64).reshape(-1, 2) for stroke in strokes if len(stroke)]
     if not paths:
@@ -38,29 +40,40 @@ def jitter_strokes(strokes: Strokes, rng: np.random.Generator) -> list[np.ndarra
     for path in paths:
         at = (path - middle) / side
         own = at.mean(0)
-        at = own + (at - own) * (1 + rng.normal(0, RESIZE)) + rng.normal(0, SHIFT, 2)
-        # two plane waves for each coordinate, of a third of a turn to little more than one over the character
+        at = own + (at - own) * (1 + rng.normal(0, SCALING)) + rng.normal(0, SHIFT, 2)
+        # two plane waves for each coordinate, of 0.3 to 1.2 periods over the character
         bend = np.stack([(strengths[k] * np.sin(2 * math.pi * at @ waves[k].T + phases[k])).sum(1) for k in (0, 1)], 1)
         moved.append(((at + bend) @ matrix.T) * side + middle)
     return moved
 
 
 def _affine(rng: np.random.Generator) -> np.ndarray:
-    turn, slant = rng.uniform(-TURN, TURN), math.tan(rng.uniform(-SLANT, SLANT))
+    angle, shear = rng.uniform(-ROTATION, ROTATION), math.tan(rng.uniform(-SHEAR, SHEAR))
     stretch = math.exp(rng.uniform(-1, 1) * math.log1p(STRETCH) / 2)
-    rotation = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
-    return rotation @ np.array([[1, slant], [0, 1]]) @ np.diag([stretch, 1 / stretch])
+    rotation = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    matrix: np.ndarray = rotation @ np.array([[1, shear], [0, 1]]) @ np.diag([stretch, 1 / stretch])
+    return matrix
 
 
 # ---- pen strokes → canvas ---------------------------------------------------------------------------------------
 
 
-def render_strokes(strokes, box, y_axis="down", *, canvas=280, brush=20, height=0.7, centre=(0.5, 0.5)) -> np.ndarray:
-    """Pen trajectories [[[x, y], …], …] in a box (w, h) → (canvas, canvas) uint8, white on black, as drawn by hand.
+def render_strokes(
+    strokes: Strokes,
+    box: tuple[float, float],
+    y_axis: str = "down",
+    *,
+    canvas: int = 280,
+    brush: float = 20,
+    height: float | None = 0.7,
+    centre: tuple[float, float] = (0.5, 0.5),
+) -> np.ndarray:
+    """Pen trajectories [[[x, y], …], …] in a box (w, h) → (canvas, canvas) uint8, white on black.
 
-    The longest side of the pen's path takes `height` of the canvas and its middle lies at `centre` (x, y from the top
-    left, in canvases); `brush` is the round pen's diameter in px. `height=None` keeps the digit's place in its box.
-    `y_axis="up"` counts y from the bottom of the box. Raises DrawingError when there is no point to draw.
+    The longest side of the trajectory takes the share `height` of the canvas, its middle lies at `centre` (x, y from
+    the top left, as shares of the canvas); `brush` is the diameter of the round pen in px. `height=None` keeps the
+    place within the box. `y_axis="up"` counts y from the bottom of the box. Raises DrawingError where no stroke has a
+    point, and for another `y_axis`.
     """
     paths = [np.asarray(stroke, np.float64).reshape(-1, 2) for stroke in strokes if len(stroke)]
     if not paths or y_axis not in ("up", "down"):
@@ -74,12 +87,12 @@ def render_strokes(strokes, box, y_axis="down", *, canvas=280, brush=20, height=
     else:
         scale = height * canvas / max(*(high - low), 1e-9)
         points = (points - (low + high) / 2) * scale + np.asarray(centre) * canvas
-    fine = 4  # drawn at four times the size and averaged: 17 levels of edge
-    sheet = Image.new("L", (canvas * fine, canvas * fine))
-    pen = ImageDraw.Draw(sheet)
+    fine = 4  # drawn at four times the size and averaged: 17 grey levels at edges
+    image = Image.new("L", (canvas * fine, canvas * fine))
+    pen = ImageDraw.Draw(image)
     radius = brush * fine / 2
     for path in np.split(points * fine, np.cumsum([len(path) for path in paths])[:-1]):
         pen.line([tuple(point) for point in path], fill=255, width=round(brush * fine))
         for x, y in path:
             pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
-    return np.asarray(sheet.reduce(fine))
+    return np.asarray(image.reduce(fine))

@@ -101,15 +101,18 @@ def analyse(study: Study, metric: str = "val_loss") -> Analysis:
     """
     results = [_result(study, index) for index in range(len(study.settings))]
     first = results[0]
-    comparisons = [(other.setting, first.setting, *_paired([other], [first], metric)) for other in results[1:]]
+    comparisons = [(other.setting, first.setting, _paired([other], [first], metric)) for other in results[1:]]
     effects = []
     for factor in study.factors if len(study.factors) > 1 else []:
         groups = [[r for r in results if r.setting[factor.field] == value] for value in factor.values]
         effects += [
-            ({factor.field: value}, {factor.field: factor.values[0]}, *_paired(group, groups[0], metric))
+            ({factor.field: value}, {factor.field: factor.values[0]}, _paired(group, groups[0], metric))
             for value, group in zip(factor.values[1:], groups[1:], strict=True)
         ]
     return Analysis(results, _corrected(comparisons, metric), _corrected(effects, metric))
+
+
+_Difference = tuple[int, float, float, float, float]  # seeds, mean, lower and upper end of its 95 % interval, p
 
 
 def _result(study: Study, index: int) -> SettingResult:
@@ -143,10 +146,8 @@ def _by_seed(group: list[SettingResult], metric: str) -> dict[int, float]:
     }
 
 
-def _paired(
-    group: list[SettingResult], baseline: list[SettingResult], metric: str
-) -> tuple[int, float, float, float, float]:
-    """(seeds, mean difference, lower and upper end of its 95 % interval, p) of `group` against `baseline`."""
+def _paired(group: list[SettingResult], baseline: list[SettingResult], metric: str) -> _Difference:
+    """`group` against `baseline`, paired by seed."""
     from scipy.stats import ttest_rel
 
     ours, theirs = _by_seed(group, metric), _by_seed(baseline, metric)
@@ -160,10 +161,11 @@ def _paired(
     return len(shared), float(np.mean(differences)), float(low), float(high), float(test.pvalue)
 
 
-def _corrected(found: list[tuple], metric: str) -> list[Comparison]:
+def _corrected(found: list[tuple[dict[str, Any], dict[str, Any], _Difference]], metric: str) -> list[Comparison]:
+    p_values = _holm([difference[-1] for _, _, difference in found])
     return [
-        Comparison(setting, baseline, metric, *numbers, p_corrected)
-        for (setting, baseline, *numbers), p_corrected in zip(found, _holm([row[-1] for row in found]), strict=True)
+        Comparison(setting, baseline, metric, *difference, p_corrected)
+        for (setting, baseline, difference), p_corrected in zip(found, p_values, strict=True)
     ]
 
 

@@ -140,9 +140,11 @@ def baseline_training(data_dir: Path, data: Dataset) -> Iterator[Baseline]:
 
 def multiplications(config: TrainConfig, data: Dataset) -> int:
     """Multiply-adds of the network's convolutions and dense layers for one image."""
-    model, counted = build_model(config, data.shape), []
+    model, counted = build_model(config, data.shape), list[int]()
 
-    def count(module: torch.nn.Module, _inputs: tuple, output: torch.Tensor) -> None:
+    def count(
+        module: torch.nn.Conv2d | torch.nn.Linear, _inputs: tuple[torch.Tensor, ...], output: torch.Tensor
+    ) -> None:
         places = output[0, 0].numel() if output.dim() == 4 else 1
         counted.append(module.weight.numel() * places)
 

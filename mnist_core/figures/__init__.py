@@ -1,1 +1,1 @@
-"""Arrays in, Plotly figures out. One description of each picture, for a still chart and for a live one."""
+"""Figures: arrays → Plotly figures, the same for still and for live charts."""

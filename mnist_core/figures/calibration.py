@@ -1,4 +1,4 @@
-"""reliability_figure(after, before) → how often a model is right, against how sure it says it is."""
+"""The reliability diagram: accuracy against confidence."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ LARGEST, SMALLEST = 26, 5  # px: the marker of the bin with the most answers, an
 
 
 def reliability_figure(after: Reliability, before: Reliability | None = None) -> go.Figure:
-    """A point per bin that holds answers: mean confidence across, share of right answers up; the diagonal is honest.
+    """A point per non-empty bin: mean confidence on x, accuracy on y; the diagonal is perfect calibration.
 
-    A larger point stands for more answers, by their logarithm. `before` is the model without its temperature.
+    The size of a point grows with the logarithm of its number of predictions. `before` is the model without its
+    temperature.
     """
     figure = go.Figure()
     ends = {"x": [0, 1], "y": [0, 1], "hoverinfo": "skip", "showlegend": False}

@@ -1,4 +1,4 @@
-"""How a model classifies, as figures: the probabilities of one image, the confusion matrix of many."""
+"""Figures of classification: the probabilities of one image, the confusion matrix of many."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import plotly.graph_objects as go
 
 from mnist_core.figures.style import HIGHLIGHT, QUIET
 
-MOST_BARS = 20  # classes that bars have room for
-MOST_NUMBERS = 20  # classes up to which the cells of a confusion matrix have room for their numbers
+MAX_BARS = 20  # classes shown as bars
+MAX_NUMBERS = 20  # classes up to which the cells of a confusion matrix show their numbers
 
 
-def probability_bars(probabilities: Sequence[float], classes: Sequence[str], chosen: int | None) -> dict[str, Any]:
-    """(K,) probabilities → a bar per class, the chosen one in colour, each with its percentage; as Plotly's
-    `{"data": …, "layout": …}`: to check it takes `go.Figure` a third of the time of an answer to a stroke.
+def probability_bars(probabilities: np.ndarray, classes: Sequence[str], chosen: int | None) -> dict[str, Any]:
+    """(K,) probabilities → a bar per class, the `chosen` index in colour, as Plotly's `{"data": …, "layout": …}`.
 
-    Of more than 20 classes the 20 most probable are shown, the most probable first.
+    Of more than 20 classes the 20 most probable are shown, in descending order. A plain dict, as validation in
+    `go.Figure` takes a third of the time from a stroke to its answer.
     """
     values = np.asarray(probabilities, dtype=float)
-    shown = np.arange(len(values)) if len(values) <= MOST_BARS else np.argsort(-values, kind="stable")[:MOST_BARS]
+    shown = np.arange(len(values)) if len(values) <= MAX_BARS else np.argsort(-values, kind="stable")[:MAX_BARS]
     values, labels = values[shown], [classes[index] for index in shown]
     bars = {
         "type": "bar",
@@ -36,7 +36,7 @@ def probability_bars(probabilities: Sequence[float], classes: Sequence[str], cho
     ticks = {"tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1]}
     layout = {
         "margin": {"l": 44, "r": 8, "t": 24, "b": 40},
-        "xaxis": {"type": "category", "title": {"text": "class"}, "fixedrange": True, **_ticks(labels, MOST_BARS)},
+        "xaxis": {"type": "category", "title": {"text": "class"}, "fixedrange": True, **_ticks(labels, MAX_BARS)},
         "yaxis": {"range": [0, 1.08], "fixedrange": True, **ticks},
         "showlegend": False,
     }
@@ -44,20 +44,20 @@ def probability_bars(probabilities: Sequence[float], classes: Sequence[str], cho
 
 
 def _ticks(labels: Sequence[str], most: int) -> dict[str, object]:
-    """An axis's marks for class names: long ones cut in the middle, and no more than about `most` of them."""
+    """Axis ticks for class names: long names are cut in the middle, and about `most` names are shown."""
     shown = labels[:: -(-len(labels) // most)]
-    short = [name if len(name) <= 12 else f"{name[:6]}…{name[-5:]}" for name in shown]  # both ends tell
+    short = [name if len(name) <= 12 else f"{name[:6]}…{name[-5:]}" for name in shown]
     return {"tickvals": shown, "ticktext": short, "automargin": True}
 
 
 def confusion_figure(
     confusion: np.ndarray, classes: Sequence[str], normalized: bool = False, ink: str = "#1f2937"
 ) -> go.Figure:
-    """(K, K) counts, a row per true class → a matrix whose cells can be selected. `ink` is the colour of its numbers.
+    """(K, K) counts, a row per true class → a matrix of selectable cells. `ink` is the colour of its numbers.
 
-    Colour shows mistakes only: on one scale with the diagonal they would all be white. A heatmap gives no selection
-    events, so transparent markers lie over it; a selected point's `customdata` is [true, predicted]. Of more
-    than 20 classes the cells are too small for numbers, which are then shown where the pointer is.
+    `normalized` shows shares of each row. Only mistakes are coloured: on one scale with the diagonal they would all be
+    white. A heatmap has no selection events, so transparent markers lie over it; `customdata` of a selected point is
+    [true, predicted]. For more than 20 classes the numbers appear on hover only.
     """
     counts = np.asarray(confusion)
     rows = counts.sum(axis=1, keepdims=True)
@@ -73,7 +73,7 @@ def confusion_figure(
         return f"{shares[row, column]:.1%}" if normalized else f"{counts[row, column]:,}"
 
     cells = [(row, column) for row in range(len(labels)) for column in range(len(labels))]
-    numbers = len(labels) <= MOST_NUMBERS
+    numbers = len(labels) <= MAX_NUMBERS
     figure = go.Figure()
     figure.add_heatmap(
         z=colour,

@@ -1,4 +1,4 @@
-"""Training curves, of one run or of several in one picture, with marks where something happened on the way."""
+"""Figures of training curves, of one run or several, with marks for events during the training."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import plotly.graph_objects as go
 from mnist_core.figures.style import LEGEND, MARGIN, QUIET, TRAIN, VALIDATION
 
 EARLIER = ("#8A94A6", "#CC79A7", "#B8860B")
-Numbers = Sequence[float] | np.ndarray
-MOST_MARK_ROWS = 6  # of text, in which the labels of neighbouring marks stand one below the other
+Numbers = Sequence[float] | np.ndarray  # (N,)
+MAX_MARK_ROWS = 6  # of text, over which the labels of neighbouring marks are spread
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a chart: one measurement of one run. `kind` is train or validation.
+    """One line of a chart: one metric of one run. `kind` is "train" or "validation".
 
-    `place` tells runs apart: colour and marker in a comparison; in one run's chart 0 is that run, others count back.
-    A training line is the mean over the last `window` values.
+    `place` distinguishes runs: by colour and marker in a comparison; in the chart of one run, that run is 0, and
+    earlier runs count up. A training line shows the mean of the last `window` values.
     """
 
     name: str
@@ -34,44 +34,43 @@ class Curve:
 
 
 def downsample(x: Numbers, y: Numbers, most: int = 400) -> tuple[np.ndarray, np.ndarray]:
-    """At most about `most` points: the mean of neighbours where there are more. Keeps the first and the last place."""
+    """(N,) and (N,) → at most about `most` points, each the mean of neighbours; the first and last x are kept."""
     xs, ys = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if len(xs) <= most:
         return xs, ys
     edges = np.linspace(0, len(xs), most + 1).astype(int)
     counts = np.diff(edges)
     means = np.add.reduceat(ys, edges[:-1]) / counts
-    # the right end of each group, so that the curve reaches as far as the data do
+    # the right end of each group, so that the curve reaches the last x
     places = xs[edges[1:] - 1]
     places[0] = xs[0]
     return places, means
 
 
 def smooth(y: Numbers, window: int = 25) -> np.ndarray:
-    """(N,) → (N,): the mean over the last `window` values (over fewer at the start)."""
+    """(N,) → (N,) float64: the mean of the last `window` values, of fewer at the start."""
     ys = np.asarray(y, dtype=float)
     total = np.concatenate([[0.0], np.cumsum(ys)])
     ends = np.arange(1, len(ys) + 1)
     starts = np.maximum(ends - window, 0)
-    return (total[ends] - total[starts]) / np.maximum(ends - starts, 1)
+    means: np.ndarray = (total[ends] - total[starts]) / np.maximum(ends - starts, 1)
+    return means
 
 
 def curve_figure(
     curves: Sequence[Curve], title: str, epochs: float, percent: bool = False, marks: Sequence[tuple[float, str]] = ()
 ) -> go.Figure:
-    """Training curves over epochs, see `curve_spec`."""
+    """Training curves over epochs; see `curve_spec`."""
     return go.Figure(curve_spec(curves, title, epochs, percent, marks))
 
 
 def curve_spec(
     curves: Sequence[Curve], title: str, epochs: float, percent: bool = False, marks: Sequence[tuple[float, str]] = ()
 ) -> dict[str, Any]:
-    """Training curves over epochs as Plotly's `{"data": …, "layout": …}`: what is drawn four times a second does
-    without the milliseconds that `go.Figure` takes to check it.
+    """Training curves over epochs as `{"data": …, "layout": …}`, without the milliseconds of `go.Figure`'s validation.
 
-    The x-axis spans the whole training from the start, and the y-axis grows in steps, so that little jumps and the
-    layout stays the same from one moment to the next. `percent` shows shares in [0, 1] as
-    percentages. `marks` are (epoch, label) of what happened on the way, see `mark_layout`.
+    The x-axis spans the whole training, and the y-axis grows in steps, so that the layout of a live chart rarely
+    changes. `percent` shows shares in [0, 1] as percentages. `marks` are (epoch, label) of events; see `mark_layout`.
     """
     traces, lowest, highest = [], 0.9, 0.0
     for curve in sorted(curves, key=lambda curve: -curve.place):
@@ -101,7 +100,7 @@ def curve_spec(
                 "hovertemplate": "%{y:.2%}" if percent else "%{y:.4f}",
             }
         )
-    # of an accuracy the last percents matter: the first tenth of the climb may lie below the picture
+    # the last percents of an accuracy matter: the first tenth of the rise may lie below the axis
     percents = {"tickformat": ".0%", "range": [max(0.0, math.floor(lowest * 10) / 10 - 0.02), 1.005]}
     losses = {"range": [0, math.ceil(highest * 2.1) / 2]} if highest else {"rangemode": "tozero"}
     layout = {
@@ -118,10 +117,9 @@ def curve_spec(
 
 
 def mark_layout(marks: Sequence[tuple[float, str, str]], right: float, top: bool = True) -> dict[str, Any]:
-    """(x, label, colour) of what happened at places of an x-axis that ends at `right` → dotted lines with labels.
+    """(x, label, colour) of events on an x-axis that ends at `right` → dotted lines with labels.
 
-    Labels stand at the `top` or at the bottom, where the curves leave room, neighbours on different levels, and on the
-    side of their line where there is more of the picture.
+    Labels stand at the `top` or at the bottom, neighbours on different levels, each on the wider side of its line.
     """
     lines, labels, rows = [], [], 0
     for x, label, colour in marks:
@@ -137,8 +135,8 @@ def mark_layout(marks: Sequence[tuple[float, str, str]], right: float, top: bool
             }
         )
         own = label.count("<br>") + 1
-        rows = 0 if rows + own > MOST_MARK_ROWS else rows
-        level = rows / 13  # of the pictures' height: what a row of small text takes of a small one
+        rows = 0 if rows + own > MAX_MARK_ROWS else rows
+        level = rows / 13  # of the height: a row of small text in a small figure
         rows += own
         labels.append(
             {
@@ -158,14 +156,14 @@ def mark_layout(marks: Sequence[tuple[float, str, str]], right: float, top: bool
 
 # Okabe and Ito (2008): told apart with any colour vision, which tests/figures/test_curves.py measures
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9")
-# Plotly's names → the same as text, for a legend outside the picture
+# Plotly's names → text for a legend outside the figure
 SYMBOLS = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲", "x": "✖", "star": "★"}
 DASHES = {"solid": "━", "dash": "╍", "dot": "┉"}
 
 
 @dataclass(frozen=True)
 class Mark:
-    """Something that happened to the run at `place` (as in Curve), at `x`."""
+    """An event of the run at `place` (as in Curve), at `x`."""
 
     place: int
     x: float
@@ -180,10 +178,9 @@ def overlay_figure(
     log: bool = False,
     marks: Sequence[Mark] = (),
 ) -> go.Figure:
-    """Training lines solid, with what they were before smoothing faint behind; validation dotted, with markers.
+    """Training lines solid, before smoothing faint behind; validation lines dotted, with markers.
 
-    The legend is left to the page (see `key`): several pictures share one, and it finds room on a phone. On a log axis
-    values of 0 or less have no place and are left out.
+    The legend is left to the page (see `key`), as several figures share one. A log axis leaves out values of 0 or less.
     """
     faint, strong = [], []
     for curve in sorted(curves, key=lambda curve: curve.kind):
@@ -201,25 +198,25 @@ def overlay_figure(
 
 @dataclass(frozen=True)
 class Band:
-    """Several trainings of one setting: `curves` is (trainings, N) over the N places `x`; `place` as in Curve."""
+    """Several trainings of one setting: `curves` is (trainings, N) over `x` (N,); `place` as in Curve."""
 
     name: str
     place: int
-    x: Sequence[float]
+    x: Numbers
     curves: np.ndarray
 
 
 def band_figure(bands: Sequence[Band], title: str, x_title: str, log: bool = False) -> go.Figure:
-    """Means over trainings as lines, each over a pale band of one sample standard deviation to both sides.
+    """Means over trainings as lines, each with a band of ± one sample standard deviation.
 
-    The seventh to twelfth lines are dashed, those after dotted.
+    The seventh to twelfth lines are dashed, later ones dotted.
     """
     areas, lines = [], []
     for band in bands:
         colour, symbol, dash = _look(band.place)
         x, mean = np.asarray(band.x, dtype=float), np.mean(band.curves, axis=0)
         spread = np.std(band.curves, axis=0, ddof=1) if len(band.curves) > 1 else np.zeros_like(mean)
-        # a log axis has no place for 0 or less: there the band ends far below its line
+        # on a log axis, which has no 0, the band ends far below its line
         low = np.maximum(mean - spread, mean / 100) if log else mean - spread
         areas.append(
             {
@@ -249,7 +246,7 @@ def band_figure(bands: Sequence[Band], title: str, x_title: str, log: bool = Fal
 
 
 def key(place: int) -> tuple[str, str]:
-    """(colour, line and marker as text) of what is drawn at `place`, for a legend."""
+    """(colour, line and marker as text) of the line at `place`, for a legend."""
     colour, symbol, dash = _look(place)
     return colour, f"{DASHES[dash]}{SYMBOLS[symbol]}{DASHES[dash]}"
 
@@ -286,5 +283,5 @@ def _layout(title: str, x_title: str, percent: bool, log: bool) -> dict[str, Any
         "showlegend": False,
         "xaxis": {"title": {"text": x_title}, "rangemode": "tozero"},
         "yaxis": y,
-        "uirevision": f"{title} {x_title} {log}",  # a zoom into steps says nothing about seconds
+        "uirevision": f"{title} {x_title} {log}",  # a zoom is kept for the same axes only
     }

@@ -1,4 +1,4 @@
-"""What a dataset holds, as figures: images per class, the split, pixel levels."""
+"""Figures of a dataset: images per class, the split, pixel levels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mnist_core.figures.style import HIGHLIGHT, LEGEND, MARGIN, TRAIN, VALIDATIO
 
 
 def count_figure(counts: np.ndarray, parts: Sequence[str], classes: Sequence[str]) -> go.Figure:
-    """(P, K) counts of images → a group of P bars for each of the K classes."""
+    """(P, K) counts of images in `parts` (P) and `classes` (K) → a group of P bars per class."""
     colours = (TRAIN, VALIDATION, HIGHLIGHT)
     bars = [
         go.Bar(x=list(classes), y=row, name=part, marker_color=colour, hovertemplate="%{x}: %{y:,}")
@@ -29,7 +29,7 @@ def count_figure(counts: np.ndarray, parts: Sequence[str], classes: Sequence[str
 
 
 def held_out_figure(table: np.ndarray, classes: Sequence[str]) -> go.Figure:
-    """(K, M) of 1 (validation), 0 (training) and nan (no image) → a row of squares per class."""
+    """(K, M) values 1 (validation), 0 (training) and nan (no image) → a row of squares per class."""
     names = np.where(np.isnan(table), "no image", np.where(table == 1, "validation", "training"))
     figure = go.Figure(
         go.Heatmap(
@@ -55,7 +55,7 @@ def held_out_figure(table: np.ndarray, classes: Sequence[str]) -> go.Figure:
 
 
 def level_figure(values: np.ndarray, histogram: np.ndarray, axis: str) -> go.Figure:
-    """(C, 256) value of each level and how many pixels have it → steps on a logarithmic scale, `axis` beneath.
+    """(C, 256) values of levels and (C, 256) counts of pixels → steps on a log scale; `axis` is the title of x.
 
     One channel is grey; three are red, green and blue.
     """
@@ -65,7 +65,7 @@ def level_figure(values: np.ndarray, histogram: np.ndarray, axis: str) -> go.Fig
     for place, counts, name, colour in zip(values, histogram, names, (VALIDATION, HIGHLIGHT, TRAIN), strict=False):
         figure.add_scatter(
             x=np.round(place, 5),
-            # a logarithm has no place for 0: half a pixel lies below the picture's lower edge
+            # a log axis has no 0: half a pixel lies below its lower end
             y=np.maximum(counts, 0.5),
             customdata=counts,
             name=name,

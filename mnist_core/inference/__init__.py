@@ -1,1 +1,1 @@
-"""What a trained model says of images, how good it is, how far its confidence can be trusted, and when it refuses."""
+"""Inference: a model's predictions, their metrics, the calibration of their confidence, and rejection."""

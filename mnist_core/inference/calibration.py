@@ -1,6 +1,6 @@
-"""How far a model's confidence can be believed: temperature, expected calibration error, and a threshold to refuse at.
+"""Calibration of a model's confidence: temperature, expected calibration error, and the threshold of rejection.
 
-All of it is fitted on validation images. Dividing the logits by one number changes no answer, only how sure it is:
+All are fitted on validation images. A temperature divides the logits, which changes the confidence and no prediction:
 C. Guo, G. Pleiss, Y. Sun, K. Weinberger, On Calibration of Modern Neural Networks, 2017, arXiv:1706.04599.
 """
 
@@ -16,16 +16,17 @@ from scipy.special import entr
 from torch import Tensor
 
 BINS = 15  # of equal width, as in the paper
-REFUSED = 0.009  # of the true digits that may be refused, 1 in 100; the rest is left to their shape (rejection.py)
-# a few images, or a model that errs nowhere, would ask for any temperature: confidence without end is no finding
+# share of true digits rejected by the threshold; rejection by shape (rejection.py) adds to it, up to 1 in 100
+REJECTED_SHARE = 0.009
+# few images, or a model without mistakes, would fit an extreme temperature
 TEMPERATURES = (0.05, 20.0)
 
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Per bin of confidence, (BINS,) each: where it begins and ends, mean confidence, accuracy, number of answers.
+    """Bins of confidence: `edges` (B + 1,), and (B,) each the mean confidence, accuracy and number of predictions.
 
-    An empty bin has NaN for confidence and accuracy. Shares are in [0, 1].
+    Confidence and accuracy are in [0, 1], and NaN in an empty bin.
     """
 
     edges: np.ndarray
@@ -35,32 +36,32 @@ class Reliability:
 
     @property
     def error(self) -> float:
-        """Expected calibration error, in [0, 1]: |accuracy - confidence| of each bin, averaged over the answers."""
+        """Expected calibration error in [0, 1]: |accuracy - confidence| of each bin, averaged over predictions."""
         filled = self.count > 0
         gaps = np.abs(self.accuracy[filled] - self.confidence[filled])
         return float(gaps @ self.count[filled] / self.count.sum())
 
 
-def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> Reliability:
-    """(N,) confidence in [0, 1] and (N,) bool whether the answer was right → a row per bin (low, high] of equal width.
+def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int = BINS) -> Reliability:
+    """(N,) confidence in [0, 1] and (N,) bool, whether the prediction is correct → bins (low, high] of equal width.
 
-    Raises ValueError when there is no answer to judge.
+    Raises ValueError for N = 0.
     """
     if not len(confidence):
-        raise ValueError("There is no answer to judge.")
+        raise ValueError("There are no predictions.")
     edges = np.linspace(0, 1, bins + 1)
     place = np.clip(np.ceil(np.asarray(confidence, np.float64) * bins).astype(int) - 1, 0, bins - 1)
     count = np.bincount(place, minlength=bins)
     with np.errstate(invalid="ignore"):
         mean = np.bincount(place, np.asarray(confidence, np.float64), bins) / count
-        accuracy = np.bincount(place, np.asarray(right, np.float64), bins) / count
+        accuracy = np.bincount(place, np.asarray(correct, np.float64), bins) / count
     return Reliability(edges, mean, accuracy, count)
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     """(N, K) validation logits and (N,) labels → the temperature with the least cross-entropy, within TEMPERATURES.
 
-    Above 1 the model was too sure of itself; below 1, as after label smoothing, not sure enough.
+    Above 1 the model was overconfident; below 1, as after label smoothing, underconfident.
     """
     exact = logits.double()
 
@@ -72,31 +73,32 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
 
 
 def confidence_at(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """(N, K) probabilities of a model → (N,) how sure it would be with its logits divided by `temperature` more."""
+    """(N, K) probabilities → (N,) confidence with the logits divided by a further `temperature`."""
     sharpened = (probabilities / probabilities.max(axis=1, keepdims=True)) ** (1 / temperature)
-    return 1 / sharpened.sum(axis=1)
+    confidence: np.ndarray = 1 / sharpened.sum(axis=1)
+    return confidence
 
 
 def certainty(probabilities: np.ndarray) -> np.ndarray:
-    """(..., K) → (...) in [0, 1]: 1 - entropy / log K, which is 1 for one class alone and 0 for all alike.
+    """(..., K) probabilities → (...) in [0, 1]: 1 - entropy / log K, which is 1 for a single class and 0 if uniform.
 
-    It tells digits from what is none better than the largest probability, which does not see how the rest is spread.
+    It separates digits from non-digits better than the largest probability, which ignores the spread of the rest.
     """
-    classes = probabilities.shape[-1]
-    return 1 - entr(np.asarray(probabilities, np.float64)).sum(axis=-1) / math.log(classes)
+    entropy: np.ndarray = entr(np.asarray(probabilities, np.float64)).sum(axis=-1)
+    return 1 - entropy / math.log(probabilities.shape[-1])
 
 
 def calibrated(logits: Tensor, labels: Tensor) -> dict[str, float | str]:
     """(N, K) validation logits at temperature 1, (N,) labels → a card's `temperature`, `refuse_by`, `refuse_below`.
 
-    At most nine in a thousand of these images are less certain than that. Without any image nothing is changed.
+    The share of these images below the threshold is at most REJECTED_SHARE. N = 0 gives temperature 1, threshold 0.
     """
     labels = labels.cpu()
     if not len(labels):
         return {"temperature": 1.0, "refuse_by": "certainty", "refuse_below": 0.0}
     temperature = round(fit_temperature(logits, labels), 4)
     certain = np.sort(certainty((logits / temperature).softmax(dim=1).numpy()))
-    least = float(certain[int(REFUSED * len(certain))])
+    least = float(certain[int(REJECTED_SHARE * len(certain))])
     return {
         "temperature": temperature,
         "refuse_by": "certainty",

@@ -1,8 +1,7 @@
-"""evaluate(model, images, labels) → Evaluation: what a model gets right and wrong, in the field's usual figures."""
+"""Metrics of a model on labelled images: loss, accuracy, F1, confusion."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mnist_core.data.dataset import to_unit
+from mnist_core.system.progress import Progress
 
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """One class: precision, recall and F1 in [0, 1], and how many images truly belong to it."""
+    """One class: precision, recall and F1 in [0, 1]; `support` is the number of images of the class."""
 
     label: int
     precision: float
@@ -26,7 +26,7 @@ class ClassMetrics:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """A model's answers to N labelled images.
+    """A model's predictions for N labelled images.
 
     `probabilities` (N, K) float32 and `labels` (N,) int64; `confusion` (K, K) int64 counts, a row per true class and a
     column per predicted one; `loss` is the mean cross-entropy in nats; `accuracy` and `weighted_f1` are in [0, 1].
@@ -43,29 +43,28 @@ class Evaluation:
     @property
     def predicted(self) -> np.ndarray:
         """(N,) int64: the most probable class of each image."""
-        return self.probabilities.argmax(axis=1)
+        best: np.ndarray = self.probabilities.argmax(axis=1)
+        return best
 
     @property
     def confidence(self) -> np.ndarray:
         """(N,) float32: the probability of the predicted class."""
-        return self.probabilities.max(axis=1)
+        highest: np.ndarray = self.probabilities.max(axis=1)
+        return highest
 
     def mistakes(self) -> np.ndarray:
-        """Indices of the misclassified images, the most confident mistake first."""
+        """(M,) indices of the misclassified images, the most confident first."""
         wrong = np.flatnonzero(self.predicted != self.labels)
         return wrong[np.argsort(-self.confidence[wrong], kind="stable")]
 
     def cell(self, true: int, predicted: int) -> np.ndarray:
-        """Indices of the images of class `true` taken for `predicted`, the most confident first."""
+        """(M,) indices of the images of class `true` predicted as `predicted`, the most confident first."""
         hits = np.flatnonzero((self.labels == true) & (self.predicted == predicted))
         return hits[np.argsort(-self.confidence[hits], kind="stable")]
 
 
-def infer(model: nn.Module, images: Tensor, progress: Callable[[float], None] | None = None) -> Tensor:
-    """(N, C, H, W) uint8 → (N, K) float32 logits on the CPU, the model in evaluation mode meanwhile.
-
-    `progress` is called with the share done, in (0, 1].
-    """
+def infer(model: nn.Module, images: Tensor, progress: Progress | None = None) -> Tensor:
+    """(N, C, H, W) uint8 → (N, K) float32 logits on the CPU, computed in evaluation mode."""
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
@@ -83,21 +82,19 @@ def infer(model: nn.Module, images: Tensor, progress: Callable[[float], None] | 
 
 
 def loss_and_accuracy(logits: Tensor, labels: Tensor) -> tuple[float, float]:
-    """(N, K) logits and (N,) labels → mean cross-entropy in nats, and the share of right answers in [0, 1]."""
+    """(N, K) logits and (N,) labels → mean cross-entropy in nats, and accuracy in [0, 1]."""
     labels = labels.cpu()
     return F.cross_entropy(logits, labels).item(), (logits.argmax(dim=1) == labels).sum().item() / len(labels)
 
 
-def evaluate(
-    model: nn.Module, images: Tensor, labels: Tensor, progress: Callable[[float], None] | None = None
-) -> Evaluation:
-    """The model's answers to (N, C, H, W) uint8 `images` against (N,) int64 `labels`, with scikit-learn's metrics."""
+def evaluate(model: nn.Module, images: Tensor, labels: Tensor, progress: Progress | None = None) -> Evaluation:
+    """The model's predictions for (N, C, H, W) uint8 `images` with (N,) int64 `labels`, with scikit-learn's metrics."""
     logits = infer(model, images, progress)
     return summarize(logits, labels.cpu())
 
 
 def summarize(logits: Tensor, labels: Tensor) -> Evaluation:
-    """(N, K) logits and (N,) labels → Evaluation. A class that is never predicted has precision 0."""
+    """(N, K) logits and (N,) int64 labels → Evaluation. A class that is never predicted has precision 0."""
     from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
     truth, predicted = labels.numpy(), logits.argmax(dim=1).numpy()

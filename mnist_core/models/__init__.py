@@ -1,1 +1,1 @@
-"""Networks: the registry of architectures, the classifier around them, and checkpoints on disk with their cards."""
+"""Models: the registry of architectures, the classifier around them, and checkpoints on disk with their cards."""

@@ -20,21 +20,26 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
+Build = Callable[[TrainConfig, Shape], nn.Module]
+
+
 @dataclass(frozen=True)
 class ModelSpec:
+    """A registered architecture: its name, a line about it, and `build(config, shape)`, which gives fresh weights."""
+
     name: str
     summary: str
-    build: Callable[[TrainConfig, Shape], nn.Module]
-    least_side: int = 1  # pixels that an image must have at least, for every layer to have something to see
+    build: Build
+    least_side: int = 1  # px: smaller images leave a layer without input
 
 
 MODELS: dict[str, ModelSpec] = {}
 
 
-def register(name: str, summary: str, least_side: int = 1) -> Callable[[Callable], Callable]:
+def register(name: str, summary: str, least_side: int = 1) -> Callable[[Build], Build]:
     """Adds a builder `(config, shape) → nn.Module` to the registry under `name`."""
 
-    def add(build: Callable[[TrainConfig, Shape], nn.Module]) -> Callable:
+    def add(build: Build) -> Build:
         MODELS[name] = ModelSpec(name, summary, build, least_side)
         return build
 
@@ -42,17 +47,18 @@ def register(name: str, summary: str, least_side: int = 1) -> Callable[[Callable
 
 
 class MaxMeanPool(nn.Module):
-    """(N, C, H, W) → (N, 2C): the strongest and the average response of each channel over the image.
-
-    The maximum says whether a stroke is there at all, the mean how much of it.
-    """
+    """(N, C, H, W) → (N, 2C): the maximum and the mean of each channel over the image."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([x.amax(dim=(2, 3)), x.mean(dim=(2, 3))], dim=1)
 
 
-def _conv_block(config: TrainConfig, inputs: int, outputs: int, **kwargs: int) -> list[nn.Module]:
-    layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, bias=not config.batch_norm, **kwargs)]
+def _conv_block(
+    config: TrainConfig, inputs: int, outputs: int, kernel_size: int, stride: int = 1, padding: int = 0
+) -> list[nn.Module]:
+    layers: list[nn.Module] = [
+        nn.Conv2d(inputs, outputs, kernel_size, stride, padding, bias=not config.batch_norm),
+    ]
     if config.batch_norm:
         layers.append(nn.BatchNorm2d(outputs))
     layers.append(ACTIVATIONS[config.activation]())
@@ -60,7 +66,7 @@ def _conv_block(config: TrainConfig, inputs: int, outputs: int, **kwargs: int) -
 
 
 def _pooled_block(config: TrainConfig, inputs: int, outputs: int, padding: int = 0) -> list[nn.Module]:
-    """A 3×3 convolution whose output is pooled before it is normalised: a quarter of it is left to read."""
+    """A 3×3 convolution whose output is pooled before batch norm, which then has a quarter of the values to read."""
     convolution, *rest = _conv_block(config, inputs, outputs, kernel_size=3, padding=padding)
     return [convolution, nn.MaxPool2d(2), *rest]
 
@@ -77,7 +83,7 @@ def small_cnn(config: TrainConfig, shape: Shape) -> nn.Module:
 
 @register("quick-cnn", "25k parameters: small-cnn without padding, and pooled sooner. Fastest to 99 %.", 19)
 def quick_cnn(config: TrainConfig, shape: Shape) -> nn.Module:
-    """A quarter less work: a digit's margin is empty, and what is pooled first leaves batch norm a quarter to read."""
+    """small-cnn with a quarter less work: no padding, as a digit's margin is empty, and pooling before batch norm."""
     return _strided_cnn(config, shape, padding=0, pool_at_once=True)
 
 
@@ -124,7 +130,7 @@ def _five_conv(config: TrainConfig, shape: Shape, widths: tuple[int, int, int, i
     9,
 )
 def separable_cnn(config: TrainConfig, shape: Shape) -> nn.Module:
-    """Space and channels apart (MobileNets, arXiv:1704.04861): a ninth of the weights, so more channels for as many."""
+    """Depthwise separable convolutions (MobileNets, arXiv:1704.04861): about a ninth of the weights per channel."""
 
     def separable(inputs: int, outputs: int, stride: int = 1) -> list[nn.Module]:
         depthwise = nn.Conv2d(inputs, inputs, 3, stride, padding=1, groups=inputs, bias=not config.batch_norm)
@@ -143,7 +149,7 @@ def separable_cnn(config: TrainConfig, shape: Shape) -> nn.Module:
 
 @register("two-conv", "1.2M parameters: two 3×3 convolutions (32, 64), max-pooling, a dense layer of 128.", 6)
 def two_conv(config: TrainConfig, shape: Shape) -> nn.Module:
-    """The CNN of the first earlier system; batch norm and dropout behind the first convolution are its two options."""
+    """The CNN of the first earlier system, with batch norm and dropout after the first convolution as options."""
     height, width = (shape.height - 4) // 2, (shape.width - 4) // 2
     activation = ACTIVATIONS[config.activation]
     return nn.Sequential(
@@ -165,8 +171,8 @@ def two_conv(config: TrainConfig, shape: Shape) -> nn.Module:
 def compact(config: TrainConfig, shape: Shape) -> nn.Module:
     """The fully convolutional net of the second earlier system: 28→26→24, pool 12, 1×1, 10, pool 5, 1×1, 3, 1.
 
-    Its source gives 19,865 parameters and a receptive field of 31 but no channel counts: these are ours. The 31 comes
-    out with pools of 3×3 at stride 2 (2×2 would give 28). A final mean serves images larger than 28 pixels.
+    Its source gives 19,865 parameters and a receptive field of 31 but no channel counts; those here are our choice.
+    Pools of 3×3 at stride 2 give the 31 (2×2 would give 28). The final mean serves images larger than 28 pixels.
     """
     first, second, third = (16, 32, 38)
     return nn.Sequential(
@@ -188,7 +194,7 @@ def compact(config: TrainConfig, shape: Shape) -> nn.Module:
 
 @register("three-conv", "391k parameters: three times convolution and pooling (32, 64, 128), a dense layer of 256.", 8)
 def three_conv(config: TrainConfig, shape: Shape) -> nn.Module:
-    """The CNN of the third earlier system; dropout sits behind its dense layer."""
+    """The CNN of the third earlier system; dropout follows its dense layer."""
     layers, channels = [], shape.channels
     for width in (32, 64, 128):
         layers += [*_conv_block(config, channels, width, kernel_size=3, padding=1), nn.MaxPool2d(2)]
@@ -205,7 +211,7 @@ def three_conv(config: TrainConfig, shape: Shape) -> nn.Module:
 
 @register("two-conv-fc3", "429k parameters: two convolutions (32, 64), each pooled, dense layers of 128 and 64.", 4)
 def two_conv_fc3(config: TrainConfig, shape: Shape) -> nn.Module:
-    """The CNN that the fourth earlier system set against its dense baseline, of which it has the last three layers."""
+    """The CNN of the fourth earlier system: two convolutions before the last three layers of its dense baseline."""
     return nn.Sequential(
         *_conv_block(config, shape.channels, 32, kernel_size=3, padding=1),
         nn.MaxPool2d(2),
@@ -228,10 +234,10 @@ def wide_residual_cnn(config: TrainConfig, shape: Shape) -> nn.Module:
 
 
 def _two_shortcuts(config: TrainConfig, shape: Shape, widths: tuple[int, int, int]) -> nn.Module:
-    """Twice a halving convolution and a shortcut over two more. One output sees 33 pixels, all of a digit."""
+    """Two stages, each a convolution of stride 2 and a shortcut over two more; the receptive field is 33 px."""
 
-    def conv(inputs: int, outputs: int, **kwargs: int) -> list[nn.Module]:
-        return _conv_block(config, inputs, outputs, kernel_size=3, padding=1, **kwargs)
+    def conv(inputs: int, outputs: int, stride: int = 1) -> list[nn.Module]:
+        return _conv_block(config, inputs, outputs, kernel_size=3, stride=stride, padding=1)
 
     first, second, third = widths
     return nn.Sequential(
@@ -262,7 +268,8 @@ class Residual(nn.Sequential):
     """x → x + layers(x)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + super().forward(x)
+        change: Tensor = super().forward(x)
+        return x + change
 
 
 def _shortcut(config: TrainConfig, width: int) -> Residual:
@@ -291,5 +298,5 @@ def mlp(config: TrainConfig, shape: Shape) -> nn.Module:
 
 @register("dense", "567k parameters: three dense layers of 512, 256 and 128. Large enough to overfit.")
 def dense(config: TrainConfig, shape: Shape) -> nn.Module:
-    """The network of the fifth earlier system, whose source leaves the widths open."""
+    """The network of the fifth earlier system; its source leaves the widths open."""
     return nn.Sequential(*_dense(config, shape.channels * shape.height * shape.width, (512, 256, 128), shape.classes))

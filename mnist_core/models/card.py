@@ -13,7 +13,7 @@ from mnist_core.config import Shape, TrainConfig
 from mnist_core.errors import CheckpointError
 from mnist_core.system.files import read_json
 
-Line = Annotated[str, Field(max_length=1000)]
+Text = Annotated[str, Field(max_length=1000)]
 Share = Annotated[float, Field(ge=0, le=1)]
 _MAX_BYTES = 1_000_000
 
@@ -29,20 +29,20 @@ class Figure(BaseModel):
 
 
 class About(BaseModel):
-    """How the weights came about. What is not known is left empty."""
+    """How the weights were made. Unknown fields are empty."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    data: list[Line] = Field(default_factory=list, max_length=50)  # sources of the images, with their authors
+    data: list[Text] = Field(default_factory=list, max_length=50)  # sources of the images, with their authors
     seeds: list[int] = Field(default_factory=list, max_length=100)
-    command: Line = ""
-    machine: Line = ""  # on which `train_seconds` of the card were spent
+    command: Text = ""
+    machine: Text = ""  # where `train_seconds` of the card were measured
     figures: dict[str, Figure] = Field(default_factory=dict, max_length=50)
-    limits: list[Line] = Field(default_factory=list, max_length=50)
+    limits: list[Text] = Field(default_factory=list, max_length=50)
 
 
 class Measured(BaseModel):
-    """What `benchmarks/models.py` measured of exactly these weights, after training. Shares in [0, 1]."""
+    """Measurements of exactly these weights by `benchmarks/models.py`, after training. Shares are in [0, 1]."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,15 +50,15 @@ class Measured(BaseModel):
     # on digits drawn with a pen by writers not trained on: mean and lowest over every pen at every size (GRID)
     drawn_accuracy: Share | None = None
     drawn_lowest: Share | None = None
-    calibration_error: Share  # on MNIST's test images, see calibration.py
-    refused: Share  # of MNIST's test images, that were called "not a digit"
-    milliseconds: float = Field(ge=0, allow_inf_nan=False)  # from a canvas to the answer, median
-    machine: Line = ""  # that took those milliseconds
-    command: Line = ""
+    calibration_error: Share  # expected calibration error on MNIST's test images, see inference/calibration.py
+    refused: Share  # of MNIST's test images: those rejected as no digit
+    milliseconds: float = Field(ge=0, allow_inf_nan=False)  # from a canvas to the prediction, median
+    machine: Text = ""  # where `milliseconds` were measured
+    command: Text = ""
 
 
 def read_about(path: Path) -> About:
-    """About, from a JSON file. Raises CheckpointError, saying what is wrong in it."""
+    """The About in a JSON file. Raises CheckpointError, which says what is wrong with the file."""
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise CheckpointError(f"{path} is too large to describe a model.")
@@ -89,7 +89,7 @@ class SettingChange(BaseModel):
 
 
 class Card(BaseModel):
-    """What a checkpoint's weights are, where they come from and how good they are. Accuracies in [0, 1]."""
+    """What a checkpoint's weights are, where they come from and how good they are. Accuracies are in [0, 1]."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -103,16 +103,16 @@ class Card(BaseModel):
     mean: list[float]  # per channel, of pixels in [0, 1]
     std: list[float]
     dataset: str = Field(max_length=300)
-    config: TrainConfig  # as it was at the end
-    changes: list[SettingChange] = Field(default_factory=list)  # made while the training ran, in order
+    config: TrainConfig  # as at the end of the training
+    changes: list[SettingChange] = Field(default_factory=list)  # during the training, in order
     epoch: int = Field(ge=0, le=10**6)
     step: int = Field(ge=0, le=10**12)
     train_seconds: float = Field(ge=0)
     metrics: dict[str, float] = Field(default_factory=dict)
-    # the logits are divided by it: fitted on validation images, so that "90 % sure" is right 9 times in 10
+    # divides the logits; fitted on validation images, so that predictions of 90 % confidence are right 9 times in 10
     temperature: float = Field(1.0, gt=0, le=100)
-    # where the model is less sure, a drawing is called "not sure it is a digit" (see inference/): by the probability of
-    # its best class, as in older cards, or by the certainty of inference/calibration.py
+    # a drawing is rejected as no digit below `refuse_below`, of the highest probability (older cards) or of the
+    # certainty in inference/calibration.py
     refuse_by: Literal["confidence", "certainty"] = "confidence"
     refuse_below: float = Field(0.0, ge=0, le=1)
     about: About = Field(default_factory=About)
@@ -138,5 +138,5 @@ class Card(BaseModel):
 
 
 def versions() -> dict[str, str]:
-    """What the weights were made with: Python, torch, and the processor's architecture."""
+    """The versions of Python and torch, and the processor's architecture, for the card of new weights."""
     return {"python": platform.python_version(), "torch": torch.__version__, "machine": platform.machine()}

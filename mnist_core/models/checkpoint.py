@@ -1,4 +1,4 @@
-"""A checkpoint is a folder: `model.safetensors` (weights) and `card.json` (what they are). Loading never unpickles."""
+"""Checkpoints: folders of `model.safetensors` (weights) and `card.json` (what they are). Loading never unpickles."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, model: Classifier, **card: Any) -> Card:
-    """Writes weights, then card, each atomically. `card` holds the Card's fields but for those of the weights.
+    """Writes weights, then card, each atomically. `card` holds the Card's fields except those of the weights.
 
-    A crash in between leaves a folder without a card; a full disk leaves what was there. Raises OSError.
+    A crash in between leaves a folder without a card; a full disk leaves the old checkpoint. Raises OSError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
@@ -55,14 +55,14 @@ def save_checkpoint(folder: Path, model: Classifier, **card: Any) -> Card:
 
 
 def update_card(folder: Path, **changes: Any) -> Card:
-    """Rewrites the card with `changes`; the weights stay. Raises CheckpointError or OSError."""
+    """Rewrites the card with `changes`; the weights stay. Raises CheckpointError and OSError."""
     card = read_card(folder).model_copy(update=changes)
     write_json(folder / CARD, card.model_dump(mode="json"))
     return card
 
 
 def read_card(folder: Path) -> Card:
-    """The card alone. Raises CheckpointError when it is missing or no card."""
+    """The card alone. Raises CheckpointError when it is missing or invalid."""
     path = folder / CARD
     try:
         if path.stat().st_size > _MAX_CARD_BYTES:
@@ -79,7 +79,7 @@ def read_card(folder: Path) -> Card:
 
 
 def load_checkpoint(folder: Path | str) -> Checkpoint:
-    """Weights and card, checked against each other. Raises CheckpointError, saying which of them is wrong."""
+    """Weights and card, checked against each other. Raises CheckpointError, which says what of them is wrong."""
     folder = Path(folder)
     card, weights = read_card(folder), _weights(folder)
     if hashlib.sha256(weights).hexdigest() != card.weights_sha256:
@@ -96,15 +96,15 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
     try:
         config = card.config.replace(model=card.architecture)
         tensors = safetensors.torch.load(weights)
-        with torch.device("meta"):  # shapes only: a card must not make us take memory that its weights do not fill
+        with torch.device("meta"):  # shapes only: no memory is allocated for a card whose weights do not match it
             described = build_model(config, card.shape, card.mean, card.std).state_dict()
         if _shapes(described) != _shapes(tensors):
             raise ValueError
-        with torch.random.fork_rng():  # building a model must not disturb a training in the same process
+        with torch.random.fork_rng():  # the random state of a training in the same process stays as it is
             model = build_model(config, card.shape, card.mean, card.std)
         model.load_state_dict(tensors)
         if not all(tensor.isfinite().all() for tensor in model.state_dict().values()):
-            raise CheckpointError("weights among them are no numbers.")
+            raise CheckpointError("some weights are not finite.")
         model.temperature = card.temperature
     except LabError as error:
         raise CheckpointError(f"The card in {folder} cannot be met: {error}") from None
@@ -130,7 +130,7 @@ def _shapes(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Size]:
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether the card can be read and the weights are those it describes; read again only when a file has changed."""
+    """Whether the card is valid and describes the weights; files are read again only after they have changed."""
     try:
         found = [os.stat(folder / name) for name in (CARD, WEIGHTS)]
     except OSError:
@@ -147,10 +147,10 @@ def _is_whole(folder: Path, *_stamps: tuple[int, int, int]) -> bool:
 
 
 def find_checkpoint(name_or_path: str) -> Path:
-    """A name under the shipped `checkpoints/`, or a checkpoint folder's path → the folder. Raises CheckpointError."""
+    """The name of a shipped checkpoint, or the path of a checkpoint folder → the folder. Raises CheckpointError."""
     if name_or_path in shipped_names():
         return SHIPPED / name_or_path
-    if name_or_path and os.path.isdir(name_or_path):  # unlike Path.is_dir, no error for a name too long to be one
+    if name_or_path and os.path.isdir(name_or_path):  # unlike Path.is_dir, False for a name that is too long
         return Path(name_or_path)
     raise CheckpointError(
         f"There is no checkpoint '{name_or_path[:200]}'. Shipped: {', '.join(shipped_names()) or 'none'}; "
@@ -159,7 +159,7 @@ def find_checkpoint(name_or_path: str) -> Path:
 
 
 def shipped_names() -> list[str]:
-    """Names of the checkpoints that come with the lab."""
+    """The names of the checkpoints that ship with the lab, sorted."""
     if not SHIPPED.is_dir():
         return []
     return sorted(folder.name for folder in SHIPPED.iterdir() if (folder / CARD).is_file())

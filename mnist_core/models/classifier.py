@@ -1,4 +1,4 @@
-"""build_model(config, shape) → Classifier: a registered network with its normalisation; and what it is made of."""
+"""Classifier: a registered network with its normalisation; and the table of its layers."""
 
 from __future__ import annotations
 
@@ -21,43 +21,46 @@ class Layer:
     kind: str
     output_shape: tuple[int, ...]
     parameters: int
-    receptive_field: int | None  # pixels a side that one output value depends on; None: the whole image
+    receptive_field: int | None  # px a side of the image that one output value depends on; None: the whole image
 
 
 class Classifier(nn.Module):
-    """(N, C, H, W) float32 in [0, 1] → (N, classes) logits. The normalisation belongs to the model, not to its caller.
+    """(N, C, H, W) float32 in [0, 1] → (N, classes) logits. The model normalises its input itself.
 
-    `mean` and `std` hold one number per channel, for pixels in [0, 1]; they are kept in the card, not in the weights.
-    So is `temperature`, by which the logits are divided: 1 in training, fitted on validation (see calibration.py) in
-    what `load_checkpoint` gives. It lies here so that all who ask a loaded model get the same probabilities.
+    `mean` and `std` hold one number per channel, for pixels in [0, 1]. `temperature` divides the logits: 1 in
+    training, fitted on validation images (inference/calibration.py) in a loaded checkpoint, so that all callers get
+    the same probabilities. A checkpoint keeps all three in its card, not among the weights.
     """
 
     temperature: float = 1.0
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self, net: nn.Module, mean: Sequence[float], std: Sequence[float], head: nn.Module | None = None
     ) -> None:
         super().__init__()
         self.net = net
-        self.head = head  # without weights of its own
+        self.head = head  # has no weights
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
 
     @property
     def first_dense(self) -> nn.Linear:
-        """The first dense layer, the one that `l2_first` restrains. Raises StopIteration where there is none."""
+        """The first dense layer, which `l2_first` penalises. Raises StopIteration where there is none."""
         return next(module for module in self.net.modules() if isinstance(module, nn.Linear))
 
     def forward(self, images: Tensor) -> Tensor:
-        scores = self.net((images - self.mean) / self.std)
-        logits = self.head(scores) if self.head is not None else scores
+        logits: Tensor = self.net((images - self.mean) / self.std)
+        if self.head is not None:
+            logits = self.head(logits)
         return logits / self.temperature if self.temperature != 1 else logits
 
 
 def build_model(
     config: TrainConfig, shape: Shape, mean: Sequence[float] = (0.0,), std: Sequence[float] = (1.0,)
 ) -> Classifier:
-    """The network that `config` asks for, with fresh weights from torch's global random state.
+    """The network of `config`, with fresh weights from torch's global random state.
 
     Raises ConfigError for an unknown architecture or images too small for it.
     """
@@ -69,15 +72,15 @@ def build_model(
             f"{config.model} needs images of at least {spec.least_side}×{spec.least_side} pixels, "
             f"not {shape.height}×{shape.width}."
         )
-    # channels_last is the layout in which the CPU's convolution kernels are fastest
+    # the CPU's convolution kernels are fastest in channels_last
     net = spec.build(config, shape).to(memory_format=torch.channels_last)
     if config.l2_first and not any(isinstance(module, nn.Linear) for module in net.modules()):
-        raise ConfigError(f"{config.model} has no dense layer whose weights l2_first could restrain: set it to 0.")
+        raise ConfigError(f"{config.model} has no dense layer whose weights l2_first could penalise: set it to 0.")
     return Classifier(net, mean, std, nn.LogSoftmax(dim=1) if config.head == "log-softmax" else None)
 
 
 def set_dropout(model: nn.Module, share: float) -> int:
-    """Sets what share of features the dropout layers switch off; how many such layers there are."""
+    """Sets the probability `share` of every dropout layer; returns the number of such layers."""
     layers = [module for module in model.modules() if isinstance(module, nn.Dropout)]
     for layer in layers:
         layer.p = share
@@ -85,8 +88,8 @@ def set_dropout(model: nn.Module, share: float) -> int:
 
 
 def has_dropout(config: TrainConfig) -> bool:
-    """Whether the network of `config` has a dropout layer, switched off or not. Raises ConfigError."""
-    with torch.device("meta"):  # the layers alone, no weights
+    """Whether the network of `config` has a dropout layer, of any probability. Raises ConfigError."""
+    with torch.device("meta"):  # allocates no weights
         return set_dropout(build_model(config, Shape(1, 32, 32)), config.dropout) > 0
 
 
@@ -96,7 +99,7 @@ def count_parameters(model: nn.Module) -> int:
 
 
 def layer_table(model: nn.Module, shape: Shape) -> list[Layer]:
-    """Every leaf layer in the order of execution: output shape for one image, parameters, receptive field."""
+    """Every leaf layer in the order of execution, for one image of `shape`."""
     rows: list[Layer] = []
     names = {module: name.removeprefix("net.") for name, module in model.named_modules()}
     fields = _ReceptiveFields()
@@ -120,13 +123,14 @@ def layer_table(model: nn.Module, shape: Shape) -> list[Layer]:
 
 
 class _ReceptiveFields:
-    """Follows how far each value looks, from layer to layer: a kernel of k widens by (k - 1) times the stride so far.
+    """Receptive fields from layer to layer: a kernel of k adds (k - 1) times the product of the strides before it.
 
-    Where branches meet, the widest counts. Distill's "Computing receptive fields" (2019) has the derivation.
+    Where branches meet, the widest counts. Source: Araujo, Norris, Sim, Computing Receptive Fields of Convolutional
+    Neural Networks, Distill, 2019.
     """
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Tensor, int | None, int]] = {}  # the tensor is kept, so that its id stays its own
+        self._known: dict[int, tuple[Tensor, int | None, int]] = {}  # a kept tensor keeps its id
         self._widest: tuple[int | None, int] = (1, 1)
 
     def follow(self, module: nn.Module, given: Tensor, output: Tensor) -> int | None:
@@ -134,7 +138,7 @@ class _ReceptiveFields:
         _, field, jump = self._known.get(id(given), (given, *self._widest))
         if output.dim() < 4 or isinstance(module, nn.AdaptiveAvgPool2d):
             field = None  # flattened or pooled over the image
-        elif field is not None and hasattr(module, "kernel_size"):
+        elif field is not None and isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
             kernel, stride = (v if isinstance(v, int) else v[0] for v in (module.kernel_size, module.stride))
             field, jump = field + (kernel - 1) * jump, jump * stride
         self._known[id(output)] = (output, field, jump)

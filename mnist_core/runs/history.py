@@ -305,4 +305,5 @@ def seconds_at(events: Iterable[Event], steps: Sequence[float] | np.ndarray, rat
     wanted = np.asarray(steps, dtype=float)
     images, per_epoch = (latest(events, "start", name) for name in ("train_images", "steps_per_epoch"))
     per_step = images / per_epoch / rate if rate and images else 0.0
-    return np.interp(wanted, places, times) + np.maximum(wanted - places[-1], 0.0) * per_step
+    seconds: np.ndarray = np.interp(wanted, places, times) + np.maximum(wanted - places[-1], 0.0) * per_step
+    return seconds

@@ -1,4 +1,4 @@
-"""Whether one more run may begin: the limits of the environment, held against what is there."""
+"""The limits of the environment, checked before runs are created and when old ones are to be deleted."""
 
 from __future__ import annotations
 
@@ -13,34 +13,39 @@ from mnist_core.system.settings import Limits, limits, parallel_runs, runs_folde
 
 
 def check_limits(configs: Sequence[TrainConfig], runs_dir: Path | str | None = None) -> None:
-    """Raises RunError, saying which limit is in the way, unless runs of these settings may be added."""
+    """Raises RunError, which names the limit, unless runs of these settings may be added."""
     root = Path(runs_dir if runs_dir is not None else runs_folder())
     allowed = limits()
     longest = max((config.epochs for config in configs), default=0)
     if allowed.max_epochs is not None and longest > allowed.max_epochs:
-        raise RunError(f"A run of this lab has at most {allowed.max_epochs} epochs, not {longest}: choose fewer.")
+        raise RunError(
+            f"A run may have at most {allowed.max_epochs} epochs (MNIST_LAB_MAX_EPOCHS), not {longest}. Choose fewer."
+        )
     if allowed.max_queue is not None:
-        # a paused run has given its place to others
+        # paused runs do not count: others train in their place
         before = sum(run.status().state in ("queued", "running") for run in list_runs(root))
-        waiting = before + len(configs) - parallel_runs()
-        if waiting > allowed.max_queue:
+        if before + len(configs) - parallel_runs() > allowed.max_queue:
+            waiting = max(before - parallel_runs(), 0)
+            one = len(configs) == 1
             raise RunError(
-                f"At most {allowed.max_queue} runs wait in this lab, and then {waiting} would: try again when some "
-                "have ended."
+                f"The queue {'is full' if one else f'has no room for {len(configs)} runs'} "
+                f"(MNIST_LAB_MAX_QUEUE={allowed.max_queue}): "
+                f"{'1 run waits' if waiting == 1 else f'{waiting} runs wait'} already. "
+                f"{'Try' if one else 'Choose fewer, or try'} again when some have ended."
             )
     if allowed.max_storage is not None:
         taken = sum(size(run.folder) for run in list_runs(root))
         if taken > allowed.max_storage * MEGABYTE:
             raise RunError(
-                f"The runs of this lab take {taken / MEGABYTE:.0f} MB, over the limit of {allowed.max_storage} MB: "
-                "delete some that nobody needs."
+                f"All runs together take {taken / MEGABYTE:.0f} MB, over the limit of {allowed.max_storage} MB "
+                "(MNIST_LAB_MAX_STORAGE). Delete some that nobody needs."
             )
 
 
 def runs_to_delete(sizes: Iterable[tuple[Run, int]], limits: Limits) -> list[tuple[Run, int]]:
-    """`(run, bytes)` of all runs → those to delete for being below the limit again: ended, unpinned, oldest first.
+    """`(run, bytes)` of all runs → those to delete to get below the storage limit: ended, unpinned, oldest first.
 
-    Empty while the limit is kept. May not suffice where the others are pinned or active.
+    Empty below the limit. The result may not suffice where the other runs are pinned or active.
     """
     sizes = list(sizes)
     excess = sum(taken for _, taken in sizes) - (limits.max_storage or 0) * MEGABYTE

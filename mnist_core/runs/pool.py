@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from mnist_core.errors import LabError, RunError
 from mnist_core.runs.queue import Queue
@@ -108,10 +107,7 @@ class WorkerPool:
             except RunError as error:  # a person's next click gets the same sentence
                 print(error, file=sys.stderr)
 
-    def _spawn(self) -> subprocess.Popen:
-        detached: dict[str, Any] = (
-            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if os.name == "nt" else {"start_new_session": True}
-        )
+    def _spawn(self) -> subprocess.Popen[bytes]:
         try:
             self.runs_dir.mkdir(parents=True, exist_ok=True)
             with (self.runs_dir / ".worker.log").open("ab") as log:
@@ -121,7 +117,9 @@ class WorkerPool:
                     stdout=log,
                     stderr=log,
                     cwd=Path(__file__).resolve().parents[2],
-                    **detached,
+                    # a group of its own: Ctrl-C at the server does not reach it
+                    creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # on Windows
+                    start_new_session=os.name != "nt",
                 )
         except OSError as error:
             raise RunError(
@@ -134,5 +132,6 @@ class WorkerPool:
         self._closed.set()
         with self._lock:
             for worker in self._workers:
-                worker.stdin.close()
+                if worker.stdin is not None:
+                    worker.stdin.close()
             self._workers = []

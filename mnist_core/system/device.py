@@ -1,4 +1,4 @@
-"""What torch computes with: the GPU or the CPU, and how many CPU threads."""
+"""The device that torch computes on, and how many CPU threads it uses there."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def default_device() -> str:
 
 _all_threads: int | None = None
 _lock = threading.Lock()
-_inside, _before = 0, 0  # how many are in `threads`, and what held before the first of them
+_users, _threads_before = 0, 0  # contexts of `threads` that are open, and the number of threads before the first
 
 
 def all_threads() -> int:
-    """How many CPU threads a training has when its settings leave that open: those that this process began with."""
+    """The number of CPU threads this process began with: what a training uses where its settings leave that open."""
     global _all_threads
     _all_threads = _all_threads or torch.get_num_threads()
     return _all_threads
 
 
 def use_threads(count: int) -> None:
-    """Has this process compute with `count` CPU threads; 0, or more than there are, are all."""
+    """Sets this process to `count` CPU threads; 0, or more than there are, means all."""
     wanted = min(count or all_threads(), all_threads())
     if torch.get_num_threads() != wanted:
         torch.set_num_threads(wanted)
@@ -38,29 +38,29 @@ def use_threads(count: int) -> None:
 
 @contextmanager
 def threads(count: int = 0) -> Iterator[None]:
-    """Inside, this process computes with `count` CPU threads, as `use_threads` counts them; when all have left, with
-    as many as before the first came."""
-    global _inside, _before
+    """A context in which this process computes with `count` CPU threads, as in `use_threads`.
+
+    Contexts may overlap between Python threads: the number before the first is restored when the last one ends.
+    """
+    global _users, _threads_before
     with _lock:
-        if not _inside:
-            _before = torch.get_num_threads()
-        _inside += 1
+        if not _users:
+            _threads_before = torch.get_num_threads()
+        _users += 1
         use_threads(count)
     try:
         yield
     finally:
         with _lock:
-            _inside -= 1
-            if not _inside:
-                torch.set_num_threads(_before)
+            _users -= 1
+            if not _users:
+                torch.set_num_threads(_threads_before)
 
 
 def divide_cores() -> None:
-    """Divides the cores among the trainings that may run at once, unless OMP_NUM_THREADS says otherwise.
+    """Divides the cores among the trainings that may run at once, unless OMP_NUM_THREADS is set.
 
-    A single one takes them all, with the page open too: on two cores `quick` then took 13 s, with one thread 14 s.
+    A single training takes all cores, with the page open too: `quick` took 13 s on two cores and 14 s on one.
     """
-    import torch
-
     if "OMP_NUM_THREADS" not in os.environ and parallel_runs() > 1:
         torch.set_num_threads(max(1, torch.get_num_threads() // parallel_runs()))

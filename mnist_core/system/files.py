@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written to a temporary name, fsynced, then moved into place."""
+"""Atomic files: written to a temporary name, fsynced, then moved into place."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-FULL_BELOW_BYTES = 65_536  # what the smallest writes of a run need: with less free, a disk is as good as full
+MIN_FREE_BYTES = 65_536  # what the smallest writes of a run need: with less free, a disk counts as full
 
 
 def write_atomic(path: Path, content: bytes, durable: bool = True, keep: Path | None = None) -> None:
-    """Writes `content` so that a reader, at any moment, finds the old file or the new one. Raises OSError.
+    """Writes `content` so that a reader finds the old file or the new one at any moment. Raises OSError.
 
-    What need not outlive a loss of power does without the wait for the disk: `durable=False`. With `keep` the old file
-    is moved there, and a reader who finds none at `path` finds it there.
+    `durable=False` does not wait for the disk: the file may be lost with the power. `keep` is where the old file is
+    moved to; a reader who finds none at `path` finds it there.
     """
-    with contextlib.ExitStack() as rubbish:
-        temporary = _temporary(path, content, durable, rubbish)
+    with contextlib.ExitStack() as cleanup:
+        temporary = _temporary(path, content, durable, cleanup)
         if keep is not None:
             with contextlib.suppress(FileNotFoundError):
                 os.replace(path, keep)
@@ -29,20 +29,20 @@ def write_atomic(path: Path, content: bytes, durable: bool = True, keep: Path | 
 
 
 def write_pair(first: tuple[Path, bytes], second: tuple[Path, bytes]) -> None:
-    """Writes two files, of which `second` describes `first` and is never there beside another one. Raises OSError.
+    """Writes two files, of which `second` describes `first` and never lies beside a `first` it does not describe.
 
-    A disk that is full leaves both old files as they are.
+    A full disk leaves both old files as they are. Raises OSError.
     """
-    with contextlib.ExitStack() as rubbish:
-        moves = [(_temporary(path, content, True, rubbish), path) for path, content in (first, second)]
+    with contextlib.ExitStack() as cleanup:
+        moves = [(_temporary(path, content, True, cleanup), path) for path, content in (first, second)]
         second[0].unlink(missing_ok=True)
         for temporary, path in moves:
             os.replace(temporary, path)
 
 
-def _temporary(path: Path, content: bytes, durable: bool, rubbish: contextlib.ExitStack) -> Path:
+def _temporary(path: Path, content: bytes, durable: bool, cleanup: contextlib.ExitStack) -> Path:
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    rubbish.callback(temporary.unlink, missing_ok=True)
+    cleanup.callback(temporary.unlink, missing_ok=True)
     with temporary.open("wb") as file:
         file.write(content)
         file.flush()
@@ -52,7 +52,7 @@ def _temporary(path: Path, content: bytes, durable: bool, rubbish: contextlib.Ex
 
 
 def remove_temporaries(folder: Path, but_of: str) -> None:
-    """Deletes what killed processes left of their writes in `folder` and below, except those of one file's name."""
+    """Deletes the temporary files of killed processes in and below `folder`, except those of the file `but_of`."""
     for temporary in folder.rglob(".*.tmp"):
         if not temporary.name.startswith(f".{but_of}."):
             with contextlib.suppress(OSError):
@@ -70,7 +70,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The JSON in `path`. Raises OSError, or ValueError when it is no JSON."""
+    """The JSON in `path`. Raises OSError; ValueError where the file is not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except RecursionError:
@@ -78,7 +78,7 @@ def read_json(path: Path) -> Any:
 
 
 def disk_error_sentence(error: OSError) -> str:
-    """Why a disk refused a write, and what to do about it, as sentences that end before "press Resume"."""
+    """Why a write failed and what to do, without the final stop: callers add "and press Resume" or the like."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "The disk is full. Free some space"
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
@@ -87,10 +87,10 @@ def disk_error_sentence(error: OSError) -> str:
 
 
 def pending_disk_error(folder: Path) -> OSError | None:
-    """What a write into `folder` would fail with now, as far as that can be told without one."""
+    """The error that a write into `folder` would raise now, as far as it is known without writing."""
     if not os.access(folder, os.W_OK):
         return OSError(errno.EROFS, os.strerror(errno.EROFS), str(folder))
     with contextlib.suppress(OSError):
-        if shutil.disk_usage(folder).free < FULL_BELOW_BYTES:
+        if shutil.disk_usage(folder).free < MIN_FREE_BYTES:
             return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
     return None

@@ -1,6 +1,6 @@
-"""Every environment variable of the lab (MNIST_LAB_…), read here and nowhere else, anew each time.
+"""The lab's environment variables, MNIST_LAB_…: read in this module alone, anew at each call.
 
-The modes are for the pages, which strangers may see. The limits hold on the command line too.
+The mode restricts the pages, which strangers may see. The limits hold on the command line too.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ PREFIX = "MNIST_LAB_"
 
 
 class Limits(BaseModel):
-    """Each field is the variable of its name in capitals after MNIST_LAB_; None is no limit."""
+    """Each field is the variable MNIST_LAB_ plus its name in capitals. None is no limit."""
 
     model_config = ConfigDict(frozen=True)
 
-    # read-only: nothing can be started, stopped, changed, deleted or downloaded; draw-only: the Draw page alone
+    # read-only: nothing can be started, stopped, changed, deleted or downloaded; draw-only: only the Draw page is shown
     mode: Literal["full", "read-only", "draw-only"] = "full"
     max_epochs: int | None = Field(None, ge=1)
     max_minutes: float | None = Field(None, gt=0, allow_inf_nan=False)  # of training; pauses do not count
@@ -29,14 +29,14 @@ class Limits(BaseModel):
     max_storage: int | None = Field(None, ge=1)  # megabytes (10^6 bytes) of all runs
 
     def over_time(self, seconds: float) -> str:
-        """Why a run that has trained for so long ends now; empty while it may go on."""
+        """The reason to end a run that has trained for `seconds`; empty while it may go on."""
         if self.max_minutes is None or seconds < self.max_minutes * 60:
             return ""
-        return f"Stopped at the time limit of this lab, {self.max_minutes:g} minutes of training."
+        return f"Stopped at the time limit of {self.max_minutes:g} minutes of training (MNIST_LAB_MAX_MINUTES)."
 
 
 def limits() -> Limits:
-    """The present settings. Raises ConfigError that names the variable whose value makes no sense."""
+    """The present limits. Raises ConfigError, which names the variable, for an invalid value."""
     found = {name: os.environ.get(f"{PREFIX}{name.upper()}") for name in Limits.model_fields}
     try:
         return Limits(**{name: text.strip() for name, text in found.items() if text and text.strip()})
@@ -48,7 +48,7 @@ def limits() -> Limits:
 
 
 def parallel_runs() -> int:
-    """How many trainings may run at once: MNIST_LAB_PARALLEL, or 1. Raises ConfigError when that is no number."""
+    """How many trainings may run at once, 1 to 64: MNIST_LAB_PARALLEL, or 1. Raises ConfigError."""
     text = os.environ.get("MNIST_LAB_PARALLEL") or "1"
     if not text.isdigit() or not 1 <= int(text) <= 64:
         raise ConfigError(f"MNIST_LAB_PARALLEL should be a number from 1 to 64, not '{text[:40]}'.")
@@ -61,5 +61,10 @@ def data_folder() -> Path:
 
 
 def runs_folder() -> Path:
-    """Where runs are kept: MNIST_LAB_RUNS, or ./runs."""
+    """The folder of the runs: MNIST_LAB_RUNS, or ./runs."""
     return Path(os.environ.get("MNIST_LAB_RUNS") or "runs")
+
+
+def mirrors() -> tuple[str, ...]:
+    """URLs to download datasets from in place of the usual ones: MNIST_LAB_MIRRORS, separated by spaces."""
+    return tuple(os.environ.get("MNIST_LAB_MIRRORS", "").split())

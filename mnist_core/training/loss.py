@@ -20,7 +20,7 @@ def reduced_precision(config: TrainConfig, device: torch.device) -> torch.autoca
 def has_bfloat16(device: torch.device) -> bool:
     """Whether the processor multiplies bfloat16 itself; where it does not, emulation is slower than float32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     able = torch.cpu.get_capabilities()
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn
+from torch.optim.swa_utils import PARAM_LIST, get_ema_multi_avg_fn
 
 from mnist_core.config import TrainConfig
 
@@ -34,20 +34,20 @@ def learning_rate_at(config: TrainConfig, step: int, steps_per_epoch: int) -> fl
 
 def make_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
     """The optimizer that `config` names, over all of the model's parameters."""
-    options = {"lr": config.learning_rate, "weight_decay": config.weight_decay, "fused": True}
+    weights, rate, decay = model.parameters(), config.learning_rate, config.weight_decay
     if config.optimizer == "sgd":
-        return torch.optim.SGD(model.parameters(), momentum=config.momentum, **options)
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
-    return kind(model.parameters(), **options)
+        return torch.optim.SGD(weights, rate, config.momentum, weight_decay=decay, fused=True)
+    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+    return kind(weights, rate, weight_decay=decay, fused=True)
 
 
-def _averager(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
+def _averager(decay: float) -> Callable[[PARAM_LIST, PARAM_LIST, Tensor | int], None]:
     """An exponential moving average whose memory grows with the steps taken, up to `decay`.
 
     With a long memory from the start, the random first weights would spoil the average for the first epochs.
     """
 
-    def update(averages: list[Tensor], values: list[Tensor], steps: Tensor) -> None:
+    def update(averages: PARAM_LIST, values: PARAM_LIST, steps: Tensor | int) -> None:
         taken = int(steps)
         get_ema_multi_avg_fn(min(decay, (1 + taken) / (10 + taken)))(averages, values, steps)
 

@@ -105,7 +105,11 @@ class TrainState:
     @property
     def best_model(self) -> Classifier:
         """The weights to evaluate and to keep: the average over steps where there is one, else the last."""
-        return self.ema.module if self.ema is not None else self.model  # type: ignore[return-value]
+        if self.ema is None:
+            return self.model
+        average = self.ema.module
+        assert isinstance(average, Classifier)  # torch's types know it as a Module only
+        return average
 
     def change(self, name: str, value: Any, asked: int = 0) -> ChangeEvent:
         """Gives a setting of `changes.CHANGEABLE` another value. → the event `change`. Raises ConfigError."""

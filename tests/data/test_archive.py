@@ -15,8 +15,8 @@ LEFT_BY_SYSTEMS = {"__MACOSX/train/cat/._1.png": b"x", ".DS_Store": b"x", "train
 
 
 def contents(path):
-    with open_archive(path) as archive:
-        return {member.name: archive.read(member) for member in archive.members}
+    with open_archive(path) as members:
+        return {member.name: member.read() for member in members}
 
 
 def refusal(path) -> str:

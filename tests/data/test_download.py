@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnist_core.data.download import Progress, download
+from mnist_core.data.download import DownloadStep, download
 from mnist_core.data.mirrors import Resource, Source
 from mnist_core.errors import DataError
 from tests.helpers.mirror import ARRAYS, LOCK, PACKED, RESOURCES, UNPACKED, Answer, Server, body, resource
@@ -39,7 +39,7 @@ def source(server: Server, resources: Sequence[Resource] = RESOURCES, mirrors: S
     return Source("MNIST", "MNIST/raw", tuple(server.mirrors if mirrors is None else mirrors), tuple(resources))
 
 
-def fetch(data_dir: Path, server: Server, timeout_s: float = 5.0, **changes: object) -> list[Progress]:
+def fetch(data_dir: Path, server: Server, timeout_s: float = 5.0, **changes: object) -> list[DownloadStep]:
     return list(download("mnist", data_dir, source(server, **changes), timeout_s))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mnist_core.data import cifar10
-from mnist_core.data.download import Progress, download
+from mnist_core.data.download import DownloadStep, download
 from mnist_core.data.loading import is_available, load_dataset
 from mnist_core.data.mirrors import SOURCES, Archive, Source, known_source
 from mnist_core.errors import DataError
@@ -71,7 +71,7 @@ def archive(content: bytes, **changes: object) -> Archive:
     return Archive(**{"filename": NAME, "md5": md5(content), "members": members, "inside": cifar10.FOLDER, **changes})
 
 
-def fetch(data_dir: Path, server: Server, content: bytes, **changes: object) -> list[Progress]:
+def fetch(data_dir: Path, server: Server, content: bytes, **changes: object) -> list[DownloadStep]:
     server.on_both(NAME, body(content))
     source = Source("CIFAR-10", cifar10.FOLDER, tuple(server.mirrors), (archive(content, **changes),))
     return list(download("cifar10", data_dir, source, timeout_s=5.0))

@@ -8,12 +8,12 @@ from mnist_core.config import TrainConfig
 from mnist_core.data.dataset import Dataset
 from mnist_core.data.statistics import (
     class_counts,
-    held_out,
     level_values,
     mean_images,
     moments,
     pixel_histogram,
     pixel_statistics,
+    split_table,
 )
 from mnist_core.training.state import TrainState
 
@@ -109,9 +109,9 @@ def test_stored_values_are_the_levels_and_standard_ones_have_mean_0_and_deviatio
 
 
 def test_held_out_images_are_marked_in_their_order():
-    table = held_out(LABELS, torch.tensor([3, 4]), classes=3, most=2)
+    table = split_table(LABELS, torch.tensor([3, 4]), classes=3, most=2)
     np.testing.assert_array_equal(table, [[0, 1], [np.nan, np.nan], [0, 0]])
     # class 2 has its third image held out, beyond the first two; no class has a fourth
     np.testing.assert_array_equal(
-        held_out(LABELS, torch.tensor([3, 4]), 3, 9), [[0, 1, np.nan], [np.nan] * 3, [0, 0, 1]]
+        split_table(LABELS, torch.tensor([3, 4]), 3, 9), [[0, 1, np.nan], [np.nan] * 3, [0, 0, 1]]
     )

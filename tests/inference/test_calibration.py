@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from mnist_core.inference.calibration import (
-    REFUSED,
+    REJECTED_SHARE,
     TEMPERATURES,
     calibrated,
     certainty,
@@ -116,7 +116,7 @@ def test_at_most_one_in_a_hundred_is_less_sure_than_the_threshold(count):
     logits, labels = drawn(count, 0.5, seed=count)
     card = calibrated(logits, labels)
     refused = (certainty((logits / card["temperature"]).softmax(dim=1).numpy()) < card["refuse_below"]).sum()
-    assert refused == int(REFUSED * count)
+    assert refused == int(REJECTED_SHARE * count)
 
 
 def test_a_model_that_is_sure_of_all_is_refused_nothing():

@@ -6,7 +6,7 @@ from mnist_core.data.loading import load_dataset
 from mnist_core.data.outliers import non_digits
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.drawing.strokes import render_strokes
-from mnist_core.inference.rejection import THICKEST, shape_rejection
+from mnist_core.inference.rejection import MAX_HALF_WIDTH, shape_rejection
 
 ONE = [[0, 0], [0, 1]]
 SEVEN = [[0, 0], [1, 0], [0.4, 1]]
@@ -50,7 +50,7 @@ def test_a_blot_is_filled_and_a_ring_is_not():
 def test_how_thick_a_disc_may_be(radius):
     y, x = np.mgrid[:28, :28]
     disc = np.uint8(255 * (np.hypot(y - 14, x - 14) <= radius))
-    assert (shape_rejection(disc) == "filled") == (radius + 0.5 > THICKEST)
+    assert (shape_rejection(disc) == "filled") == (radius + 0.5 > MAX_HALF_WIDTH)
 
 
 @pytest.mark.mnist

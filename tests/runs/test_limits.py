@@ -20,7 +20,7 @@ def test_without_limits_everything_is_admitted():
 def test_epochs(monkeypatch, refused):
     monkeypatch.setenv("MNIST_LAB_MAX_EPOCHS", "9")
     check_limits([CONFIG.replace(epochs=9)])
-    with pytest.raises(RunError, match="at most 9 epochs, not 10"):
+    with pytest.raises(RunError, match=r"at most 9 epochs \(MNIST_LAB_MAX_EPOCHS\), not 10"):
         check_limits([CONFIG.replace(epochs=1), CONFIG])
     assert "at most 9 epochs" in refused("train", "--dataset", "digits", "--epochs", "10")
     assert list_runs() == []
@@ -29,11 +29,11 @@ def test_epochs(monkeypatch, refused):
 def test_those_that_wait_are_counted_beside_those_that_train(monkeypatch):
     monkeypatch.setenv("MNIST_LAB_MAX_QUEUE", "1")
     check_limits([CONFIG, CONFIG])  # one trains, one waits
-    with pytest.raises(RunError, match="At most 1 runs wait in this lab, and then 2 would"):
+    with pytest.raises(RunError, match=r"has no room for 3 runs \(MNIST_LAB_MAX_QUEUE=1\): 0 runs wait already"):
         check_limits([CONFIG, CONFIG, CONFIG])
     for _ in range(2):
         Queue(runs_folder()).add(create_run(CONFIG))
-    with pytest.raises(RunError, match="At most 1"):
+    with pytest.raises(RunError, match=r"The queue is full \(MNIST_LAB_MAX_QUEUE=1\): 1 run waits already"):
         check_limits([CONFIG])
     monkeypatch.setenv("MNIST_LAB_PARALLEL", "2")
     check_limits([CONFIG])
@@ -48,13 +48,13 @@ def test_storage_refuses_only_when_it_is_exceeded(monkeypatch):
     (run.folder / "weights").write_bytes(bytes(1_900_000))
     check_limits([CONFIG])
     (run.folder / "more").write_bytes(bytes(200_000))
-    with pytest.raises(RunError, match="2 MB, over the limit of 2 MB: delete some"):
+    with pytest.raises(RunError, match=r"2 MB, over the limit of 2 MB \(MNIST_LAB_MAX_STORAGE\)"):
         check_limits([CONFIG])
 
 
 def test_a_study_over_a_limit_leaves_no_run_behind(monkeypatch):
     monkeypatch.setenv("MNIST_LAB_MAX_QUEUE", "2")
-    with pytest.raises(RunError, match="At most 2"):
+    with pytest.raises(RunError, match=r"no room for 4 runs \(MNIST_LAB_MAX_QUEUE=2\): 0 runs wait"):
         create_study(CONFIG, [Factor("dropout", [0.0, 0.5])], [0, 1])
     assert list_runs() == []
     study = create_study(CONFIG, [Factor("dropout", [0.0, 0.5])], [0], owner="Ann")

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from mnist_core.system.threads import CHOSEN_BY_A_PERSON, map_in_threads, pin_threads_to_cores
+from mnist_core.system.threads import OPENMP_VARIABLES, map_in_threads, pin_threads_to_cores
 from tests.helpers import ROOT
 
 PROGRAM = """
@@ -27,7 +27,7 @@ several_cores = pytest.mark.skipif(
 
 def a_process(**environment):
     """What PROGRAM says of itself, of an environment that says nothing of OpenMP but `environment`."""
-    bare = {name: value for name, value in os.environ.items() if name not in CHOSEN_BY_A_PERSON}
+    bare = {name: value for name, value in os.environ.items() if name not in OPENMP_VARIABLES}
     command = [sys.executable, "-c", PROGRAM]
     done = subprocess.run(
         command, cwd=ROOT, env={**bare, "MNIST_LAB_PARALLEL": "1", **environment}, stdout=subprocess.PIPE, check=True
@@ -53,7 +53,7 @@ def test_threads_are_left_alone_where_somebody_chose_or_trainings_share(environm
 
 
 def test_a_process_that_has_loaded_torch_stays_as_it_is(monkeypatch):
-    for name in CHOSEN_BY_A_PERSON:
+    for name in OPENMP_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     pin_threads_to_cores()
     assert "OMP_PROC_BIND" not in os.environ

@@ -72,7 +72,7 @@ def test_every_act_is_refused_outside_the_full_mode(mode, monkeypatch):
     questions = {"changeable", "settled", "warm"}
     assert len(acts_of_all_kinds) == len({name for name in public if name[0] != "_"} - questions)
     for act in acts_of_all_kinds:
-        with pytest.raises(LabError, match="nothing can be changed here"):
+        with pytest.raises(LabError, match="MNIST_LAB_MODE\\): nothing can be changed here"):
             act()
     assert list_runs() == [run]
     assert run.commanded() == "run"
@@ -123,7 +123,7 @@ def test_a_draw_only_lab_has_two_pages(page, monkeypatch):
     links = {each.proto.label for each in app.get("page_link")}
     assert not {"Train", "Results", "Compare", "Data", "**Train**", "**Data**"} & links
     assert {"Home", "Draw"} <= links
-    shut = "This lab shows its Draw page only." in words(app)
+    shut = "This lab shows its Draw page only (MNIST_LAB_MODE=draw-only)." in words(app)
     assert shut == (page not in ("app.py", "pages/draw.py"))
     if shut:
         assert len(app.get("plotly_chart") or []) + len(app.dataframe) + len(app.selectbox) == 0
@@ -249,5 +249,5 @@ def test_limits_are_said_on_the_train_page(monkeypatch):
     waiting_run()
     app = visit("pages/train.py")
     next(each for each in app.button if each.label == "Queue").click().run()
-    assert any("At most 0 runs wait" in each.value for each in app.error)
+    assert any("The queue is full (MNIST_LAB_MAX_QUEUE=0)" in each.value for each in app.error)
     assert len(list_runs()) == 1

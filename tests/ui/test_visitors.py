@@ -47,7 +47,7 @@ def test_what_nobody_holds_is_freed():
     held.itself = held
     gone = weakref.ref(held)
     del held
-    module.give_memory_back()
+    module.release_memory()
     assert gone() is None
 
 

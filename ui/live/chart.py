@@ -121,7 +121,8 @@ def figure_json(figure: go.Figure | dict[str, Any]) -> str:
     if isinstance(figure, go.Figure):
         figure = figure.to_dict()
         figure["layout"].pop("template", None)
-    return pio.json.to_json_plotly(figure)
+    text: str = pio.json.to_json_plotly(figure)
+    return text
 
 
 def count_points(figure: go.Figure | dict[str, Any]) -> int:

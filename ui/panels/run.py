@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Literal
 
 import streamlit as st
 
@@ -27,7 +28,8 @@ WORDS_SECONDS = 1.0
 WORDS_SECONDS_FED = 30.0  # a rerun is expensive; what moves or ends is in the feed
 CHARTS_SECONDS = 0.24  # where there is no feed (ui/live/feed.py) by which they move themselves
 CHART_HEIGHT = 280  # both charts fit on a laptop's screen
-WORDS = {
+Colour = Literal["blue", "green", "orange", "gray", "red"]
+WORDS: dict[str, tuple[str, Colour, str]] = {
     "queued": ("Waiting", "blue", ":material/schedule:"),
     "running": ("Training", "green", ":material/play_arrow:"),
     "paused": ("Paused", "orange", ":material/pause:"),
@@ -36,7 +38,7 @@ WORDS = {
     "failed": ("Failed", "red", ":material/error:"),
     "crashed": ("Interrupted", "red", ":material/error:"),
 }
-STEPPING_WORDS = ("Stepping", "orange", ":material/skip_next:")
+STEPPING_WORDS: tuple[str, Colour, str] = ("Stepping", "orange", ":material/skip_next:")
 
 
 def show_run(run: Run, earlier: list[Run]) -> None:
@@ -101,10 +103,10 @@ def _buttons(run: Run, status: Status) -> None:
         st.markdown(f"**{page.escape_markdown(run_label(run))}**", width="content")
         if not actions.changeable():
             return
-        keyed = {"shortcut": "Space", "help": "Key: space"}
-        if state == "running" and st.button("Pause", key="pause", icon=":material/pause:", **keyed):
+        pressed = functools.partial(st.button, shortcut="Space", help="Key: space")
+        if state == "running" and pressed("Pause", key="pause", icon=":material/pause:"):
             actions.command(run, "pause")
-        if state == "paused" and st.button("Resume", key="resume", icon=":material/play_arrow:", **keyed):
+        if state == "paused" and pressed("Resume", key="resume", icon=":material/play_arrow:"):
             actions.command(run, "run")
         if state in ("running", "paused"):
             step_buttons(run, waits=state == "paused" or stepping)
@@ -263,7 +265,7 @@ def show_read_only() -> None:
         st.caption("There is no run yet.")
         return
     names = run_labels(runs)
-    chosen = st.selectbox("Run", list(names), format_func=names.get, key="looked-at", persist_state="session")
+    chosen = st.selectbox("Run", list(names), format_func=names.__getitem__, key="looked-at", persist_state="session")
     run = next(run for run in runs if run.id == chosen)
     show_run(run, [])
     outcome(run)

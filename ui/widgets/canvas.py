@@ -1,6 +1,8 @@
-"""The drawing canvas with what its own toolbar hides: Clear and Undo, and a drawing that outlives a page switch."""
+"""The drawing canvas, with Clear and Undo, and a drawing that survives a page switch."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -14,7 +16,7 @@ def canvas() -> np.ndarray | None:
     state = st.session_state.setdefault("drawing", {"version": 0, "start": {"objects": []}, "now": [], "pictures": {}})
     board, buttons, width = st.container(), st.container(horizontal=True), st.container(width=SIDE)
     brush = width.slider(
-        "Brush width", 8, 40, 20, help="In pixels, of the canvas's 280.", key="brush", persist_state="session"
+        "Brush width", 8, 40, 20, help="In pixels; the canvas has 280.", key="brush", persist_state="session"
     )
     with board:
         result = st_canvas(
@@ -32,7 +34,7 @@ def canvas() -> np.ndarray | None:
     if objects is not None:
         state["now"] = objects
     if result.image_data is not None:
-        # a canvas that begins with strokes sends its picture only after the next one: Undo and a page switch need it
+        # kept for Undo and a page switch: a canvas that begins with strokes sends its picture only after the next one
         state["pictures"][len(state["now"])] = result.image_data
     with buttons:
         if st.button("Clear", icon=":material/delete:", disabled=not state["now"]):
@@ -42,13 +44,13 @@ def canvas() -> np.ndarray | None:
     return state["pictures"].get(len(state["now"])) if state["now"] else None
 
 
-def _restart(objects: list[dict]) -> None:
+def _restart(objects: list[dict[str, Any]]) -> None:
     _begin_with(objects)
     st.rerun(scope="fragment")
 
 
-def _begin_with(objects: list[dict]) -> None:
-    """A fresh canvas that begins with `objects`: the component takes a new start only under a new key."""
+def _begin_with(objects: list[dict[str, Any]]) -> None:
+    """A new canvas that begins with `objects`; the component takes a new start only under a new key."""
     state = st.session_state["drawing"]
     st.session_state["drawing"] = {
         **state,
@@ -59,7 +61,7 @@ def _begin_with(objects: list[dict]) -> None:
 
 
 def carry_over() -> None:
-    """At a page's full run: what was drawn becomes the start, since a page switch has thrown the canvas away."""
+    """Restores the drawing after a page switch, which drops the canvas. Called once in each full run of the page."""
     state = st.session_state.get("drawing")
     if state and state["now"] != state["start"]["objects"] and f"canvas-{state['version']}" not in st.session_state:
         _begin_with(state["now"])

@@ -1,4 +1,4 @@
-"""The choice of a dataset, a person's own included, and the offer to download one that is not there."""
+"""The choice of a dataset, including a person's own, and the download of one that is missing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PATH_HELP = {
 
 
 def preset_dataset(key: str, name: str) -> None:
-    """Makes the chooser of that key begin at `name`. Raises ConfigError when there is no such dataset."""
+    """Sets the select box of that key to the dataset `name`. Raises ConfigError when there is no such dataset."""
     kind, _, path = name.partition(":")
     if kind in _own():
         st.session_state[f"{key}-{kind}"] = path
@@ -41,15 +41,15 @@ def preset_dataset(key: str, name: str) -> None:
 
 
 def _own() -> dict[str, str]:
-    """A path is asked only of those who may also train: it lets them see which folders the machine has."""
+    """Paths are accepted only from visitors who may also train, as they reveal which folders the machine has."""
     return OWN if actions.changeable() else {}
 
 
 def choose_dataset(label: str, default: str, key: str, known: Sequence[str] | None = None) -> str | None:
-    """A select box over `known` (default: all) and a person's own → a name for `house.dataset`.
+    """A select box over `known` (default: all) and a person's own datasets → a name for `cache.dataset`.
 
-    A person's own are asked for by their path; None, and why, while they cannot be read. What is in `known` may not be
-    there yet.
+    A person's own is chosen by its path; None, with a message, while it cannot be read. Datasets in `known` may be
+    missing on this machine.
     """
     known = known or DATASETS
     kind = st.selectbox(
@@ -78,7 +78,7 @@ def choose_dataset(label: str, default: str, key: str, known: Sequence[str] | No
 
 
 def offer_download(name: str, key: str) -> bool:
-    """Whether the dataset is there; where it is not, says so and offers the download."""
+    """Whether the dataset is on this machine; if not, shows the offer to download it."""
     folder = data_folder()
     if is_available(name, folder):
         return True

@@ -1,4 +1,4 @@
-"""The network of a set-up, layer by layer."""
+"""The table of a network's layers."""
 
 from __future__ import annotations
 

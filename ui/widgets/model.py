@@ -1,4 +1,4 @@
-"""The choice of a model, the table of models on the Home page, and what the cards of the shipped ones say in words."""
+"""The choice of a model, the table of models on the Home page, and the cards of the shipped ones in words."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PERCENT = {
 
 
 def show_models(shown: list[Model]) -> None:
-    """Every model in a row; columns of which no card has a value are left out."""
+    """A table with a row per model; columns without any value are left out."""
     rows = [_row(model) for model in shown]
     known = [name for name in rows[0] if any(row[name] is not None for row in rows)]
     columns: dict[str, Any] = {
@@ -45,11 +45,11 @@ def _row(model: Model) -> dict[str, Any]:
     return {
         "model": model.label.split(" · ")[0].removesuffix(" (comes with the lab)"),
         "test": _percent(card.metrics.get("test_accuracy")),
-        "drawn": _percent(measured and measured.drawn_accuracy),
+        "drawn": _percent(measured.drawn_accuracy if measured else None),
         "parameters": card.parameters,
         "kB": round(weights.stat().st_size / 1000) if weights.is_file() else None,
-        "ms a prediction": measured and measured.milliseconds,
-        "calibration error": _percent(measured and measured.calibration_error),
+        "ms a prediction": measured.milliseconds if measured else None,
+        "calibration error": _percent(measured.calibration_error if measured else None),
         "training (s)": card.train_seconds,
         "learned from": dataset_title(card.dataset),
         "architecture": card.architecture,
@@ -61,7 +61,7 @@ def _percent(share: float | None) -> float | None:
 
 
 def _in_words(model: Model) -> None:
-    """What the card of a shipped model says: what it is, how it was made, what it cannot do."""
+    """An expander with the card of a shipped model: what it is, how it was made, its limits."""
     card, about = model.card, model.card.about
     with st.expander(f"About **{page.escape_markdown(card.name)}**, which comes with the lab", icon=":material/info:"):
         if card.summary:
@@ -85,9 +85,9 @@ def _in_words(model: Model) -> None:
 
 
 def choose_model(label: str) -> Model | None:
-    """A select box over all models, one choice for all pages; `?model=ID` in the address makes it.
+    """A select box over all models, shared by all pages; `?model=ID` in the address presets it.
 
-    None, and a way out, when there is no model at all.
+    Without any model: None, and a link to the Train page.
     """
     choices = {model.id: model for model in models()}
     if not choices:

@@ -1,4 +1,4 @@
-"""The Train page's settings in its address, so that a set-up is passed on by a link."""
+"""The query parameters of the Train page: its settings, so that they can be shared as a link."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _SEEN, _BEGINNING = "address-seen", "address-beginning"
 
 
 def read_address(dataset_key: str) -> None:
-    """Puts what the address asks for in place of the widgets' values, once. Call before they are made.
+    """Sets the widgets to the values in the address, once. Called before the widgets are made.
 
-    Raises ConfigError when the address asks for a recipe or a setting that there is not; the page then keeps its own.
+    Raises ConfigError for an unknown recipe, dataset or setting in the address; the widgets then keep their values.
     """
     asked = st.query_params.to_dict()
     if not asked or asked == st.session_state.get(_SEEN):
@@ -33,19 +33,19 @@ def read_address(dataset_key: str) -> None:
 
 
 def begin_with(recipe: str, settings: dict[str, Any]) -> None:
-    """Makes the knobs of `recipe` anew, beginning at its settings but for these."""
+    """Resets the knobs of `recipe` to its settings, with `settings` in place of some."""
     st.session_state[_BEGINNING] = recipe, settings
     st.session_state["knobs-reset"] = st.session_state.get("knobs-reset", 0) + 1
 
 
 def beginning(recipe: TrainConfig) -> TrainConfig:
-    """Where the knobs of a recipe's config begin. Raises ConfigError when the address does not go with the dataset."""
+    """The values at which the knobs begin. Raises ConfigError when the address does not fit the dataset."""
     name, settings = st.session_state.get(_BEGINNING, ("", {}))
     return recipe.replace(**settings) if name == recipe.recipe else recipe
 
 
 def write_address(config: TrainConfig, recipe: TrainConfig) -> None:
-    """Names recipe, dataset and what `config` sets differently, as `--recipe`, `--dataset` and `--set` would."""
+    """Writes recipe, dataset and the settings that differ, as in `--recipe`, `--dataset` and `--set`."""
     changed = {name: str(value) for name, value in config.differences(recipe).items()}
     said = {"recipe": config.recipe, "dataset": config.dataset, **changed}
     if st.query_params.to_dict() != said:

@@ -1,4 +1,4 @@
-"""The settings of a training as widgets: one per field of TrainConfig, with its range and its explanation."""
+"""The settings of a training as widgets, one per field of TrainConfig, with its range and description."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def choose_recipe(key: str, explanation: str) -> Recipe:
 
 
 def knobs(start: TrainConfig) -> TrainConfig:
-    """Widgets that begin at `start`'s values → the config they say. Each recipe and dataset has knobs of its own.
+    """Widgets that begin at `start` → the config of their values. Each recipe and dataset has its own widgets.
 
-    Raises ConfigError when the settings do not go together.
+    Raises ConfigError when the values do not fit together.
     """
     panel = _Panel(start)
     st.markdown("**Settings**")
@@ -90,14 +90,14 @@ def knobs(start: TrainConfig) -> TrainConfig:
 
 
 def augmentation_knobs(start: TrainConfig) -> TrainConfig:
-    """The knobs of the augmentation alone, which begin at `start`'s values → the config they say."""
+    """The widgets of augmentation only, which begin at `start` → the config of their values."""
     panel = _Panel(start)
     panel.augmentation()
     return start.replace(**panel.values)
 
 
 def change_knobs(current: TrainConfig, key: str) -> TrainConfig:
-    """The knobs that may be turned while a training runs, which begin at `current` → the config they say."""
+    """The widgets of settings that can be changed during a training, beginning at `current` → the config."""
     panel = _Panel(current, key)
     panel.pick("learning_rate", "Learning rate", LEARNING_RATES)
     if has_dropout(current):
@@ -112,7 +112,7 @@ def change_knobs(current: TrainConfig, key: str) -> TrainConfig:
 
 
 def split_knobs(start: TrainConfig) -> TrainConfig:
-    """The knobs of the split alone, which begin at `start`'s values → the config they say."""
+    """The widgets of the split only, which begin at `start` → the config of their values."""
     panel = _Panel(start)
     panel.validation()
     panel.integer("seed", "Seed")
@@ -120,14 +120,13 @@ def split_knobs(start: TrainConfig) -> TrainConfig:
 
 
 def changed(config: TrainConfig, other: TrainConfig) -> str:
-    """What `config` sets differently from `other`, in a line; empty when nothing."""
+    """The settings in which `config` differs from `other`, in a line; empty without any."""
     settings = {k: v for k, v in config.differences(other).items() if k not in ("recipe", "dataset")}
     return ", ".join(f"{name.replace('_', ' ')} {setting(name, value)}" for name, value in settings.items())
 
 
 class _Panel:
-    """Collects what the widgets say. Keys carry recipe and dataset, or are told apart by `key`; they outlive a page
-    switch."""
+    """Collects the values of widgets. Their keys contain recipe and dataset, or `key`, and survive a page switch."""
 
     def __init__(self, start: TrainConfig, key: str = "") -> None:
         self.start = start
