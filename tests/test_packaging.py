@@ -22,12 +22,9 @@ import pytest
 from PIL import Image
 
 from mnist_core.cli import main
-from mnist_core.config import TrainConfig
 from mnist_core.drawing.strokes import render_strokes
-from mnist_core.runs.pool import WorkerPool
-from mnist_core.runs.run import create_run
+from tests.helpers import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ("mnist_core", "pages", "ui", "checkpoints", "app.py", ".streamlit/config.toml", "docs/reproduction.json")
 COMMANDS = ("app", "train", "evaluate", "predict", "export", "reproduce", "bench", "download", "recipes")
 RESERVE = "from mnist_core.system.resources import app_folder; print(app_folder(), flush=True); input()"
@@ -247,24 +244,3 @@ def test_help_names_every_command(capsys):
 def test_app_passes_on_options_and_nothing_else(refused):
     assert "'now' is no option" in refused("app", "now")
     assert "unrecognized arguments: --server.port" in refused("recipes", "--server.port", "8600")
-
-
-@pytest.mark.slow
-def test_a_worker_shares_the_folder_but_not_its_modules(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "random.py").write_text("raise RuntimeError('a file of the person who trains')")
-    for name in ("a", "b"):
-        (tmp_path / "pictures" / name).mkdir(parents=True)
-        for number in range(10):
-            Image.new("L", (8, 8), 25 * number).save(tmp_path / "pictures" / name / f"{number}.png")
-    pool = WorkerPool(Path("runs"), Path("data"))
-    config = TrainConfig(dataset="folder:pictures", model="mlp", epochs=1, validation_fraction=0.2)
-    run = create_run(config, pool.runs_dir)
-    try:
-        pool.start(run)
-        until = time.monotonic() + 90
-        while run.status().active and time.monotonic() < until:
-            time.sleep(0.1)
-        assert run.status().state == "completed", run.status().reason
-    finally:
-        pool.close()

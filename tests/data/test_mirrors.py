@@ -41,6 +41,12 @@ def test_sources_are_torchvisions(monkeypatch) -> None:
         known_source("digits")
 
 
+def test_a_missing_torchvision_is_one_sentence(monkeypatch) -> None:
+    monkeypatch.setattr("sys.path", [])
+    with pytest.raises(DataError, match="torchvision does not say"):
+        known_source("mnist")
+
+
 def files() -> dict[str, bytes]:
     made = {
         name: pickled(batch(RNG.integers(0, 256, (COUNT, 3072), dtype=np.uint8), [*range(10)] * 2))
