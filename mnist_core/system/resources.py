@@ -43,6 +43,7 @@ def app_folder() -> Path:
     """
     original = resource("")
     if not _IN_A_WHEEL.is_dir() and os.access(original, os.W_OK):
+        (original / "static").mkdir(exist_ok=True)  # or Streamlit warns that there is none
         return original
     cache = _cache_folder()
     try:
