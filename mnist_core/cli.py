@@ -1,4 +1,5 @@
-"""The command line: `python -m mnist_core train | evaluate | predict | reproduce | export | download | recipes`.
+"""The command line, `mnist-lab` or `python -m mnist_core`: app, train, evaluate, predict, export, reproduce, bench,
+download, recipes.
 
 Progress goes to stderr, results to stdout; with --json the result is the last line of stdout. Exit status: 0, or 1
 when the work was begun and failed, or 2 when the request was wrong (one sentence on stderr).
@@ -10,6 +11,7 @@ import argparse
 import contextlib
 import json
 import os
+import runpy
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,7 +32,11 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: list[str] | None = None) -> int:
     """Runs one subcommand and returns the exit status."""
     try:
-        options = _parser().parse_args(arguments)
+        parser = _parser()
+        options, further = parser.parse_known_args(arguments)
+        if further and options.run is not _app:
+            parser.error(f"unrecognized arguments: {' '.join(further)}")
+        options.streamlit_options = further
         options.run(options)
         return 0
     except RunFailedError as error:
@@ -49,11 +55,27 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m mnist_core", description="MNIST Lab without a screen.")
+    installed = Path(sys.argv[0]).stem == "mnist-lab"
+    parser = _Parser(
+        prog="mnist-lab" if installed else "python -m mnist_core",
+        description="Train, try and understand a digit classifier: in the browser (app) or on the command line.",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
 
+    app = commands.add_parser(
+        "app",
+        help="open the lab in the browser",
+        usage="%(prog)s [-h] [--data-dir DATA_DIR] [--runs-dir RUNS_DIR] [STREAMLIT_OPTION ...]",
+        description="Opens the lab in the browser, until Ctrl+C. Trainings that are running then go on.",
+        epilog="Every option of `streamlit run` may follow, for example --server.port 8600 or --server.headless true.",
+        allow_abbrev=False,
+    )
+    app.add_argument("--data-dir", help="the data folder (default: $MNIST_LAB_DATA, or ./data)")
+    app.add_argument("--runs-dir", help="where runs are kept (default: $MNIST_LAB_RUNS, or ./runs)")
+    app.set_defaults(run=_app)
+
     def command(name: str, run: Callable[[argparse.Namespace], None], help_text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=help_text, description=help_text)
+        sub = commands.add_parser(name, help=help_text.replace("%", "%%"), description=help_text)
         sub.add_argument("--data-dir", help="the data folder (default: $MNIST_LAB_DATA, or ./data)")
         sub.add_argument("--json", action="store_true", help="print the result as JSON, last on stdout")
         sub.set_defaults(run=run)
@@ -100,6 +122,19 @@ def _parser() -> argparse.ArgumentParser:
     download.add_argument("dataset", nargs="?", default="mnist", help="mnist (the default) or cifar10")
     command("recipes", _recipes, "list the recipes")
     return parser
+
+
+def _app(options: argparse.Namespace) -> None:
+    from mnist_core.system.resources import app_folder
+
+    further = options.streamlit_options
+    if further and not further[0].startswith("-"):
+        raise ConfigError(f"'{further[0]}' is no option: `app` takes those of `streamlit run`, such as --server.port.")
+    for folder, variable in ((options.data_dir, "MNIST_LAB_DATA"), (options.runs_dir, "MNIST_LAB_RUNS")):
+        if folder:
+            os.environ[variable] = folder
+    sys.argv = ["streamlit", "run", str(app_folder() / "app.py"), *further]
+    runpy.run_module("streamlit", run_name="__main__", alter_sys=True)  # ends this process
 
 
 def _train(options: argparse.Namespace) -> None:

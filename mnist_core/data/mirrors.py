@@ -10,7 +10,7 @@ import re
 import tarfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -107,25 +107,51 @@ class Source:
     resources: tuple[Resource, ...]
 
 
+# as torchvision has them, which a test compares: to import it takes 160 MB and 1.3 s
+_MNIST = Source(
+    "MNIST",
+    "MNIST/raw",
+    ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/"),
+    (
+        Resource("train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
+        Resource("train-labels-idx1-ubyte.gz", "d53e105ee54ea40749a09fcbcd1e9432"),
+        Resource("t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3"),
+        Resource("t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c"),
+    ),
+)
+_CIFAR10 = Source(
+    "CIFAR-10",
+    "cifar-10-batches-py",
+    ("https://www.cs.toronto.edu/~kriz/",),
+    (
+        Archive(
+            "cifar-10-python.tar.gz",
+            "c58f30108f718f92721af3b95e74349a",
+            256 * 2**20,
+            (
+                ("data_batch_1", "c99cafc152244af753f735de768cd75f"),
+                ("data_batch_2", "d4bba439e000b95fd0a9bffe97cbabec"),
+                ("data_batch_3", "54ebc095f3ab1f0389bbae665268c751"),
+                ("data_batch_4", "634d18415352ddfa80567beed471001a"),
+                ("data_batch_5", "482c414d41f54cd18b22e5b47cb7c3cb"),
+                ("test_batch", "40351d587109b95175f43aff81a1287e"),
+                ("batches.meta", "5ff9c542aee3614f3951f8cda6e48888"),
+            ),
+            "cifar-10-batches-py",
+        ),
+    ),
+)
+
+
 def known_source(name: str) -> Source:
-    """The source of `mnist` or `cifar10`, from torchvision's lists of files and mirrors.
+    """The source of `mnist` or `cifar10`: the files, checksums and mirrors that torchvision names.
 
     `settings.mirrors()` replaces the mirrors, for copies within an own network. Raises DataError for any other name.
     """
     if name not in SOURCES:
         raise DataError(f"'{name}' cannot be downloaded; these can: {', '.join(SOURCES)}.")
-    from torchvision.datasets import CIFAR10, MNIST  # takes 1.3 s and 160 MB: imported for a download only
-
-    own = mirrors()
-    if name == "mnist":
-        resources = tuple(Resource(filename, md5) for filename, md5 in MNIST.resources)
-        return Source("MNIST", "MNIST/raw", own or tuple(MNIST.mirrors), resources)
-    files = [*CIFAR10.train_list, *CIFAR10.test_list, [CIFAR10.meta["filename"], CIFAR10.meta["md5"]]]
-    archive = Archive(
-        CIFAR10.filename, CIFAR10.tgz_md5, 256 * 2**20, tuple((file, md5) for file, md5 in files), CIFAR10.base_folder
-    )
-    mirror = CIFAR10.url.removesuffix(CIFAR10.filename)
-    return Source("CIFAR-10", CIFAR10.base_folder, own or (mirror,), (archive,))
+    source = {"mnist": _MNIST, "cifar10": _CIFAR10}[name]
+    return replace(source, mirrors=mirrors() or source.mirrors)
 
 
 def is_idx(path: Path) -> bool:

@@ -18,9 +18,10 @@ from mnist_core.errors import CheckpointError, LabError
 from mnist_core.models.card import Card, versions
 from mnist_core.models.classifier import Classifier, build_model
 from mnist_core.system.files import json_bytes, read_json, write_json, write_pair
+from mnist_core.system.resources import resource
 
 CARD, WEIGHTS = "card.json", "model.safetensors"
-SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
+SHIPPED = resource("checkpoints")
 _MAX_CARD_BYTES = 1_000_000
 _MAX_WEIGHT_BYTES = 500_000_000
 

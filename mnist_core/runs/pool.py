@@ -14,6 +14,7 @@ from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import Run, open_run
 from mnist_core.runs.worker import WORKERS_FOLDER
 from mnist_core.system.device import all_threads
+from mnist_core.system.resources import child_environment
 from mnist_core.system.settings import parallel_runs
 
 TEND_SECONDS = 0.5
@@ -112,11 +113,12 @@ class WorkerPool:
             self.runs_dir.mkdir(parents=True, exist_ok=True)
             with (self.runs_dir / ".worker.log").open("ab") as log:
                 return subprocess.Popen(
-                    [sys.executable, "-m", "mnist_core.runs", str(self.runs_dir), str(self.data_dir)],
+                    # -P: a person's file named as one of Python's modules, in the working directory, is none of them
+                    [sys.executable, "-P", "-m", "mnist_core.runs", str(self.runs_dir), str(self.data_dir)],
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=log,
-                    cwd=Path(__file__).resolve().parents[2],
+                    env=child_environment(),
                     # a group of its own: Ctrl-C at the server does not reach it
                     creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # on Windows
                     start_new_session=os.name != "nt",

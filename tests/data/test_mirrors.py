@@ -33,6 +33,8 @@ def test_sources_are_torchvisions(monkeypatch) -> None:
     assert [file for r in mnist.resources for file in r.files] == list(ARRAYS)
     assert other.mirrors[0] + other.resources[0].filename == CIFAR10.url
     assert other.resources[0].md5 == CIFAR10.tgz_md5
+    listed = [*CIFAR10.train_list, *CIFAR10.test_list, [CIFAR10.meta["filename"], CIFAR10.meta["md5"]]]
+    assert other.resources[0].members == tuple(map(tuple, listed))
     assert {*cifar10.TRAIN_FILES, cifar10.TEST_FILE, "batches.meta"} == set(other.resources[0].files)
     assert other.folder == cifar10.FOLDER
     monkeypatch.setenv("MNIST_LAB_MIRRORS", "http://a/ http://b/")

@@ -2,8 +2,10 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import RunError
@@ -150,3 +152,21 @@ def test_a_pool_that_cannot_write_says_so(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RunError, match="file"):
         WorkerPool(tmp_path / "file", tmp_path).warm()
+
+
+def test_a_worker_shares_the_folder_but_not_its_modules(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "random.py").write_text("raise RuntimeError('a file of the person who trains')")
+    for name in ("a", "b"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for number in range(10):
+            Image.new("L", (8, 8), 25 * number).save(tmp_path / "pictures" / name / f"{number}.png")
+    pool = WorkerPool(Path("runs"), Path("data"))
+    config = TrainConfig(dataset="folder:pictures", model="mlp", epochs=1, validation_fraction=0.2)
+    run = create_run(config, pool.runs_dir)
+    try:
+        pool.start(run)
+        until(lambda: not run.status().active, 90)
+        assert run.status().state == "completed", run.status().reason
+    finally:
+        pool.close()
