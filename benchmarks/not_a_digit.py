@@ -3,7 +3,7 @@
     python -m benchmarks.not_a_digit CHECKPOINT [--count 1000] [--pen FILE] [--candidates] [--json]
 
 Renders non-digits as the Draw page would (mnist_core/data/outliers.py) and prints, per kind, the AUROC of the model's
-certainty (calibration.py) against MNIST's test digits (mean and standard deviation of 5 draws of the renderings), the
+certainty (rejection.py) against MNIST's test digits (mean and standard deviation of 5 draws of the renderings), the
 share that the lab refuses, and the share without what the shape says (objections.py); then the share refused of MNIST's
 test digits and of pen digits. `--candidates` compares other scores instead, on validation digits and on renderings of
 another seed: that is how the score was chosen. Nothing here selects anything that the first table then judges.

@@ -11,17 +11,13 @@ from mnist_core.errors import ConfigError
 
 @dataclass(frozen=True)
 class Recipe:
-    """A named TrainConfig. `adapted` maps a kind of dataset to the settings that differ from those for MNIST.
-
-    `origin` names the earlier system that a recipe reproduces, and the choices that its source leaves open.
-    """
+    """A named TrainConfig. `adapted` maps a kind of dataset to the settings that differ from those for MNIST."""
 
     name: str
     title: str
     summary: str
     settings: dict[str, Any]
     adapted: dict[str, dict[str, Any]] = field(default_factory=dict)
-    origin: str = ""
 
     def config(self, dataset: str = "mnist") -> TrainConfig:
         """The settings for `dataset`; those adapted to `folder` hold for every `folder:PATH`."""
@@ -195,9 +191,6 @@ _ALL = (
             "cifar10": _TWO_CONV_COLOUR,
             "folder": _TWO_CONV_COLOUR,
         },
-        "The first earlier system: all images pooled and split 80/10/10. Free there: batch size 128, 5 epochs. On "
-        "colour pictures it overfits within a few epochs: there it gets batch norm, dropout, mirrored and shifted "
-        "images and a one-cycle schedule up to 0.002, and the epoch that is best on validation is kept.",
     ),
     Recipe(
         "compact-20k",
@@ -220,8 +213,6 @@ _ALL = (
             "validation_fraction": 1 / 30,
         },
         {"digits": {"epochs": 60, "step_epochs": 45, "validation_fraction": 0.15}},
-        "The second earlier system. Free there: channel counts (here 19,586 parameters, at most its 19,865), batch "
-        "size 64, rotation up to 10°, resize up to 10 %. It watched test accuracy; 2,000 images are held out here.",
     ),
     Recipe(
         "three-conv",
@@ -241,7 +232,6 @@ _ALL = (
             "normalization": "unit",
         },
         {"digits": {"epochs": 60, "step_epochs": 20, "validation_fraction": 0.15}},
-        "The third earlier system. Free there: the step of its schedule (every 3 epochs) and the normalisation.",
     ),
     Recipe(
         "mlp-baseline",
@@ -249,7 +239,6 @@ _ALL = (
         "784-128-64-10 without any convolution: what a network learns that does not know pixels have neighbours.",
         {"model": "mlp", "epochs": 5, "batch_size": 64, "learning_rate": 0.001, "batch_norm": False},
         {"digits": {"epochs": 20, "validation_fraction": 0.15}},
-        "The fourth earlier system's baseline, as described.",
     ),
     Recipe(
         "two-conv-fc3",
@@ -257,7 +246,6 @@ _ALL = (
         "The baseline's dense layers behind two convolutions: what seeing neighbours is worth.",
         {"model": "two-conv-fc3", "epochs": 5, "batch_size": 64, "learning_rate": 0.001, "batch_norm": False},
         {"digits": {"epochs": 20, "validation_fraction": 0.15}},
-        "The fourth earlier system's CNN, as described.",
     ),
     *(
         Recipe(
@@ -276,8 +264,6 @@ _ALL = (
                 **regularisers,
             },
             {"digits": {"epochs": 60}},
-            "The fifth earlier system: 30 % of the training images held out. Free there: the widths 512, 256, 128, "
-            "Adam at 0.001, the strengths of L2 (0.0001) and dropout (0.3).",
         )
         for name, title, summary, regularisers in (
             (

@@ -15,8 +15,7 @@ from mnist_core.cli import main
 from mnist_core.config import TrainConfig
 from mnist_core.data.loading import load_dataset
 from mnist_core.data.splits import arrange, split
-from mnist_core.inference.calibration import certainty
-from mnist_core.inference.rejection import shape_rejection
+from mnist_core.inference.rejection import certainty, shape_rejection
 from mnist_core.models.checkpoint import load_checkpoint
 from mnist_core.recipes import RECIPES
 from mnist_core.runs.run import create_run, open_run

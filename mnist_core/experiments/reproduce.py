@@ -72,6 +72,31 @@ CLAIMS = (
     Claim("colour", "none: this lab's own (aim: 88 %)", "cifar10", {"test_accuracy": 0.88}),
 )
 
+ORIGINS = {
+    "two-conv": (
+        "The first earlier system: all images pooled and split 80/10/10. Free there: batch size 128, 5 "
+        "epochs. On colour pictures it overfits within a few epochs: there it gets batch norm, dropout, "
+        "mirrored and shifted images and a one-cycle schedule up to 0.002, and the epoch that is best on "
+        "validation is kept."
+    ),
+    "compact-20k": (
+        "The second earlier system. Free there: channel counts (here 19,586 parameters, at most its 19,865), "
+        "batch size 64, rotation up to 10°, resize up to 10 %. It watched test accuracy; 2,000 images are "
+        "held out here."
+    ),
+    "three-conv": (
+        "The third earlier system. Free there: the step of its schedule (every 3 epochs) and the normalisation."
+    ),
+    "mlp-baseline": ("The fourth earlier system's baseline, as described."),
+    "two-conv-fc3": ("The fourth earlier system's CNN, as described."),
+    **dict.fromkeys(
+        ("dense-plain", "dense-l2", "dense-dropout", "dense-l2-dropout"),
+        "The fifth earlier system: 30 % of the training images held out. Free there: the widths 512, 256, "
+        "128, Adam at 0.001, the strengths of L2 (0.0001) and dropout (0.3).",
+    ),
+}
+"""Recipe → the earlier system that it reproduces, and the choices that its source leaves open."""
+
 
 @dataclass(frozen=True)
 class Row:

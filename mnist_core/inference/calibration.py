@@ -12,12 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch.nn.functional as F
 from scipy.optimize import minimize_scalar
-from scipy.special import entr
 from torch import Tensor
 
+from mnist_core.inference.rejection import fit_threshold
+
 BINS = 15  # of equal width, as in the paper
-# share of true digits rejected by the threshold; rejection by shape (rejection.py) adds to it, up to 1 in 100
-REJECTED_SHARE = 0.009
 # few images, or a model without mistakes, would fit an extreme temperature
 TEMPERATURES = (0.05, 20.0)
 
@@ -79,28 +78,14 @@ def confidence_at(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     return confidence
 
 
-def certainty(probabilities: np.ndarray) -> np.ndarray:
-    """(..., K) probabilities → (...) in [0, 1]: 1 - entropy / log K, which is 1 for a single class and 0 if uniform.
-
-    It separates digits from non-digits better than the largest probability, which ignores the spread of the rest.
-    """
-    entropy: np.ndarray = entr(np.asarray(probabilities, np.float64)).sum(axis=-1)
-    return 1 - entropy / math.log(probabilities.shape[-1])
-
-
 def calibrated(logits: Tensor, labels: Tensor) -> dict[str, float | str]:
     """(N, K) validation logits at temperature 1, (N,) labels → a card's `temperature`, `refuse_by`, `refuse_below`.
 
-    The share of these images below the threshold is at most REJECTED_SHARE. N = 0 gives temperature 1, threshold 0.
+    N = 0 gives temperature 1 and threshold 0.
     """
     labels = labels.cpu()
     if not len(labels):
         return {"temperature": 1.0, "refuse_by": "certainty", "refuse_below": 0.0}
     temperature = round(fit_temperature(logits, labels), 4)
-    certain = np.sort(certainty((logits / temperature).softmax(dim=1).numpy()))
-    least = float(certain[int(REJECTED_SHARE * len(certain))])
-    return {
-        "temperature": temperature,
-        "refuse_by": "certainty",
-        "refuse_below": max(0.0, math.floor(least * 1e6) / 1e6),
-    }
+    threshold = fit_threshold((logits / temperature).softmax(dim=1).numpy())
+    return {"temperature": temperature, "refuse_by": "certainty", "refuse_below": threshold}

@@ -15,8 +15,7 @@ from torch import Tensor
 from mnist_core.data.dataset import DIGITS, to_unit
 from mnist_core.drawing.images import fit_image, flatten_alpha
 from mnist_core.drawing.preprocess import to_model_input
-from mnist_core.inference.calibration import certainty
-from mnist_core.inference.rejection import shape_rejection
+from mnist_core.inference.rejection import certainty, shape_rejection
 from mnist_core.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 
 Rejection = Literal["blank", "several", "filled", "unsure"]

@@ -112,7 +112,7 @@ class Card(BaseModel):
     # divides the logits; fitted on validation images, so that predictions of 90 % confidence are right 9 times in 10
     temperature: float = Field(1.0, gt=0, le=100)
     # a drawing is rejected as no digit below `refuse_below`, of the highest probability (older cards) or of the
-    # certainty in inference/calibration.py
+    # certainty in inference/rejection.py
     refuse_by: Literal["confidence", "certainty"] = "confidence"
     refuse_below: float = Field(0.0, ge=0, le=1)
     about: About = Field(default_factory=About)

@@ -13,8 +13,8 @@ from mnist_core.data.outliers import non_digits
 from mnist_core.data.pen_digits import GRID, load_copies, load_grid
 from mnist_core.data.splits import arrange, train_and_validation
 from mnist_core.errors import DataError
-from mnist_core.inference.calibration import certainty
 from mnist_core.inference.metrics import infer
+from mnist_core.inference.rejection import certainty
 from mnist_core.training.loop import train
 from mnist_core.training.loss import batch_accuracy, training_loss
 from mnist_core.training.state import TrainState

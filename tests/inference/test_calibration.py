@@ -9,11 +9,11 @@ from mnist_core.inference.calibration import (
     REJECTED_SHARE,
     TEMPERATURES,
     calibrated,
-    certainty,
     confidence_at,
     fit_temperature,
     reliability,
 )
+from mnist_core.inference.rejection import certainty
 
 
 def drawn(count: int, sharpness: float, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mnist_core.experiments.reproduce import METRIC_BATCH, Row, load_rows
+from mnist_core.experiments.reproduce import METRIC_BATCH, ORIGINS, Row, load_rows
 from mnist_core.recipes import get_recipe
 
 
@@ -49,7 +49,7 @@ def reproduction() -> None:
             query_params={"recipe": name},
             width="content",
         )
-    st.caption(f"{get_recipe(name).origin} On the command line, all of them: `python -m mnist_core reproduce`.")
+    st.caption(f"{ORIGINS.get(name, '')} On the command line, all of them: `python -m mnist_core reproduce`.")
 
 
 def _shown(row: Row) -> dict[str, str | int | float]:
