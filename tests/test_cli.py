@@ -52,7 +52,7 @@ def trained(tmp_path_factory) -> tuple[dict, subprocess.CompletedProcess]:
 # ---- train ----------------------------------------------------------------------------------------------------------
 
 
-def test_train_ends_with_the_contracts_json_and_progress_goes_elsewhere(trained):
+def test_train_prints_json_last_and_progress_on_stderr(trained):
     result, done = trained
     assert set(result) == TRAIN_KEYS
     assert len(done.stdout.splitlines()) == 1
@@ -67,7 +67,7 @@ def test_train_ends_with_the_contracts_json_and_progress_goes_elsewhere(trained)
     assert 0 < result["train_seconds"] < 200
 
 
-def test_the_accuracies_told_are_those_measured_anew(trained):
+def test_reported_accuracies_equal_those_measured_again(trained):
     result, _ = trained
     checkpoint = load_checkpoint(result["checkpoint"])
     digits = load_dataset("digits")
@@ -82,7 +82,7 @@ def test_the_accuracies_told_are_those_measured_anew(trained):
     assert result["test_accuracy"] > 0.9
 
 
-def test_train_without_json_tells_a_person(ask, tmp_path):
+def test_train_without_json_prints_readable_text(ask, tmp_path):
     status, out, _ = ask("train", *FAST, "--runs-dir", str(tmp_path / "mine"))
     assert status == 0
     assert "test accuracy" in out
@@ -90,7 +90,7 @@ def test_train_without_json_tells_a_person(ask, tmp_path):
     assert [path.name in out for path in (tmp_path / "mine").iterdir() if path.name[0] != "."] == [True]
 
 
-def test_without_mnist_the_built_in_digits_are_taken_and_named(ask, tmp_path):
+def test_without_mnist_the_built_in_digits_are_used_and_named(ask, tmp_path):
     arguments = ["--recipe", "mlp-baseline", "--epochs", "1", "--set", "batch-size=256"]
     status, out, err = ask("train", *arguments, "--data-dir", str(tmp_path), "--json")
     assert status == 0
@@ -120,7 +120,7 @@ def test_a_stopped_run_is_resumed_by_name(ask, refused, tmp_path):
     assert "is complete" in line
 
 
-def test_a_resumed_run_keeps_its_settings_and_belongs_to_one_process(refused, tmp_path):
+def test_resume_keeps_settings_and_refuses_a_second_process(refused, tmp_path):
     run = create_run(TrainConfig(dataset="digits", model="mlp"), tmp_path / "runs")
     here = ["--runs-dir", str(tmp_path / "runs")]
     for more in (["--epochs", "3"], ["--set", "dropout=0.1"], ["--recipe", "quick"], ["--seed", "0"]):
@@ -182,7 +182,7 @@ def test_a_training_that_diverges_has_failed(ask):
 # ---- evaluate -------------------------------------------------------------------------------------------------------
 
 
-def test_evaluate_gives_the_contracts_json(ask, trained):
+def test_evaluate_prints_the_documented_json(ask, trained):
     result, _ = trained
     status, out, _ = ask("evaluate", result["checkpoint"], "--json")
     assert status == 0
@@ -214,7 +214,7 @@ def test_evaluate_gives_the_contracts_json(ask, trained):
 
 
 @pytest.mark.parametrize(("part", "count"), [("train", 1221), ("validation", 216)])
-def test_evaluate_knows_the_parts_that_the_training_had(ask, trained, part, count):
+def test_evaluate_uses_the_splits_of_the_training(ask, trained, part, count):
     result, _ = trained
     status, out, _ = ask("evaluate", result["checkpoint"], "--split", part, "--json")
     found = strict_json(out.splitlines()[-1])
@@ -223,7 +223,7 @@ def test_evaluate_knows_the_parts_that_the_training_had(ask, trained, part, coun
         assert found["accuracy"] == pytest.approx(result["val_accuracy"], abs=1e-9)
 
 
-def test_a_model_of_a_pooled_split_is_judged_on_its_own_test_part(ask):
+def test_a_pooled_split_is_evaluated_on_its_own_test_part(ask):
     status, out, err = ask("train", *FAST, "--set", "split=pooled", "--set", "validation_fraction=0.2", "--json")
     assert status == 0, err
     trained = strict_json(out.splitlines()[-1])
@@ -246,7 +246,7 @@ def test_a_model_of_a_pooled_split_is_judged_on_its_own_test_part(ask):
     assert sum(np.array(p["confusion"]).sum(axis=1) for p in parts.values()).tolist() == all_labels.bincount().tolist()
 
 
-def test_evaluate_without_json_tells_a_person(ask, trained):
+def test_evaluate_without_json_prints_readable_text(ask, trained):
     result, _ = trained
     status, out, _ = ask("evaluate", result["checkpoint"])
     assert status == 0
@@ -296,7 +296,7 @@ def test_predict_reads_a_folder_one_line_a_picture(ask, trained, pictures):
     assert sum(line["digit"] == digit for digit, line in enumerate(found)) >= 9
 
 
-def test_predict_takes_several_pictures_and_a_blank_one_is_no_digit(ask, trained, pictures, tmp_path):
+def test_predict_reads_several_images_and_rejects_a_blank_one(ask, trained, pictures, tmp_path):
     Image.new("L", (100, 60), 255).save(tmp_path / "blank.JPG")
     paths = [str(pictures / "3.png"), str(tmp_path), str(pictures / "4.png")]
     status, out, _ = ask("predict", trained[0]["checkpoint"], *paths)
@@ -352,7 +352,7 @@ def test_help_is_no_error(capsys):
     assert "--set FIELD=VALUE" in capsys.readouterr().out
 
 
-def test_a_process_of_its_own_exits_with_the_status_and_one_line(tmp_path):
+def test_the_command_exits_with_its_status_and_one_line(tmp_path):
     done = shell("train", "--dataset", "digits", "--set", "dropout=2", MNIST_LAB_RUNS=str(tmp_path / "runs"))
     assert done.returncode == 2
     assert done.stdout == ""

@@ -45,7 +45,7 @@ def test_the_table_above_names_every_number():
 
 
 @pytest.mark.parametrize("field", RANGES)
-def test_both_ends_of_a_range_are_allowed_and_beyond_them_is_a_sentence(field):
+def test_both_ends_of_a_range_are_allowed_and_beyond_is_refused(field):
     low, high = RANGES[field]
     assert field_range(field) == (low, high)
     assert getattr(parse_config({field: high}), field) == high
@@ -108,7 +108,7 @@ def test_every_problem_is_told_at_once():
 
 
 @pytest.mark.parametrize("wrong", [[1], "text", None, 3, {1: 2}])
-def test_what_is_no_object_of_settings_is_refused(wrong):
+def test_json_that_is_not_an_object_of_settings_is_refused(wrong):
     with pytest.raises(ConfigError, match="configuration"):
         parse_config(wrong)
 
@@ -147,7 +147,7 @@ def test_assignments_become_typed_values():
 
 
 @pytest.mark.parametrize("wrong", ["nope=1", "dropout", "=1", "", "dropout 0.5", "__class__=x"])
-def test_what_is_no_assignment_is_refused_with_the_list_of_fields(wrong):
+def test_an_invalid_assignment_is_refused_with_the_fields(wrong):
     with pytest.raises(ConfigError, match=r"FIELD=VALUE.*learning_rate"):
         parse_assignments([wrong])
 

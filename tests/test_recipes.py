@@ -58,7 +58,7 @@ def test_an_unknown_recipe_lists_those_there_are(name):
         get_recipe(name)
 
 
-def test_digits_recipes_have_enough_images_of_each_class_to_validate():
+def test_recipes_hold_out_enough_images_of_each_class():
     labels = load_dataset("digits").train_labels
     for recipe in RECIPES.values():
         assert labels.bincount().min() * recipe.config("digits").validation_fraction >= 10, recipe.name

@@ -77,7 +77,7 @@ def test_shear_slants_by_its_angle(monkeypatch, picture, drawn):
     np.testing.assert_allclose(augment(picture, TrainConfig(shear=20))[0, 0], expected, atol=1e-4)
 
 
-def test_a_flip_mirrors_about_half_of_the_images_left_to_right_whole(picture):
+def test_a_flip_mirrors_about_half_of_the_images(picture):
     torch.manual_seed(0)
     colours = torch.cat([picture, picture * 0.5, picture.transpose(2, 3)], dim=1)
     flipped = augment(colours.expand(400, -1, -1, -1), TrainConfig(flip=True))
@@ -141,7 +141,7 @@ def test_bending_moves_points_by_about_its_pixels():
     assert abs(torch.corrcoef(torch.stack([rows, columns]))[0, 1].item()) < 0.1
 
 
-def test_each_image_of_a_batch_goes_its_own_way(picture):
+def test_each_image_of_a_batch_is_augmented_differently(picture):
     moved = augment(picture.expand(50, -1, -1, -1), STRONG).flatten(1)
     distances = torch.cdist(moved, moved) + torch.eye(50) * 1e9
     assert distances.min() > 0.01

@@ -115,7 +115,7 @@ def test_the_grid_draws_each_digit_with_each_pen(strokes):
 # ---- non-digits -----------------------------------------------------------------------------------------------------
 
 
-def test_non_digits_come_last_have_no_class_and_are_never_held_out(strokes):
+def test_non_digits_have_no_class_and_are_never_held_out(strokes):
     digits = load_dataset("digits")
     config = TrainConfig(dataset="digits", extra=f"drawings:{strokes}", extra_copies=1, non_digits=10)
     data = with_extra(arrange(digits, config), config)
@@ -131,7 +131,7 @@ def test_non_digits_come_last_have_no_class_and_are_never_held_out(strokes):
     assert not torch.equal(other.train_images[-10:], data.train_images[-10:])
 
 
-def test_several_digits_are_put_together_from_training_images_alone(monkeypatch):
+def test_several_digits_are_made_of_training_images_only(monkeypatch):
     digits, taken = load_dataset("digits"), []
 
     def noted(kind: str, count: int, seed: int, images):

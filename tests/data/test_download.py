@@ -54,7 +54,7 @@ def on_disk(data_dir: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (data_dir / "MNIST" / "raw").iterdir() if path.name != LOCK}
 
 
-def test_complete_download_is_what_torchvision_reads(tmp_path: Path, server: Server) -> None:
+def test_complete_download_is_what_torchvision_reads(tmp_path, server):
     from torchvision.datasets import MNIST
 
     seen = fetch(tmp_path / "new", server)
@@ -74,7 +74,7 @@ def test_complete_download_is_what_torchvision_reads(tmp_path: Path, server: Ser
         assert (done[0], done[-1], of_file[-1].total_bytes) == (0, len(packed), len(packed))
 
 
-def test_files_are_as_readable_as_others(tmp_path: Path, server: Server) -> None:
+def test_files_are_as_readable_as_others(tmp_path, server):
     fetch(tmp_path, server)
     (tmp_path / "other").touch()
     assert (tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte").stat().st_mode == (
@@ -82,7 +82,7 @@ def test_files_are_as_readable_as_others(tmp_path: Path, server: Server) -> None
     ).stat().st_mode
 
 
-def test_progress_comes_while_bytes_arrive_but_not_too_often(tmp_path: Path, server: Server) -> None:
+def test_progress_comes_while_bytes_arrive_but_not_too_often(tmp_path, server):
     packed = PACKED[IMAGES]
 
     def drip(request: BaseHTTPRequestHandler) -> None:
@@ -102,7 +102,7 @@ def test_progress_comes_while_bytes_arrive_but_not_too_often(tmp_path: Path, ser
     assert {p.total_bytes for p in between} == {len(packed)}
 
 
-def test_length_that_the_mirror_does_not_say(tmp_path: Path, server: Server) -> None:
+def test_a_download_of_unknown_length_succeeds(tmp_path, server):
     server.answers[f"/a/{IMAGES}"] = body(PACKED[IMAGES], length=-1)
     seen = [p for p in fetch(tmp_path, server) if p.file == IMAGES]
     assert seen[1].total_bytes is None
@@ -134,7 +134,7 @@ FIRST_MIRROR_FAILS: dict[str, tuple[Callable[[Server], Answer], str]] = {
 
 
 @pytest.mark.parametrize("case", FIRST_MIRROR_FAILS)
-def test_next_mirror_is_tried(tmp_path: Path, server: Server, case: str) -> None:
+def test_next_mirror_is_tried(tmp_path, server, case):
     answer, reason = FIRST_MIRROR_FAILS[case]
     server.answers[f"/a/{IMAGES}"] = answer(server)
     seen = fetch(tmp_path, server, timeout_s=1.0)
@@ -147,7 +147,7 @@ def test_next_mirror_is_tried(tmp_path: Path, server: Server, case: str) -> None
     assert on_disk(tmp_path / "one-mirror") == {}
 
 
-def test_connection_refused_and_redirect(tmp_path: Path, server: Server) -> None:
+def test_a_refused_connection_and_a_redirect_are_handled(tmp_path, server):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         nobody = f"127.0.0.1:{closed.getsockname()[1]}"
     server.answers[f"/a/{IMAGES}"] = redirect(f"http://{server.host}/b/{IMAGES}")
@@ -160,7 +160,7 @@ def test_connection_refused_and_redirect(tmp_path: Path, server: Server) -> None
     assert f"({nobody}: Connection refused; no:port: " in message
 
 
-def test_all_mirrors_fail(tmp_path: Path, server: Server) -> None:
+def test_failure_of_all_mirrors_is_reported(tmp_path, server):
     server.answers[f"/a/{IMAGES}"] = body(corrupt(IMAGES))
     del server.answers[f"/b/{IMAGES}"]
     message = failure(tmp_path, server)
@@ -171,7 +171,7 @@ def test_all_mirrors_fail(tmp_path: Path, server: Server) -> None:
     assert on_disk(tmp_path) == {}
 
 
-def test_retry_fetches_only_what_is_missing(tmp_path: Path, server: Server) -> None:
+def test_retry_fetches_only_what_is_missing(tmp_path, server):
     third = RESOURCES[2].filename
     server.on_both(third, body(b"no", status=500))
     failure(tmp_path, server)
@@ -202,7 +202,7 @@ WRONG_FILES = {
 
 
 @pytest.mark.parametrize("case", WRONG_FILES)
-def test_file_of_wrong_size_is_fetched_again(tmp_path: Path, server: Server, case: str) -> None:
+def test_file_of_wrong_size_is_fetched_again(tmp_path, server, case):
     fetch(tmp_path, server)
     server.asked.clear()
     (tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte").write_bytes(WRONG_FILES[case])
@@ -212,7 +212,7 @@ def test_file_of_wrong_size_is_fetched_again(tmp_path: Path, server: Server, cas
 
 
 @pytest.mark.parametrize("end", ["close", "interrupt", "drop"])
-def test_stopped_midway_leaves_nothing(tmp_path: Path, server: Server, end: str) -> None:
+def test_stopped_midway_leaves_nothing(tmp_path, server, end):
     server.answers[f"/a/{IMAGES}"] = server.half_then_hang(PACKED[IMAGES])
     running = download("mnist", tmp_path, source(server))
     assert next(running).done_bytes == 0
@@ -233,7 +233,7 @@ def test_stopped_midway_leaves_nothing(tmp_path: Path, server: Server, end: str)
     assert on_disk(tmp_path) == UNPACKED
 
 
-def test_closed_in_another_thread_frees_the_lock(tmp_path: Path, server: Server) -> None:
+def test_closed_in_another_thread_frees_the_lock(tmp_path, server):
     running = download("mnist", tmp_path, source(server))
     next(running)
     thread = threading.Thread(target=running.close)
@@ -242,7 +242,7 @@ def test_closed_in_another_thread_frees_the_lock(tmp_path: Path, server: Server)
     fetch(tmp_path, server)
 
 
-def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path, server: Server) -> None:
+def test_leftovers_of_a_killed_process_are_removed(tmp_path, server):
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
     (raw / f"{IMAGES}.0123.part").write_bytes(b"half")
@@ -252,7 +252,7 @@ def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path, server: Serve
     assert on_disk(tmp_path) == UNPACKED | {"notes.part": b"somebody else's"}
 
 
-def test_two_at_once(tmp_path: Path, server: Server) -> None:
+def test_two_downloads_at_once_do_not_disturb_each_other(tmp_path, server):
     first = download("mnist", tmp_path, source(server))
     next(first)
     assert "already being downloaded" in failure(tmp_path, server)
@@ -269,7 +269,7 @@ def test_two_at_once(tmp_path: Path, server: Server) -> None:
     assert on_disk(tmp_path) == UNPACKED
 
 
-def test_folder_that_cannot_be_written(tmp_path: Path, server: Server) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path, server):
     (tmp_path / "file").touch()
     message = failure(tmp_path / "file" / "data", server)
     assert str(tmp_path / "file" / "data" / "MNIST" / "raw") in message
@@ -277,7 +277,7 @@ def test_folder_that_cannot_be_written(tmp_path: Path, server: Server) -> None:
     assert server.asked == []
 
 
-def test_disk_full(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path, server, monkeypatch):
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -301,7 +301,7 @@ NOT_MNIST = {
 
 
 @pytest.mark.parametrize("case", NOT_MNIST)
-def test_right_checksum_of_a_wrong_file(tmp_path: Path, server: Server, case: str) -> None:
+def test_a_wrong_file_of_right_checksum_is_refused(tmp_path, server, case):
     make, reason = NOT_MNIST[case]
     packed = make()
     server.answers[f"/a/{IMAGES}"] = body(packed)
@@ -311,7 +311,7 @@ def test_right_checksum_of_a_wrong_file(tmp_path: Path, server: Server, case: st
 
 
 @pytest.mark.parametrize("mirror", ["file:///etc/", "ftp://example.org/mnist/", "/mnt/mnist", ""])
-def test_only_web_addresses(tmp_path: Path, server: Server, mirror: str) -> None:
+def test_only_web_addresses_are_fetched(tmp_path, server, mirror):
     message = failure(tmp_path, server, mirrors=[server.mirrors[0], mirror])
     assert f"'{mirror}'" in message
     assert list(tmp_path.iterdir()) == []

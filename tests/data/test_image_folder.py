@@ -59,7 +59,7 @@ def test_pictures_of_one_size_come_back_pixel_by_pixel(tmp_path, pack, shape):
         np.testing.assert_array_equal(shown, expected)
 
 
-def test_one_coloured_picture_makes_all_rgb_and_none_makes_all_grey(tmp_path):
+def test_one_coloured_image_makes_all_images_rgb(tmp_path):
     grey = noise(8, 8)
     files = small_set(lambda: np.repeat(grey[:, :, None], 3, axis=2))
     classes, images, *_ = load_pictures(write_folder(tmp_path / "grey", files))
@@ -91,7 +91,7 @@ def test_other_sizes_become_a_square_with_their_proportions(tmp_path):
 
 
 @pytest.mark.parametrize("size", [(1, 3000), (3000, 1), (1, 1), (3, 100)])
-def test_pictures_of_extreme_proportions_are_brought_to_the_square_too(tmp_path, size):
+def test_images_of_extreme_proportions_become_squares(tmp_path, size):
     files = small_set(lambda: noise(70, 70, 3)) | {"train/cat/x.png": encoded(noise(*size, 3))}
     assert load_pictures(write_folder(tmp_path / "set", files))[1].shape == (11, 3, 32, 32)
 
@@ -136,7 +136,7 @@ def test_what_is_transparent_is_white(tmp_path):
 
 @pytest.mark.parametrize("top", ["", "my set/"])
 @pytest.mark.parametrize("parted", [True, False])
-def test_class_folders_may_lie_in_parts_at_the_root_or_in_one_folder(tmp_path, top, parted):
+def test_class_folders_may_lie_at_the_root_or_in_one_folder(tmp_path, top, parted):
     files = {"README.txt": b"hello"} if not top else {f"{top}README.txt": b"hello"}
     for number, (name, content) in enumerate(small_set(train=10, test=5).items()):
         files[top + (name if parted else f"{name.split('/')[1]}/{number}.png")] = content
@@ -148,7 +148,7 @@ def test_class_folders_may_lie_in_parts_at_the_root_or_in_one_folder(tmp_path, t
         assert data.test_labels.bincount().tolist() == [held_out // 2] * 2
 
 
-def test_a_validation_folder_is_learned_from_and_without_a_test_folder_one_fifth_is_held_out(tmp_path):
+def test_a_validation_folder_is_training_data(tmp_path):
     files = {name.replace("test", "Val"): content for name, content in small_set(train=7, test=3).items()}
     data = load_dataset(f"folder:{write_folder(tmp_path / 'set', files)}")
     assert (len(data.train_labels), len(data.test_labels)) == (16, 4)

@@ -34,7 +34,7 @@ def test_fewer_pictures_are_the_first_of_more():
     np.testing.assert_array_equal(many[:3], few)
 
 
-def test_no_letter_is_written_as_a_digit_is():
+def test_no_letter_looks_like_a_digit():
     alike = set("CcDOoQIJijlZzSsGbTtrBYyagq")
     assert not alike & set(LETTERS)
     assert not alike & set(PRINTED)

@@ -96,7 +96,7 @@ def test_what_is_wrong_with_the_file_is_said(tmp_path, value, said):
     assert re.search(said, refusal(tmp_path / "a.json", value))
 
 
-def test_a_class_that_only_the_last_writers_wrote_cannot_be_learned(tmp_path):
+def test_a_class_of_test_writers_only_is_refused(tmp_path):
     value = sheet()
     for digit in value["digits"]:
         digit["writer"] = digit["label"]

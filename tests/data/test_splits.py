@@ -16,7 +16,7 @@ def test_what_is_given_stays_as_it_is():
 
 
 @pytest.mark.parametrize("counts", [(5, 5, 5), (5, 50, 500), (7, 8, 9), (100, 100, 100)])
-def test_one_fifth_of_every_class_is_held_out_the_same_every_time(counts):
+def test_one_fifth_of_every_class_is_held_out_reproducibly(counts):
     labels = np.repeat(np.arange(3), counts)
     test = held_out(CLASSES, labels, None)
     assert np.array_equal(test, held_out(CLASSES, labels, None))
@@ -47,7 +47,7 @@ def test_four_images_are_too_few_to_hold_one_fifth_out():
         held_out(("a", "b"), np.array([0] * 9 + [1] * 4), None)
 
 
-def test_natural_order_is_that_of_people():
+def test_numbers_in_names_sort_by_value():
     assert sorted(["b", "10", "B2", "2", "a", "b10", "b2"], key=natural_sort_key) == [
         "2",
         "10",

@@ -100,7 +100,7 @@ def test_values_of_levels_are_what_the_network_computes(colours, kind):
     np.testing.assert_allclose(level_values(pixel_histogram(learned_from), kind), seen[0, :, 0], atol=1e-5)
 
 
-def test_stored_values_are_the_levels_and_standard_ones_have_mean_0_and_deviation_1(colours):
+def test_standardised_values_have_mean_0_and_deviation_1(colours):
     histogram = pixel_histogram(colours)
     assert level_values(histogram, "stored").tolist() == [list(range(256))] * 3
     means, deviations = moments(histogram, level_values(histogram, "standard"))

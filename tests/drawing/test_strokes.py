@@ -18,7 +18,7 @@ def test_the_strokes_keep_their_number_and_their_points():
         assert not np.allclose(np.concatenate(moved), np.concatenate([np.array(s) for s in SEVEN]), atol=0.1)
 
 
-def test_the_same_chance_draws_the_same_and_another_something_else():
+def test_jitter_repeats_with_its_seed_only():
     first, again, other = (jitter_strokes(SEVEN, np.random.default_rng(seed)) for seed in (3, 3, 4))
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert not np.allclose(first[0], other[0])
@@ -31,7 +31,7 @@ def test_what_is_given_is_left_alone():
     assert all(np.array_equal(a, b) for a, b in zip(given, before, strict=True))
 
 
-def test_hands_differ_about_the_given_one():
+def test_jittered_strokes_vary_around_the_given_ones():
     """Over many hands the digit stays in place and upright, and no point strays by half its height of 80."""
     points = np.array([np.concatenate(moved) for moved in hands(SEVEN, 400)])
     given = np.concatenate([np.array(stroke, float) for stroke in SEVEN])
@@ -47,7 +47,7 @@ def test_the_unit_of_the_strokes_does_not_matter(unit):
     assert all(np.allclose(a * unit, b) for a, b in zip(usual, scaled, strict=True))
 
 
-def test_a_dot_and_an_empty_stroke_are_borne():
+def test_a_dot_and_an_empty_stroke_can_be_jittered():
     assert jitter_strokes([], np.random.default_rng(0)) == []
     (dot,) = jitter_strokes([[[5, 5]], []], np.random.default_rng(0))
     assert np.allclose(dot, 5, atol=1e-6)

@@ -15,7 +15,7 @@ def addresses(page: Page) -> list[str]:
     return page.locator("[data-testid='stImage'] img").evaluate_all("all => all.map(image => image.src)")
 
 
-def test_a_deep_link_shows_the_data_and_reshuffles_only_its_samples(page, bare_lab):
+def test_a_deep_link_shows_the_data_and_reshuffles_samples(page, bare_lab):
     page.goto(f"{bare_lab.url}/data")
     settled(page)
     expect(page.get_by_text("MNIST is not on this machine yet.")).to_be_visible()

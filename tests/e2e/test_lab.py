@@ -70,7 +70,7 @@ def test_a_fresh_server_answers_a_deep_link_first(path, sign, page, tmp_path, da
 
 
 @pytest.mark.mnist
-def test_quick_trains_on_real_mnist_to_the_end_and_is_found_again_after_a_reload(page, mnist_lab):
+def test_quick_trains_on_mnist_and_survives_a_reload(page, mnist_lab):
     open_page(page, f"{mnist_lab.url}/train")
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.get_by_text("images/s")).to_be_visible()
@@ -125,7 +125,7 @@ def await_draws(page: Page, count: int) -> None:
 
 
 @pytest.mark.mnist
-def test_a_second_tab_finds_the_run_and_pause_resume_stop_and_continue_obey(page, mnist_lab):
+def test_a_second_tab_controls_the_run(page, mnist_lab):
     run = begin(page, mnist_lab, "two-conv")
 
     other = page.context.new_page()
@@ -190,7 +190,7 @@ def test_curves_whose_feed_has_gone_ask_for_another_and_go_on(page, mnist_lab):
     expect(badge(page, "Stopped")).to_be_visible()
 
 
-def test_a_drawn_seven_is_read_as_seven_and_survives_a_page_switch(page, bare_lab):
+def test_a_drawn_seven_is_read_and_survives_a_page_switch(page, bare_lab):
     open_page(page, f"{bare_lab.url}/draw")
     expect(answer(page)).to_contain_text("Draw a digit")
     draw(page, SEVEN)
@@ -345,7 +345,7 @@ def test_a_failed_download_leaves_nothing_and_says_what_to_do(page, tmp_path, mo
 
 
 @pytest.mark.mnist
-def test_keys_pause_and_step_and_a_change_is_marked_on_the_curves(page, mnist_lab):
+def test_keys_pause_and_step_and_changes_mark_the_curves(page, mnist_lab):
     run = begin(page, mnist_lab, "two-conv")
 
     # a letter or a space in a field is text

@@ -29,7 +29,7 @@ def stream(url: str, **options: object):
     return connect(url.replace("http", "ws", 1) + "/_stcore/stream", subprotocols=["streamlit"], proxy=None, **options)
 
 
-def test_a_page_from_elsewhere_cannot_open_a_session(strict_lab):
+def test_a_page_of_another_origin_cannot_open_a_session(strict_lab):
     with stream(strict_lab.url, origin=strict_lab.url):
         pass
     with pytest.raises(InvalidStatus) as refused:
@@ -37,7 +37,7 @@ def test_a_page_from_elsewhere_cannot_open_a_session(strict_lab):
     assert refused.value.response.status_code == 403
 
 
-def test_a_name_made_to_point_at_this_machine_is_not_answered(strict_lab):
+def test_dns_rebinding_is_refused(strict_lab):
     port = int(strict_lab.url.rsplit(":", 1)[1])
     host = f"rebound.example:{port}"
     with pytest.raises(InvalidStatus) as refused:
@@ -51,7 +51,7 @@ def test_a_name_made_to_point_at_this_machine_is_not_answered(strict_lab):
     assert refused.value.response.status_code == 403
 
 
-def test_answers_may_not_be_read_by_a_page_from_elsewhere(strict_lab):
+def test_responses_cannot_be_read_from_another_origin(strict_lab):
     request = urllib.request.Request(f"{strict_lab.url}/_stcore/health", headers={"Origin": "http://evil.example"})
     with urllib.request.urlopen(request) as answer:
         assert answer.headers.get("Access-Control-Allow-Origin") in (None, strict_lab.url)

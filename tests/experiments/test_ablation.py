@@ -53,7 +53,7 @@ def test_a_plan_is_every_combination_seed_by_seed():
         ([DROPOUT], [-1], "seed should be"),
     ],
 )
-def test_a_plan_that_makes_no_sense_is_a_sentence_and_leaves_nothing(factors, seeds, sentence):
+def test_an_invalid_plan_is_refused_and_leaves_nothing(factors, seeds, sentence):
     with pytest.raises(ConfigError, match=sentence):
         create_study(BASE, factors, seeds)
     assert not runs_folder().exists()
@@ -63,7 +63,7 @@ def test_two_hundred_runs_are_not_too_many():
     assert len(plan(BASE, [NORM], range(100))) == 200
 
 
-def test_a_setting_is_said_as_a_person_says_it():
+def test_a_setting_has_a_readable_label():
     assert (
         setting_label({"dropout": 0.25, "batch_norm": True, "l2_first": 0}) == "dropout 0.25, batch norm on, l2 first 0"
     )
@@ -183,7 +183,7 @@ def test_progress_counts_what_ended_however_it_did():
     assert made.all_runs() == [done, failed, waiting]
 
 
-def test_cancelling_empties_the_queue_and_stops_the_one_that_trains():
+def test_cancelling_empties_the_queue_and_stops_training():
     made = study([0.0, 0.5], [0, 1])
     done, training, *waiting = (made.run(*pair) for pair in ((0, 0), (1, 0), (0, 1), (1, 1)))
     for run in (done, training):

@@ -112,7 +112,7 @@ def test_a_real_run_has_its_cards_figures():
     assert np.all(np.diff(found.history.train.seconds) > 0)
 
 
-def test_time_left_is_the_epochs_to_come_at_the_pace_of_those_done(tiny_data):
+def test_time_left_follows_the_pace_of_finished_epochs(tiny_data):
     def begun(epochs: int, done: int, seconds: float, state: str):
         run = create_run(TrainConfig(dataset="digits", epochs=epochs))
         if done:

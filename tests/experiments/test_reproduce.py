@@ -94,7 +94,7 @@ def made(recipe: str = "mlp-baseline", **changes: object) -> Row:
 # ---- the claims -----------------------------------------------------------------------------------------------------
 
 
-def test_every_claim_has_a_config_for_its_dataset_and_bounds_what_is_measured():
+def test_every_claim_has_a_config_and_known_measures():
     for claim in CLAIMS:
         config = claim.config(7, claim.dataset)
         assert (config.recipe, config.dataset, config.seed) == (claim.recipe, claim.dataset, 7)
@@ -131,7 +131,7 @@ def test_finished_runs_are_read_and_not_trained_again(tmp_path, started):
     assert more.measured["test_accuracy"][:2] == row.measured["test_accuracy"]
 
 
-def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(tmp_path, started):
+def test_an_interrupted_run_ends_with_the_same_result(tmp_path, started):
     run = create_run(TINY.config(0, "digits"), tmp_path / "runs")
     execute(run, on_event=lambda event: run.command("stop") if event["event"] == "epoch" else None)
     assert run.status().state == "stopped"
@@ -143,7 +143,7 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(tmp_path, sta
     assert figures(row) == figures(whole)
 
 
-def test_interrupted_by_hand_nothing_stays_in_the_queue_and_the_next_call_goes_on(tmp_path, started, monkeypatch):
+def test_an_interrupt_empties_the_queue_and_the_next_resumes(tmp_path, started, monkeypatch):
     def interrupt(done: int, total: int) -> None:
         raise KeyboardInterrupt
 
@@ -176,7 +176,7 @@ def test_a_run_of_other_settings_or_a_damaged_one_is_not_taken(tmp_path, started
     assert not {other.id, damaged.id} & set(started)
 
 
-def test_a_run_that_fails_is_a_sentence_and_the_next_call_begins_anew(tmp_path, started):
+def test_a_failed_run_is_reported_and_begun_again_next_time(tmp_path, started):
     for count in (1, 2):
         with pytest.raises(RunFailedError, match=r"The run \S+ is failed\. The loss is no longer a number"):
             reproduced(tmp_path, [WILD])
@@ -249,7 +249,7 @@ def test_what_is_measured_is_computed_by_hand(tmp_path, started, split):
         ({"test_accuracy": 0.9, "weighted_f1": 0.93}, {}, "missed"),
     ],
 )
-def test_the_outcome_is_of_the_mean_over_seeds_and_of_every_bound(at_least, at_most, outcome):
+def test_the_outcome_compares_the_mean_with_every_bound(at_least, at_most, outcome):
     assert made(at_least=at_least, at_most=at_most).outcome == outcome
 
 
@@ -271,7 +271,7 @@ def test_rows_are_read_back_as_they_were(tmp_path, started):
     assert load_rows(tmp_path / "rows.json") == rows
 
 
-def test_saving_replaces_the_rows_of_the_same_claim_and_keeps_the_others(tmp_path):
+def test_saving_replaces_rows_of_the_same_claim_only(tmp_path):
     path = tmp_path / "rows.json"
     mlp, short, long = made(), made("three-conv", settings={"epochs": 5}), made("three-conv")
     save_rows([mlp, short, long], path)

@@ -67,7 +67,7 @@ def test_curves_of_unequal_length_end_with_the_shortest():
 # ---- tests ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_comparison_is_scipys_paired_t_test_over_the_shared_seeds():
+def test_a_comparison_is_scipys_paired_t_test():
     made = study([0.0, 0.5, 0.25], [0, 1, 2, 3, 4])
     random = np.random.default_rng(0)
     losses = random.normal(0.4, 0.05, (3, 5)) - [[0], [0.1], [0]]

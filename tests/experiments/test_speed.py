@@ -22,7 +22,7 @@ RESULT = Bench(
 )
 
 
-def test_the_ratio_is_of_the_mean_times_and_only_where_the_target_was_reached():
+def test_the_ratio_needs_every_run_to_reach_the_target():
     assert RESULT.ratio == 60 / 3
     assert replace(RESULT, usual=RESULT.usual[:1]).ratio is None
 
@@ -59,7 +59,7 @@ def small_mnist(tmp_path):
     return tmp_path, data
 
 
-def test_the_usual_training_learns_from_the_files_and_is_judged_on_the_test_images(small_mnist):
+def test_the_baseline_trains_and_is_judged_on_test_images(small_mnist):
     torch.manual_seed(0)
     folder, data = small_mnist
     epochs = list(baseline_training(folder, data))

@@ -8,7 +8,7 @@ AFTER = reliability(np.array([0.95, 0.95, 0.9, 0.3]), np.array([True, True, Fals
 BEFORE = reliability(np.array([0.5, 0.5, 0.5, 0.5]), np.array([True, True, False, False]))
 
 
-def test_a_point_per_bin_with_answers_lies_at_its_confidence_and_accuracy():
+def test_points_lie_at_the_confidence_and_accuracy_of_bins():
     diagonal, before, after = reliability_figure(AFTER, BEFORE).data
     assert list(diagonal.x) == list(diagonal.y) == [0, 1]
     assert (list(before.x), list(before.y), list(before.customdata)) == ([0.5], [0.5], [4])

@@ -43,7 +43,7 @@ def test_few_points_stay_as_they_are():
 
 
 @pytest.mark.parametrize("count", [401, 1000, 12_345])
-def test_many_points_become_means_of_neighbours_between_the_same_ends(count):
+def test_downsampling_averages_neighbours_and_keeps_the_ends(count):
     rng = np.random.default_rng(0)
     x, y = np.linspace(0.01, 5, count), rng.random(count)
     fewer_x, fewer_y = downsample(x, y, most=400)
@@ -58,7 +58,7 @@ def test_many_points_become_means_of_neighbours_between_the_same_ends(count):
 
 
 @pytest.mark.parametrize("count", [401, 1000])
-def test_downsampling_keeps_the_first_and_the_last_place(count):
+def test_downsampling_keeps_the_first_and_last_x(count):
     x = np.arange(1, count + 1)
     fewer, _ = downsample(x, np.ones(count), most=400)
     assert fewer[-1] == count
@@ -91,7 +91,7 @@ def test_the_x_axis_spans_the_whole_training_from_the_start(epochs):
         assert layout["title"]["text"] == "Loss"
 
 
-def test_percentages_end_above_one_and_begin_near_the_lowest_shown():
+def test_a_percent_axis_begins_near_the_lowest_value_shown():
     high = curve_figure([Curve("v", 0, [1, 2], [0.98, 0.99], "validation")], "Accuracy", 2, percent=True)
     low = curve_figure([Curve("v", 0, [1, 2], [0.3, 0.5], "validation")], "Accuracy", 2, percent=True)
     for figure, floor in ((high, 0.88), (low, 0.3)):
@@ -102,7 +102,7 @@ def test_percentages_end_above_one_and_begin_near_the_lowest_shown():
     assert strict_json(curve_figure([Curve("v", 0, [], [])], "Accuracy", 2, percent=True).to_json())["layout"]["yaxis"]
 
 
-def test_a_mark_is_a_dotted_line_with_its_label_where_it_happened():
+def test_a_mark_is_a_dotted_line_with_a_label():
     marks = [(0.5, "lr 0.01 → 0.001"), (1.9, "dropout 0 → 0.5")]
     for percent in (False, True):
         figure = curve_figure([Curve("training", 0, [1, 2], [1, 2])], "Loss", 2, percent, marks)
@@ -180,7 +180,7 @@ def test_raw_is_faint_and_smoothed_is_strong():
     np.testing.assert_allclose(strong[0].y, smooth(lines()[0].y, 10), atol=1e-6)
 
 
-def test_each_run_keeps_its_colour_and_marker_which_the_legend_has_too():
+def test_each_run_has_its_colour_and_marker_in_the_legend_too():
     figure = overlay_figure(lines(), "Loss", "step")
     for place, name in enumerate(("one", "two")):
         own = [trace for trace in figure.data if trace.name == name]
@@ -190,7 +190,7 @@ def test_each_run_keeps_its_colour_and_marker_which_the_legend_has_too():
     assert len({key(place) for place in range(len(COLOURS) * len(DASHES))}) == 18
 
 
-def test_without_smoothing_there_is_nothing_faint_and_validation_is_as_measured():
+def test_without_smoothing_curves_are_as_measured():
     plain = [Curve(line.name, line.place, line.x, line.y, line.kind, 1) for line in lines()]
     figure = overlay_figure(plain, "Loss", "step")
     assert len(figure.data) == 4
@@ -224,7 +224,7 @@ def test_a_band_is_the_mean_and_one_standard_deviation_around_it():
     assert (area.fillcolor, line.line.color) == ("rgba(0, 114, 178, 0.18)", "#0072B2")
 
 
-def test_one_training_is_a_line_without_width_and_the_seventh_is_dashed():
+def test_a_single_run_has_no_band_and_the_seventh_is_dashed():
     figure = band_figure([Band("a", 6, [1, 2], np.array([[1.0, 4.0]]))], "Loss", "epoch")
     area, line = figure.data
     assert list(area.y) == [1.0, 4.0, 4.0, 1.0]

@@ -34,7 +34,7 @@ def test_held_out_squares_have_the_colour_of_their_part():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_levels_lie_where_their_values_are_and_none_is_lost_to_the_logarithm(channels):
+def test_the_level_figure_shows_every_level_on_a_log_axis(channels):
     histogram = np.zeros((channels, 256), int)
     histogram[:, 0], histogram[:, 255] = 1_000_000, 20
     values = np.tile(np.linspace(-0.4, 2.8, 256), (channels, 1))

@@ -48,7 +48,7 @@ def test_the_temperature_is_the_one_that_gradient_descent_finds():
     assert fit_temperature(logits, labels) == pytest.approx(log_temperature.exp().item(), rel=1e-3)
 
 
-def test_answers_without_a_mistake_ask_for_no_temperature_out_of_range():
+def test_the_temperature_stays_in_range_without_mistakes():
     logits = 5 * torch.eye(10)
     low, high = TEMPERATURES
     assert low <= fit_temperature(logits, torch.arange(10)) < 1
@@ -75,7 +75,7 @@ def test_the_error_of_a_case_computed_by_hand():
     assert found.error == pytest.approx((2 * 0.05 + 3 * (2.8 / 3 - 2 / 3)) / 5)
 
 
-def test_the_bins_are_those_of_numpy_and_their_answers_all_counted():
+def test_calibration_bins_are_numpys_and_count_all_answers():
     rng = np.random.default_rng(0)
     confidence, right = rng.random(5000), rng.random(5000) < 0.5
     found = reliability(confidence, right)
@@ -91,7 +91,7 @@ def test_the_ends_of_the_scale_belong_to_the_end_bins():
     assert (found.count[0], found.count[-1], found.error) == (1, 1, 0.0)
 
 
-def test_the_fitted_temperature_lowers_the_error_on_answers_not_seen():
+def test_the_fitted_temperature_lowers_the_error_on_new_answers():
     logits, labels = drawn(20_000, 2.5)
     temperature = fit_temperature(logits[:10_000], labels[:10_000])
 
@@ -112,14 +112,14 @@ def test_nothing_to_judge_is_an_error():
 
 
 @pytest.mark.parametrize("count", [7, 99, 230, 1000, 5001])
-def test_at_most_one_in_a_hundred_is_less_sure_than_the_threshold(count):
+def test_at_most_one_percent_lies_below_the_threshold(count):
     logits, labels = drawn(count, 0.5, seed=count)
     card = calibrated(logits, labels)
     refused = (certainty((logits / card["temperature"]).softmax(dim=1).numpy()) < card["refuse_below"]).sum()
     assert refused == int(REJECTED_SHARE * count)
 
 
-def test_a_model_that_is_sure_of_all_is_refused_nothing():
+def test_a_model_of_full_confidence_has_nothing_rejected():
     logits = torch.full((1000, 10), -100.0)
     logits[:, 3] = 100.0
     card = calibrated(logits, torch.full((1000,), 3))
@@ -133,7 +133,7 @@ def test_without_validation_images_nothing_is_changed():
 
 
 @pytest.mark.parametrize("classes", [2, 10])
-def test_certainty_is_one_less_the_entropy_in_units_of_its_largest(classes):
+def test_certainty_is_one_minus_normalised_entropy(classes):
     even, sure = np.full(classes, 1 / classes), np.eye(classes)[0]
     assert certainty(np.stack([even, sure])) == pytest.approx([0, 1])
     mixed = np.random.default_rng(0).dirichlet(np.ones(classes), 50)

@@ -115,7 +115,7 @@ def test_large_sets_are_answered_in_pieces_as_if_in_one(count):
 
 
 @pytest.mark.parametrize("mode", [True, False])
-def test_the_model_answers_in_evaluation_mode_and_gets_its_own_back(mode):
+def test_inference_uses_evaluation_mode_and_restores_the_mode(mode):
     model = Spy().train(mode)
     infer(model, pictures(3))
     assert model.modes == [False]

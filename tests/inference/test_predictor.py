@@ -109,7 +109,7 @@ def test_what_is_no_picture_is_a_sentence(predictor, shape):
         predictor.predict(np.ones(shape, np.uint8))
 
 
-def test_less_sure_than_the_card_asks_is_no_digit(trained, tmp_path):
+def test_confidence_below_the_cards_threshold_is_no_digit(trained, tmp_path):
     picture = canvas(load_dataset("digits").test_images[0, 0].numpy())
     loaded = load_checkpoint(trained)
     confidence = Predictor(loaded).predict(picture).confidence
@@ -121,7 +121,7 @@ def test_less_sure_than_the_card_asks_is_no_digit(trained, tmp_path):
 
 
 @pytest.mark.parametrize(("channels", "side"), [(3, 28), (1, 32), (3, 32)])
-def test_other_channels_and_sizes_get_the_picture_repeated_and_resized(tmp_path, channels, side):
+def test_the_drawing_is_repeated_and_resized_to_the_input(tmp_path, channels, side):
     config, shape = TrainConfig(model="small-cnn"), Shape(channels, side, side, 4)
     model = build_model(config, shape, [0.1] * channels, [0.3] * channels).eval()
     predictor = Predictor(save(tmp_path / "c", model, shape, config))
@@ -163,7 +163,7 @@ def test_a_predictor_is_made_of_a_name_a_path_or_a_checkpoint(trained):
         Predictor(trained / "nothing")
 
 
-def test_a_card_may_be_told_what_to_refuse(trained, tmp_path):
+def test_the_rejection_threshold_in_a_card_can_be_updated(trained, tmp_path):
     config, shape = TrainConfig(model="mlp"), Shape()
     folder = save(tmp_path / "c", build_model(config, shape), shape, config)
     update_card(folder, refuse_below=1.0)
@@ -173,7 +173,7 @@ def test_a_card_may_be_told_what_to_refuse(trained, tmp_path):
 
 
 @pytest.mark.parametrize("temperature", [0.3, 2.5])
-def test_the_cards_temperature_is_in_every_probability_and_changes_no_answer(trained, tmp_path, temperature):
+def test_the_temperature_scales_probabilities_not_answers(trained, tmp_path, temperature):
     config, data = load_checkpoint(trained).card.config, load_dataset("digits")
     folder = save(tmp_path / "c", load_checkpoint(trained).model, data.shape, config)
     plain = load_checkpoint(folder).model
@@ -192,7 +192,7 @@ def test_the_cards_temperature_is_in_every_probability_and_changes_no_answer(tra
 
 
 @pytest.mark.parametrize(("strokes", "rejection"), [(1, None), (2, "several")])
-def test_two_digits_side_by_side_are_doubted_whatever_the_model_says(trained, strokes, rejection):
+def test_two_digits_side_by_side_are_rejected_by_shape(trained, strokes, rejection):
     one = canvas(load_dataset("digits").test_images[1, 0].numpy())[::2, ::2, 0]
     sheet = np.zeros((280, 280), np.uint8)
     for place in range(strokes):
@@ -216,7 +216,7 @@ def test_a_card_may_ask_for_certainty_rather_than_for_confidence(trained):
         assert Predictor(Checkpoint(loaded.model, card, loaded.folder)).predict(picture).rejection == rejection
 
 
-def test_the_shape_says_nothing_against_what_is_not_the_ten_digits(trained):
+def test_shape_rejection_applies_to_digit_models_only(trained):
     loaded = load_checkpoint(trained)
     card = loaded.card.model_copy(update={"classes": list("abcdefghij"), "refuse_below": 0.0})
     sheet = np.zeros((280, 280), np.uint8)
@@ -225,7 +225,7 @@ def test_the_shape_says_nothing_against_what_is_not_the_ten_digits(trained):
     assert Predictor(loaded).predict(sheet).rejection == "several"
 
 
-def test_the_doubt_of_an_unsure_model_and_of_a_blank_drawing(trained):
+def test_an_unsure_answer_and_a_blank_drawing_have_reasons(trained):
     loaded = load_checkpoint(trained)
     card = loaded.card.model_copy(update={"refuse_below": 1.0})
     predictor = Predictor(Checkpoint(loaded.model, card, loaded.folder))

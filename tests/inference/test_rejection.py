@@ -24,21 +24,21 @@ def moved(stroke, x: float) -> list[list[float]]:
     "strokes",
     [[ONE], [SEVEN], [SEVEN, [[0.3, 0.5], [0.9, 0.5]]], [[[0, 0], [0, 0.5], [1, 0.5]], [[0.8, 0.1], [0.8, 1]]]],
 )
-def test_one_digit_meets_no_objection(strokes):
+def test_one_digit_is_not_rejected(strokes):
     assert shape_rejection(drawn(*strokes)) is None
 
 
 @pytest.mark.parametrize("strokes", [[ONE, moved(ONE, 0.8)], [SEVEN, moved(ONE, 1.6)], [ONE, moved(SEVEN, 0.8)]])
-def test_two_side_by_side_are_several(strokes):
+def test_two_digits_side_by_side_are_rejected(strokes):
     assert shape_rejection(drawn(*strokes)) == "several"
 
 
-def test_a_dot_beside_a_digit_and_bars_above_each_other_are_not_several():
+def test_dots_and_stacked_bars_are_not_several_digits():
     assert shape_rejection(drawn(SEVEN, [[1.6, 0.9], [1.7, 0.9]])) is None
     assert shape_rejection(drawn([[0, 0], [1, 0]], [[0, 0.6], [1, 0.6]])) is None
 
 
-def test_a_blot_is_filled_and_a_ring_is_not():
+def test_a_blot_is_rejected_and_a_ring_is_not():
     sheet = Image.new("L", (280, 280))
     ImageDraw.Draw(sheet).ellipse((60, 60, 220, 220), fill=255)
     assert shape_rejection(to_model_input(np.asarray(sheet))) == "filled"
@@ -54,12 +54,12 @@ def test_how_thick_a_disc_may_be(radius):
 
 
 @pytest.mark.mnist
-def test_of_mnists_digits_hardly_any_meets_an_objection(mnist_dir):
+def test_hardly_any_mnist_digit_is_rejected(mnist_dir):
     images = load_dataset("mnist", mnist_dir).train_images[20_000:24_000, 0].numpy()
     assert np.mean([shape_rejection(image) is not None for image in images]) <= 0.002
 
 
-def test_most_pictures_of_several_digits_meet_the_objection():
+def test_most_images_of_several_digits_are_rejected():
     digits = load_dataset("digits").test_images.numpy()
     pictures = non_digits("several digits", 60, 0, digits)
     assert np.mean([shape_rejection(picture[0]) == "several" for picture in pictures]) > 0.6

@@ -47,7 +47,7 @@ def test_the_layer_table_adds_up_to_the_parameter_count(name, batch_norm):
     assert model.training
 
 
-def test_the_layer_table_is_in_order_of_execution_and_leaves_the_mode():
+def test_the_layer_table_is_in_execution_order():
     model = build("two-conv", batch_norm=False).eval()
     rows = [(layer.kind, layer.output_shape, layer.parameters) for layer in layer_table(model, Shape())]
     assert rows == [
@@ -157,7 +157,7 @@ def test_receptive_fields_are_those_computed_by_hand(name):
 
 
 @pytest.mark.parametrize("name", ["compact", "three-conv", "small-resnet", "lab-cnn"])
-def test_a_receptive_field_is_how_far_a_changed_pixel_is_felt(name):
+def test_a_changed_pixel_acts_within_the_receptive_field(name):
     shape = Shape(1, 96, 96, 10)
     model = build(name, shape, activation="tanh").eval()
     for row in layer_table(model, shape):
@@ -183,7 +183,7 @@ def test_a_shortcut_adds_what_came_in():
 
 
 @every_model
-def test_a_log_softmax_head_gives_log_probabilities_and_the_same_answers(name):
+def test_a_log_softmax_head_gives_log_probabilities(name):
     torch.manual_seed(0)
     plain = build(name).eval()
     headed = build(name, head="log-softmax").eval()
@@ -240,7 +240,7 @@ def test_the_batch_norm_switch_adds_and_removes_the_layers(name):
 
 
 @every_model
-def test_dropout_makes_training_random_and_leaves_evaluation_alone(name):
+def test_dropout_acts_in_training_and_not_in_evaluation(name):
     images = torch.rand(8, 1, 28, 28)
     dropping, steady = build(name, dropout=0.5, batch_norm=False), build(name, dropout=0.0, batch_norm=False)
     assert not torch.equal(dropping(images), dropping(images))
@@ -257,7 +257,7 @@ def test_the_chosen_activation_is_the_only_one(name, activation):
     assert torch.isfinite(model(torch.rand(2, 1, 28, 28))).all()
 
 
-def test_the_normalisation_belongs_to_the_model_but_not_to_its_weights():
+def test_normalisation_is_in_the_model_but_not_its_parameters():
     net = nn.Flatten()
     model = Classifier(net, [0.5, 0.25], [0.5, 0.125])
     images = torch.tensor([[[[1.0]], [[0.5]]]])
@@ -302,7 +302,7 @@ def test_a_size_is_refused_in_a_sentence_or_it_works(name):
     assert not broken, f"{name} is built for these sizes, and cannot read them"
 
 
-def test_convolutions_refuse_images_smaller_than_their_kernels_reach():
+def test_convolutions_refuse_images_that_are_too_small():
     for name in set(MODELS) - {"mlp", "dense"}:
         with pytest.raises(ConfigError, match="at least"):
             build(name, Shape(1, 28, 3, 10))

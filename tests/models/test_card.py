@@ -55,7 +55,7 @@ def test_a_missing_file_and_one_too_large_are_a_sentence(tmp_path):
         read_about(written(tmp_path, "x" * 2_000_000))
 
 
-def test_export_puts_the_description_into_the_card_and_a_second_export_keeps_it(ask, tmp_path):
+def test_export_writes_the_description_and_keeps_it_later(ask, tmp_path):
     path = written(tmp_path, WHOLE)
     first, second = tmp_path / "first", tmp_path / "second"
     assert ask("export", "accurate", str(first), "--about", str(path))[0] == 0

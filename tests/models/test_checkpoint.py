@@ -109,7 +109,7 @@ def test_loading_leaves_the_random_state_alone(folder):
 
 
 @pytest.mark.parametrize("move", [1, 2])
-def test_a_crash_between_weights_and_card_leaves_no_card_of_other_weights(folder, monkeypatch, move):
+def test_a_crash_while_saving_leaves_no_card_of_other_weights(folder, monkeypatch, move):
     replace, moves = os.replace, []
 
     def crash(source: Path, target: Path) -> None:
@@ -169,7 +169,7 @@ def test_a_single_flipped_bit_is_found(folder, place):
 
 
 @pytest.mark.parametrize("length", [0, 7, 100, -1])
-def test_torn_weights_are_found_even_where_the_card_agrees(folder, length):
+def test_truncated_weights_are_found_despite_the_card(folder, length):
     torn = (folder / WEIGHTS).read_bytes()[:length]
     (folder / WEIGHTS).write_bytes(torn)
     with pytest.raises(CheckpointError, match="SHA-256 differs"):
@@ -179,7 +179,7 @@ def test_torn_weights_are_found_even_where_the_card_agrees(folder, length):
         load_checkpoint(folder)
 
 
-def test_another_networks_weights_are_found_even_where_the_card_agrees(folder, tmp_path):
+def test_weights_of_another_network_are_found_despite_the_card(folder, tmp_path):
     save(tmp_path / "other", "lab-cnn")
     exchange_weights(folder, (tmp_path / "other" / WEIGHTS).read_bytes())
     with pytest.raises(CheckpointError, match="do not fit the architecture 'small-cnn'"):
@@ -255,7 +255,7 @@ def test_what_is_no_card_is_refused(folder, content):
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="peak memory is read from /proc")
-def test_a_card_with_a_huge_input_does_not_take_the_memory_of_one(tmp_path):
+def test_a_card_with_a_huge_input_takes_no_memory(tmp_path):
     """100 kB of weights must not make the lab reserve 0.5 GB (or, for `two-conv`, 8.5 GB) before it refuses them."""
     save(tmp_path / "c", "mlp")
     edit(tmp_path / "c", input_shape=[1, 1024, 1024])

@@ -53,7 +53,7 @@ BAR = slice(60, 220)
         ([(slice(80, 200), slice(80, 200))], "## Only its lines, please", "thinner brush"),
     ],
 )
-def test_what_the_shape_forbids_gets_its_own_sentence(parts, headline, advice):
+def test_shape_rejection_has_its_own_sentence(parts, headline, advice):
     app = drawn(on_canvas(*parts))
     assert headline in [element.value for element in app.markdown]
     assert advice in words(app)
@@ -72,7 +72,7 @@ def test_a_doubtful_drawing_is_a_question_with_something_to_try():
     assert "draw it larger" in said
 
 
-def test_the_results_page_shows_the_error_before_and_after_and_how_many_are_refused():
+def test_results_show_calibration_error_and_rejections():
     run = finished_run()
     app = visit("pages/results.py", model=run.id)
     app.run()
@@ -117,7 +117,7 @@ def shipped(tmp_path, monkeypatch, ask):
     return folder / "mine"
 
 
-def test_the_home_page_reads_the_table_of_models_from_their_cards(shipped):
+def test_the_home_page_reads_its_model_table_from_cards(shipped):
     update_card(
         shipped,
         measured=Measured(

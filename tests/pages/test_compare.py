@@ -117,7 +117,7 @@ def test_the_address_chooses_and_unknown_runs_are_said(trained):
     assert "Choose runs above" in words(app)
 
 
-def test_more_than_six_runs_are_cut_to_those_that_can_be_told_apart():
+def test_at_most_six_runs_are_compared():
     runs = [create_run(TrainConfig(dataset="digits")) for _ in range(8)]
     app = compare(",".join(run.id for run in runs))
     assert not app.exception
@@ -137,7 +137,7 @@ def test_a_damaged_run_is_a_sentence_and_the_others_stay(trained):
     assert "has measured nothing" in words(app)
 
 
-def test_a_finished_run_on_the_train_page_offers_its_command_and_bundle(trained):
+def test_a_finished_run_offers_its_command_and_bundle(trained):
     run = trained(dropout=0.5)
     app = visit("pages/train.py", run=run.id)
     assert not app.exception
@@ -187,7 +187,7 @@ def test_an_ablation_is_planned_started_and_cancelled(monkeypatch):
     ("values", "sentence"),
     [(["0"], "at least two values"), (["0", "2"], "dropout should be"), (["0", "much"], "dropout should be")],
 )
-def test_a_plan_that_makes_no_sense_is_a_sentence_and_starts_nothing(values, sentence):
+def test_an_invalid_plan_is_refused_and_starts_nothing(values, sentence):
     app = ablation()
     widget(app.multiselect, "Dropout: values").set_value(values).run()
     assert not app.exception

@@ -74,7 +74,7 @@ def turn(app: AppTest, **knobs: float) -> AppTest:
     return app.run()
 
 
-def test_25_samples_are_shown_and_reshuffled_and_nothing_else_changes():
+def test_reshuffling_changes_the_25_samples_only():
     app = visit(PAGE)
     before = pictures(app)
     assert len(before[0]) == 25
@@ -112,7 +112,7 @@ def test_the_table_counts_what_the_split_of_a_training_gives():
     assert "30.0% of the training images" in words(app)
 
 
-def test_mean_and_deviation_are_said_before_and_after_normalisation():
+def test_mean_and_deviation_are_shown_before_and_after():
     app = visit(PAGE)
     pixels = load_dataset("digits").train_images.numpy().astype(float)
     assert f"mean **{pixels.mean():.3f}**, standard deviation **{pixels.std():.3f}**" in words(app)
@@ -123,7 +123,7 @@ def test_mean_and_deviation_are_said_before_and_after_normalisation():
     assert "mean **0.000**" not in words(app)
 
 
-def test_augmentation_draws_variants_and_at_zero_shows_the_original():
+def test_augmentation_shows_variants_or_the_original_at_zero():
     app = visit(PAGE)
     original, *variants = pictures(app)[2]
     assert len(variants) == len({original, *variants}) - 1 == 15
@@ -165,7 +165,7 @@ def test_any_number_of_classes_and_any_shape_can_be_looked_at(offer, classes, sh
     assert ("(red, green, blue)" in words(app)) == (channels == 3)
 
 
-def test_too_few_images_to_split_are_said_in_a_sentence_and_the_rest_is_shown(offer):
+def test_too_few_images_to_split_is_reported_and_data_shown(offer):
     app = open_dataset(offer(30, 30, (1, 8, 8)))
     assert any("cannot be split" in error.value for error in app.error)
     assert "Pixels before and after normalisation" in words(app)

@@ -43,7 +43,7 @@ def test_missing_mnist_is_said_and_the_download_offered(page):
     assert any("Download MNIST" in button.label for button in app.button)
 
 
-def test_the_train_page_starts_on_digits_without_mnist_and_refuses_to_run_mnist():
+def test_without_mnist_the_train_page_starts_on_digits():
     app = visit("pages/train.py")
     dataset = next(box for box in app.selectbox if box.label == "Dataset")
     assert dataset.value == "digits"
@@ -51,7 +51,7 @@ def test_the_train_page_starts_on_digits_without_mnist_and_refuses_to_run_mnist(
     assert next(button for button in app.button if button.label == "Run").disabled
 
 
-def test_run_on_the_train_page_trains_to_the_end_and_shows_the_result():
+def test_a_run_trains_to_the_end_and_shows_the_result():
     app = visit("pages/train.py")
     next(slider for slider in app.slider if slider.label == "Epochs").set_value(2).run()
     assert "Changed: epochs 2" in words(app)
@@ -68,7 +68,7 @@ def test_run_on_the_train_page_trains_to_the_end_and_shows_the_result():
     assert next(m for m in app.metric if m.label == "Test accuracy").value == f"{expected:.2%}"
 
 
-def test_a_recipe_brings_its_own_knobs_and_back_to_the_recipe_restores_them():
+def test_a_recipe_sets_its_settings_and_restores_them():
     app = visit("pages/train.py")
     next(box for box in app.selectbox if box.label == "Recipe").select("two-conv").run()
     dropout = next(slider for slider in app.slider if slider.label == "Dropout")
@@ -86,7 +86,7 @@ def test_a_failed_run_says_why(tmp_path):
     assert any("MNIST is not in" in error.value for error in app.error)
 
 
-def test_a_damaged_run_does_not_take_a_page_down(tmp_path):
+def test_a_damaged_run_does_not_break_a_page(tmp_path):
     good, bad = finished_run(), create_run(get_recipe("quick").config("digits"))
     (bad.folder / "config.json").write_text("{")
     (bad.folder / "status.json").write_text("[]")
@@ -127,7 +127,7 @@ def test_results_of_a_run_agree_with_its_card():
 
 
 @pytest.mark.parametrize("page", ["pages/draw.py", "pages/results.py", "pages/train.py"])
-def test_a_damaged_checkpoint_makes_way_for_the_one_before_and_the_page_says_so(page):
+def test_a_damaged_checkpoint_falls_back_and_the_page_says_so(page):
     run = finished_run()
     weights = run.checkpoint() / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
@@ -139,7 +139,7 @@ def test_a_damaged_checkpoint_makes_way_for_the_one_before_and_the_page_says_so(
     assert warning.value == "The checkpoint epoch-002 of this run is damaged. This is the one before: epoch-001."
 
 
-def test_the_panel_says_that_the_disk_is_full_and_what_was_damaged(monkeypatch):
+def test_the_panel_reports_a_full_disk_and_damage(monkeypatch):
     run = create_run(get_recipe("quick").config("digits"))
     run.set_status("paused", "The disk is full. Free some space and press Resume: nothing is lost.")
     note = {"event": "resume", "step": 0, "epoch": 0, "note": "The newest saved state is damaged."}
@@ -157,7 +157,7 @@ def test_the_panel_says_that_the_disk_is_full_and_what_was_damaged(monkeypatch):
         assert warning.value.startswith("The disk is full. Free some space")
 
 
-def test_a_run_of_damaged_checkpoints_only_is_refused_with_a_sentence():
+def test_a_run_of_damaged_checkpoints_only_is_refused():
     run = finished_run()
     for folder in run.checkpoints():
         weights = folder / "model.safetensors"

@@ -41,7 +41,7 @@ def box(app: AppTest, label: str):
     return next(each for each in app.selectbox if each.label == label)
 
 
-def test_the_address_names_recipe_dataset_and_only_what_is_changed():
+def test_the_address_names_recipe_dataset_and_changed_settings():
     app = opened()
     assert address(app) == {"recipe": "quick", "dataset": "digits"}
     slider(app, "Dropout").set_value(0.25).run()
@@ -49,7 +49,7 @@ def test_the_address_names_recipe_dataset_and_only_what_is_changed():
     assert address(app) == {"recipe": "quick", "dataset": "digits", "dropout": "0.25", "activation": "silu"}
 
 
-def test_how_long_a_training_takes_is_measured_once_no_worker_warms_up(monkeypatch):
+def test_training_time_is_measured_after_workers_have_warmed_up(monkeypatch):
     answers, asked = iter([False, False, True]), []
     monkeypatch.setattr(cache.workers, "settled", lambda self: next(answers))
     monkeypatch.setattr(cache, "measured_seconds", lambda config: asked.append(list(answers)) or 75.0)
@@ -77,7 +77,7 @@ def test_a_set_up_opens_elsewhere_as_it_was():
     assert run.config() == expected
 
 
-def test_the_recipe_comes_back_whole():
+def test_back_to_the_recipe_restores_every_setting():
     app = opened(recipe="quick", dataset="digits", dropout="0.5", epochs="150")
     assert slider(app, "Epochs").value == 150  # beyond the slider's usual end
     next(button for button in app.button if button.label == "Back to the recipe").click().run()
@@ -95,7 +95,7 @@ def test_the_recipe_comes_back_whole():
         ({"dataset": "imagenet"}, "There is no dataset 'imagenet'"),
     ],
 )
-def test_an_address_that_makes_no_sense_is_a_sentence_and_the_page_works(asked, said):
+def test_an_invalid_address_is_reported_and_the_page_works(asked, said):
     app = opened(**asked)
     assert not app.exception
     assert any(said in error.value for error in app.error)
@@ -126,7 +126,7 @@ def test_every_recipe_can_be_set_up_and_its_knobs_give_it_back(recipe):
     assert expander.dataframe[0].value["parameters"].sum() == count_parameters(model)
 
 
-def test_the_queue_shows_its_order_and_lets_runs_out():
+def test_the_queue_shows_its_order_and_can_be_cancelled():
     runs = [create_run(TrainConfig(recipe=name, dataset="digits")) for name in ("quick", "accurate", "mlp-baseline")]
     for run in runs:
         Queue(runs_folder()).add(run)
@@ -140,7 +140,7 @@ def test_the_queue_shows_its_order_and_lets_runs_out():
     assert "2. mlp\\-baseline" in words(app)
 
 
-def test_home_gets_a_worker_where_runs_have_waited_since_an_earlier_server(monkeypatch):
+def test_runs_left_waiting_by_an_earlier_server_get_a_worker(monkeypatch):
     asked = []
     monkeypatch.setattr(cache.workers, "warm", lambda self: asked.append(self))
     visit("app.py")

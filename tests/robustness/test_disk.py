@@ -98,9 +98,7 @@ def assert_as_if_nothing_had_been(run: Run, whole: Run) -> None:
         ("card.json", 4),
     ],
 )
-def test_a_full_disk_pauses_the_run_and_resume_goes_on_as_if_nothing_had_been(
-    tmp_path, monkeypatch, whole, name, begin
-):
+def test_a_run_paused_by_a_full_disk_resumes_to_the_same_result(tmp_path, monkeypatch, whole, name, begin):
     run = create_run(RESUMABLE, tmp_path)
     disk = Disk(monkeypatch, name, begin)
     with executing(run) as thread:
@@ -117,7 +115,7 @@ def test_a_full_disk_pauses_the_run_and_resume_goes_on_as_if_nothing_had_been(
 
 
 @pytest.mark.parametrize("begin", [1, 2])
-def test_a_status_that_cannot_be_written_is_written_as_soon_as_it_can(tmp_path, monkeypatch, whole, begin):
+def test_a_refused_status_is_written_when_possible(tmp_path, monkeypatch, whole, begin):
     """`running` and `completed`; meanwhile the status on disk is an older one, of a living process."""
     run = create_run(RESUMABLE, tmp_path)
     disk = Disk(monkeypatch, "status.json", begin)
@@ -133,7 +131,7 @@ def test_a_status_that_cannot_be_written_is_written_as_soon_as_it_can(tmp_path, 
     assert_as_if_nothing_had_been(run, whole)
 
 
-def test_stop_while_the_disk_refuses_ends_the_run_and_keeps_what_was_saved(tmp_path, monkeypatch, whole):
+def test_stop_on_a_full_disk_keeps_what_was_saved(tmp_path, monkeypatch, whole):
     run = create_run(RESUMABLE, tmp_path)
     disk = Disk(monkeypatch, RESUME, 2)
     with executing(run) as thread:
@@ -150,7 +148,7 @@ def test_stop_while_the_disk_refuses_ends_the_run_and_keeps_what_was_saved(tmp_p
     assert timeless(run) == timeless(whole)
 
 
-def test_a_stop_that_cannot_be_saved_waits_for_room_rather_than_lose_anything(tmp_path, monkeypatch):
+def test_a_stop_that_cannot_be_saved_waits_for_disk_space(tmp_path, monkeypatch):
     run = create_run(RESUMABLE, tmp_path)
     disk = Disk(monkeypatch, RESUME, 1)
     run.set_status("running")
@@ -173,7 +171,7 @@ def test_a_stop_that_cannot_be_saved_waits_for_room_rather_than_lose_anything(tm
         (errno.EIO, "Input/output error"),
     ],
 )
-def test_what_a_disk_refuses_is_told_in_words(error, said):
+def test_a_disk_error_is_explained_in_a_sentence(error, said):
     assert said in disk_error_sentence(OSError(error, os.strerror(error)))
 
 
@@ -247,7 +245,7 @@ def test_a_worker_waits_for_a_disk_that_is_read_only(small_disk, whole):
 # ---- what was damaged afterwards ------------------------------------------------------------------------------------
 
 
-def test_a_run_whose_newest_state_is_damaged_goes_on_from_the_one_before_and_says_so(tmp_path, whole):
+def test_a_damaged_state_falls_back_to_the_previous_one(tmp_path, whole):
     run = create_run(RESUMABLE, tmp_path)
     shutil.copytree(whole.folder, run.folder, dirs_exist_ok=True)
     content = (run.folder / RESUME).read_bytes()
@@ -262,7 +260,7 @@ def test_a_run_whose_newest_state_is_damaged_goes_on_from_the_one_before_and_say
     assert (run.folder / PREVIOUS).exists()
 
 
-def test_a_damaged_last_checkpoint_is_made_anew_from_the_saved_state(tmp_path, whole):
+def test_a_damaged_last_checkpoint_is_rebuilt_from_the_state(tmp_path, whole):
     run = create_run(RESUMABLE, tmp_path)
     shutil.copytree(whole.folder, run.folder, dirs_exist_ok=True)
     weights = run.checkpoint() / "model.safetensors"
@@ -277,7 +275,7 @@ def test_a_damaged_last_checkpoint_is_made_anew_from_the_saved_state(tmp_path, w
     assert read_card(run.checkpoint()).metrics == read_card(whole.checkpoint()).metrics
 
 
-def test_what_a_killed_process_left_is_cleared_away_but_no_command(tmp_path, whole):
+def test_leftovers_of_a_killed_process_go_but_commands_stay(tmp_path, whole):
     run = create_run(RESUMABLE, tmp_path)
     rubbish = [run.folder / ".resume.pt.1-ab.tmp", run.folder / "checkpoints" / "epoch-001" / ".card.json.1-ab.tmp"]
     rubbish[1].parent.mkdir()

@@ -310,7 +310,7 @@ def test_a_log_that_is_a_link_is_not_written_through(surroundings):
 # ---- the saved state ------------------------------------------------------------------------------------------------
 
 
-def test_mutated_states_are_refused_and_nothing_in_them_is_executed(surroundings, answers, trained, tiny_data):
+def test_mutated_states_are_refused_and_not_executed(surroundings, answers, trained, tiny_data):
     whole = (trained.folder / RESUME).read_bytes()
     title, content = whole.split(b"\n", 1)
     saved = load_resume(trained.folder)[0]

@@ -42,7 +42,7 @@ IMPORTS = ("sklearn.datasets", "sklearn.model_selection", "torch._dynamo", "mnis
 # ---- the file -------------------------------------------------------------------------------------------------------
 
 
-def test_a_state_and_back_with_the_one_before_beside_it(tmp_path):
+def test_a_state_is_read_back_and_the_previous_one_kept(tmp_path):
     state = {
         "weights": torch.rand(3),
         "position": [1, 2],
@@ -78,7 +78,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_state_makes_way_for_the_one_before(tmp_path, damage):
+def test_a_damaged_state_is_replaced_by_the_previous_one(tmp_path, damage):
     for number in (1, 2):
         save_resume(tmp_path, {"number": number, "weights": torch.rand(1000)})
     (tmp_path / RESUME).write_bytes(DAMAGES[damage]((tmp_path / RESUME).read_bytes()))
@@ -95,7 +95,7 @@ def test_a_damaged_state_makes_way_for_the_one_before(tmp_path, damage):
         load_resume(tmp_path)
 
 
-def test_killed_between_the_two_moves_of_a_save_the_one_before_is_the_newest(tmp_path):
+def test_a_kill_between_the_moves_of_a_save_keeps_the_previous(tmp_path):
     save_resume(tmp_path, {"number": 1})
     os.replace(tmp_path / RESUME, tmp_path / PREVIOUS)
     assert can_resume(tmp_path)
@@ -104,7 +104,7 @@ def test_killed_between_the_two_moves_of_a_save_the_one_before_is_the_newest(tmp
     assert load_resume(tmp_path) == ({"number": 2}, "")
 
 
-def test_nothing_to_resume_from_and_no_state_are_sentences(tmp_path):
+def test_a_missing_or_invalid_state_is_a_sentence(tmp_path):
     with pytest.raises(CheckpointError, match="nothing to resume from"):
         load_resume(tmp_path)
     save_resume(tmp_path, [1, 2])
@@ -154,7 +154,7 @@ def test_a_pickled_program_is_refused_and_not_run(tmp_path, kind, summed):
         {"config": {}},
     ],
 )
-def test_a_state_that_is_none_of_this_training_is_refused(tiny_data, changes):
+def test_a_state_of_another_training_is_refused(tiny_data, changes):
     state = TrainState(RESUMABLE, tiny_data)
     good = state.state_dict()
     restore(TrainState(RESUMABLE, tiny_data), good)
@@ -255,7 +255,7 @@ def files(run: Run) -> set[str]:
 
 
 @pytestmark_killed
-def test_a_run_killed_at_random_instants_ends_as_if_it_had_not_been(lives, whole, tmp_path):
+def test_a_run_killed_at_random_ends_with_the_same_result(lives, whole, tmp_path):
     """The seed makes the instants the same on each repetition, as far as a clock can."""
     instants = random.Random(SEED + (whole.config().keep == "best"))
     lifetime = whole.status().updated - whole.config_path.stat().st_mtime
@@ -288,7 +288,7 @@ DEATHS += [("write:half", number) for number in (1, 6, 12, 24)]  # of 24 events
 
 
 @pytestmark_killed
-def test_a_run_killed_within_a_write_ends_as_if_it_had_not_been(lives, tmp_path):
+def test_a_run_killed_within_a_write_ends_with_the_same_result(lives, tmp_path):
     """At every move and sync of a file, and within lines of the log."""
     whole = undisturbed(lives, tmp_path / "whole", epochs=2)
     for deadly, number in (("replace:before", TIMES_MOVED + 1), ("fsync:before", TIMES_SYNCED + 1)):
@@ -305,7 +305,7 @@ def test_a_run_killed_within_a_write_ends_as_if_it_had_not_been(lives, tmp_path)
 
 
 @pytestmark_killed
-def test_without_its_server_a_run_goes_on_and_without_both_it_is_taken_up_by_the_next(lives, tmp_path):
+def test_a_run_outlives_its_server_and_is_resumed_by_the_next(lives, tmp_path):
     """The server is a process that owns a pool of workers; it and then its worker are killed."""
     runs_dir = tmp_path / "runs"
     run = create_run(RESUMABLE.replace(epochs=200), runs_dir)

@@ -88,16 +88,16 @@ def dangers(source: str) -> set[str]:
         ("st.components.v1.html(text)", "html"),
     ],
 )
-def test_the_reader_finds_each_danger(source, danger):
+def test_the_source_check_finds_each_danger(source, danger):
     assert dangers(source) == {danger}
 
 
-def test_the_reader_lets_the_harmless_pass():
+def test_the_source_check_passes_harmless_code():
     assert not dangers("A = '<b>'\ntorch.load(p, weights_only=True)\nst.html(A)\nst.html('<b>')\nmodel.eval()")
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_no_code_from_outside_is_run_and_no_text_of_a_user_becomes_html(path):
+def test_no_source_runs_foreign_code_or_renders_user_html(path):
     name = path.relative_to(ROOT).as_posix()
     found = dangers(path.read_text(encoding="utf-8"))
     assert found == {danger for file, danger in JUSTIFIED if file == name}
@@ -118,7 +118,7 @@ def test_a_legend_escapes_names(monkeypatch):
     assert "a &amp; b" in shown[0]
 
 
-def test_the_settings_are_safe_as_they_come():
+def test_default_streamlit_settings_are_safe():
     settings = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
     server = settings["server"]
     assert server["address"] == "127.0.0.1"

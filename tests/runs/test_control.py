@@ -55,7 +55,7 @@ def is_paused(run: Run, after: int):
 # ---- the file -------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_asked_keeps_its_order_and_a_command_ends_the_steps(tmp_path):
+def test_requests_keep_their_order_and_a_command_ends_steps(tmp_path):
     run = created(tmp_path)
     for kind in ("batch", "epoch", "batch"):
         run.step(kind)
@@ -69,7 +69,7 @@ def test_what_is_asked_keeps_its_order_and_a_command_ends_the_steps(tmp_path):
     assert run.control() == Control("run", (), control.changes)
 
 
-def test_many_who_ask_at_once_lose_nothing(tmp_path):
+def test_concurrent_requests_are_all_kept(tmp_path):
     run = created(tmp_path)
     threads = [threading.Thread(target=lambda: [run.step() for _ in range(5)]) for _ in range(6)]
     for thread in threads:
@@ -87,7 +87,7 @@ def test_many_who_ask_at_once_lose_nothing(tmp_path):
         '{"command": "pause", "changes": [[1, 2], [null, {}]]}',
     ],
 )
-def test_what_makes_no_sense_is_not_asked(tmp_path, content):
+def test_invalid_entries_are_ignored(tmp_path, content):
     run = created(tmp_path)
     (run.folder / "control.json").write_text(content)
     assert read_control(run.folder) == Control("pause")
@@ -103,7 +103,7 @@ def test_what_makes_no_sense_is_not_asked(tmp_path, content):
         ({"<b>": 5}, "cannot be changed while a training runs"),
     ],
 )
-def test_a_change_that_cannot_be_is_a_sentence_and_asks_nothing(tmp_path, wanted, said):
+def test_an_impossible_change_is_refused_and_not_recorded(tmp_path, wanted, said):
     run = created(tmp_path)
     with pytest.raises(ConfigError, match=said):
         run.change(**wanted)
@@ -134,7 +134,7 @@ def test_an_unknown_step_is_a_sentence(tmp_path, kind):
 # ---- steps ----------------------------------------------------------------------------------------------------------
 
 
-def test_steps_are_exact_also_when_asked_twice_quickly(tmp_path):
+def test_steps_are_exact_when_requested_in_quick_succession(tmp_path):
     """9 batches an epoch: from 4, one batch is 5, two more are 7, the epoch ends at 9, the next one at 18."""
     run = created(tmp_path)
     thread = started(run, at(4, lambda: run.command("pause")))
@@ -152,7 +152,7 @@ def test_steps_are_exact_also_when_asked_twice_quickly(tmp_path):
     assert steps(events(run)) == list(range(1, 28))
 
 
-def test_a_stepped_run_has_the_weights_of_one_left_alone(tmp_path):
+def test_a_stepped_run_has_the_weights_of_an_undisturbed_one(tmp_path):
     whole, run = created(tmp_path), created(tmp_path)
     execute(whole)
     thread = started(run, at(2, lambda: run.command("pause")))
@@ -186,7 +186,7 @@ def test_a_step_under_way_says_so_and_a_pause_ends_it(tmp_path):
     assert run.status().state == "stopped"
 
 
-def test_steps_asked_of_an_earlier_process_are_void():
+def test_steps_requested_of_an_earlier_process_are_void():
     class Somewhere:
         step, epoch, before_batch = 3, 0, True
 
@@ -267,7 +267,7 @@ def test_dropout_reaches_the_layers(tmp_path):
 
 
 @pytest.mark.parametrize("killed_at", [13, 17, 20])
-def test_a_changed_run_that_was_killed_ends_with_the_same_weights(tmp_path, changed, killed_at):
+def test_a_changed_and_killed_run_ends_with_the_same_weights(tmp_path, changed, killed_at):
     """Saved last after step 9: at 13 and 17 the change must be made again at its step, at 20 it is in the state."""
     run = created(tmp_path, schedule="one-cycle")
 
@@ -288,7 +288,7 @@ def test_a_changed_run_that_was_killed_ends_with_the_same_weights(tmp_path, chan
     assert mine == theirs
 
 
-def test_a_change_asked_for_while_paused_waits_for_the_next_batch(tmp_path):
+def test_a_change_while_paused_waits_for_the_next_batch(tmp_path):
     run = created(tmp_path)
     thread = started(run, at(5, lambda: run.command("pause")))
     until(is_paused(run, 5))
@@ -306,7 +306,7 @@ def test_a_change_asked_for_while_paused_waits_for_the_next_batch(tmp_path):
     assert load_checkpoint(run.checkpoint()).card.config.learning_rate == 0.02
 
 
-def test_a_state_whose_changes_do_not_lead_to_its_settings_is_refused(tmp_path):
+def test_a_state_that_contradicts_its_changes_is_refused(tmp_path):
     run = created(tmp_path)
     execute(run, on_event=at(12, lambda: (run.change(learning_rate=0.02), run.command("stop"))))
     run.command("run")
@@ -322,14 +322,14 @@ def test_a_state_whose_changes_do_not_lead_to_its_settings_is_refused(tmp_path):
 @pytest.mark.parametrize(
     "damage", [{"from": 0.5}, {"field": "epochs", "from": 3, "to": 4}, {"to": 99}, {"field": ["x"]}]
 )
-def test_changes_that_do_not_lead_on_are_refused(damage):
+def test_contradictory_changes_are_refused(damage):
     good = {"field": "learning_rate", "from": 0.003, "to": 0.1}
     assert changed_config(CONFIG, [good]).learning_rate == 0.1
     with pytest.raises(RunError):
         changed_config(CONFIG, [{**good, **damage}])
 
 
-def test_a_card_without_changes_is_read_and_one_with_nonsense_is_not(changed):
+def test_a_card_with_invalid_changes_is_refused(changed):
     card = read_card(changed.checkpoint())
     raw = card.model_dump(mode="json")
     del raw["changes"]
@@ -349,7 +349,7 @@ def test_labels_are_short():
 GIVEN = [(0.5, 0.9), (0.4, 0.95), (0.3, 0.95), (0.3, 0.95), (0.1, 0.7), (0.1, 0.99), (0.1, 0.99)]
 
 
-def test_training_ends_after_as_many_epochs_without_better_validation(tmp_path, monkeypatch):
+def test_early_stopping_ends_training_after_its_patience(tmp_path, monkeypatch):
     given = deque(GIVEN)
     monkeypatch.setattr(loop, "loss_and_accuracy", lambda *_: given.popleft())
     run = created(tmp_path, epochs=7, patience=2, keep="best")

@@ -67,7 +67,7 @@ def test_a_runs_events_have_the_contracts_fields(whole):
     assert {"test_accuracy", "test_loss", "train_seconds"} <= found[-1].keys()
 
 
-def test_the_cards_figures_are_those_measured_anew(whole):
+def test_the_cards_figures_equal_those_measured_again(whole):
     checkpoint = load_checkpoint(whole.checkpoint())
     digits = load_dataset("digits")
     with torch.no_grad():
@@ -86,7 +86,7 @@ def test_the_cards_figures_are_those_measured_anew(whole):
     assert 0 < card.train_seconds < 60
 
 
-def test_one_in_a_hundred_validation_images_is_less_sure_than_the_card_asks(whole):
+def test_one_percent_of_validation_lies_below_the_threshold(whole):
     checkpoint = load_checkpoint(whole.checkpoint())
     digits = load_dataset("digits")
     _, rows = split(digits.train_labels, 0.2, CONFIG.seed)
@@ -98,7 +98,7 @@ def test_one_in_a_hundred_validation_images_is_less_sure_than_the_card_asks(whol
     assert 0.0 < refused.double().mean().item() <= 0.01
 
 
-def test_the_card_holds_the_temperature_that_suits_the_validation_images_best(whole):
+def test_the_card_has_the_temperature_fitted_on_validation(whole):
     checkpoint = load_checkpoint(whole.checkpoint())
     digits = load_dataset("digits")
     _, rows = split(digits.train_labels, 0.2, CONFIG.seed)
@@ -212,7 +212,7 @@ def test_a_paused_run_can_be_stopped(tmp_path):
     assert steps(written(run))[-1] == 5
 
 
-def test_a_command_in_the_clocks_same_tick_as_the_last_is_not_missed(tmp_path):
+def test_a_command_in_the_same_clock_tick_is_not_missed(tmp_path):
     """File times move in steps of up to some milliseconds; two quick clicks may share one."""
     run = created(tmp_path)
     commands = Commands(run)
@@ -282,7 +282,7 @@ def test_a_damaged_state_is_a_sentence(tmp_path):
         ),
     ],
 )
-def test_a_run_that_cannot_be_done_fails_with_a_sentence(tmp_path, changes, reason):
+def test_an_impossible_run_fails_with_a_reason(tmp_path, changes, reason):
     run = created(tmp_path, **changes)
     execute(run)
     status = run.status()
@@ -292,7 +292,7 @@ def test_a_run_that_cannot_be_done_fails_with_a_sentence(tmp_path, changes, reas
     assert "Error" not in status.reason
 
 
-def test_a_training_that_diverges_in_its_last_step_is_not_complete(tmp_path, monkeypatch):
+def test_a_divergence_in_the_last_step_fails_the_run(tmp_path, monkeypatch):
     """The loss of a step is that of the weights before it: only validation sees what the last step did."""
     monkeypatch.setattr(loop, "loss_and_accuracy", lambda *_: (float("nan"), 0.1))
     run = created(tmp_path, epochs=1)
@@ -310,7 +310,7 @@ def test_a_damaged_config_is_a_failed_run(tmp_path):
     assert "damaged" in run.status().reason
 
 
-def test_an_error_nobody_foresaw_is_told_and_the_slot_is_free_again(tmp_path):
+def test_an_unexpected_error_is_reported_and_frees_the_slot(tmp_path):
     def fail(_event: dict) -> None:
         raise ZeroDivisionError("by nobody")
 
@@ -322,7 +322,7 @@ def test_an_error_nobody_foresaw_is_told_and_the_slot_is_free_again(tmp_path):
     assert second.status().state == "completed"
 
 
-def test_a_run_that_another_process_has_is_left_alone(tmp_path, monkeypatch):
+def test_a_run_held_by_another_process_is_left_alone(tmp_path, monkeypatch):
     class Impatient(FileLock):
         def acquire(self, timeout: float = -1, **options: object):
             return super().acquire(min(timeout, 0.2), **options)
@@ -339,7 +339,7 @@ def test_a_run_that_another_process_has_is_left_alone(tmp_path, monkeypatch):
 # ---- several runs, several processes --------------------------------------------------------------------------------
 
 
-def test_a_second_run_waits_for_the_first_and_passes_it_when_it_pauses(tmp_path):
+def test_a_second_run_starts_when_the_first_pauses_or_ends(tmp_path):
     first, second = sorted((created(tmp_path), created(tmp_path, epochs=1)), key=lambda run: run.id)
     reached, go = threading.Event(), threading.Event()
 

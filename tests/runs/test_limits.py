@@ -13,11 +13,11 @@ from mnist_core.system.settings import runs_folder
 CONFIG = TrainConfig(recipe="quick", dataset="digits", epochs=10)
 
 
-def test_without_limits_everything_is_admitted():
+def test_without_limits_nothing_is_refused():
     check_limits([CONFIG] * 100)
 
 
-def test_epochs(monkeypatch, refused):
+def test_too_many_epochs_are_refused(monkeypatch, refused):
     monkeypatch.setenv("MNIST_LAB_MAX_EPOCHS", "9")
     check_limits([CONFIG.replace(epochs=9)])
     with pytest.raises(RunError, match=r"at most 9 epochs \(MNIST_LAB_MAX_EPOCHS\), not 10"):
@@ -26,7 +26,7 @@ def test_epochs(monkeypatch, refused):
     assert list_runs() == []
 
 
-def test_those_that_wait_are_counted_beside_those_that_train(monkeypatch):
+def test_waiting_runs_count_apart_from_training_ones(monkeypatch):
     monkeypatch.setenv("MNIST_LAB_MAX_QUEUE", "1")
     check_limits([CONFIG, CONFIG])  # one trains, one waits
     with pytest.raises(RunError, match=r"has no room for 3 runs \(MNIST_LAB_MAX_QUEUE=1\): 0 runs wait already"):

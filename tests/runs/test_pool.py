@@ -38,7 +38,7 @@ def threads(run: Run) -> list[tuple[int, int]]:
     return [(e["from"], e["to"]) for e in EventReader(run).read() if e["event"] == "change" and e["field"] == "threads"]
 
 
-def test_beside_many_people_a_training_does_with_one_thread_less_and_takes_it_back(tmp_path, monkeypatch):
+def test_many_visitors_take_one_thread_from_a_training(tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")  # the worker's
     monkeypatch.setattr("mnist_core.system.device._all_threads", 2)
     people = 0
@@ -105,7 +105,7 @@ def test_one_worker_trains_one_run_after_another(pool):
     assert ended == sorted(ended)
 
 
-def test_while_a_run_is_paused_a_second_worker_takes_the_next_one(pool):
+def test_a_second_worker_runs_while_the_first_run_is_paused(pool):
     first, second = created(pool, epochs=200), created(pool)
     pool.start(first)
     until(lambda: first.status().state == "running", 60)

@@ -53,7 +53,7 @@ def test_a_run_is_taken_once(queue):
     assert run not in queue
 
 
-def test_a_cancelled_run_says_so_and_one_that_began_is_left_alone(queue):
+def test_cancelling_marks_a_waiting_run_and_spares_a_begun_one(queue):
     first, second = waiting_run(queue), waiting_run(queue)
     assert queue.cancel(second)
     assert second.status().state == "stopped"
@@ -65,7 +65,7 @@ def test_a_cancelled_run_says_so_and_one_that_began_is_left_alone(queue):
         assert first.status().state == "running"
 
 
-def test_workers_wait_while_a_process_of_its_own_is_first_and_pass_when_it_died(queue):
+def test_workers_wait_for_a_living_process_ahead_of_them(queue):
     own, next_one = waiting_run(queue, own_process=True), waiting_run(queue)
     with own.lock:
         assert queue.next_for_worker() is None
@@ -99,13 +99,13 @@ def test_as_many_slots_as_asked_for_and_a_released_one_is_free(tmp_path, monkeyp
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "two", "65", "1.5"])
-def test_a_senseless_number_of_parallel_runs_is_refused(monkeypatch, text):
+def test_an_invalid_number_of_parallel_runs_is_refused(monkeypatch, text):
     monkeypatch.setenv("MNIST_LAB_PARALLEL", text)
     with pytest.raises(ConfigError, match="MNIST_LAB_PARALLEL"):
         parallel_runs()
 
 
-def test_a_process_of_its_own_does_not_wait_for_workers_that_may_never_come(queue):
+def test_a_separate_process_does_not_wait_for_workers(queue):
     waiting_run(queue)
     own = waiting_run(queue, own_process=True)
     assert queue.may_begin(own)

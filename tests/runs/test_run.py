@@ -49,7 +49,7 @@ def test_a_new_run_is_a_directory_with_its_config_and_waits(run, tmp_path):
     assert run.checkpoint() is None
 
 
-def test_a_name_that_is_taken_is_drawn_again_and_the_earlier_run_stays_whole(tmp_path, monkeypatch):
+def test_a_taken_name_is_drawn_again(tmp_path, monkeypatch):
     digits, token_hex = iter(["beef", "beef", "cafe"]), secrets.token_hex
     monkeypatch.setattr("mnist_core.runs.run.time.strftime", lambda _: "20260101-000000")
     monkeypatch.setattr("mnist_core.runs.run.secrets.token_hex", lambda n: next(digits) if n == 2 else token_hex(n))
@@ -162,7 +162,7 @@ def test_an_ended_run_needs_no_process(run, state):
     assert (status.state, status.reason, status.active) == (state, "A reason.", False)
 
 
-def test_a_queued_run_has_a_while_to_be_picked_up(run, living):
+def test_a_queued_run_counts_as_crashed_only_after_a_while(run, living):
     def queued_for(seconds: float) -> None:
         value = {"state": "queued", "updated": time.time() - seconds}
         (run.folder / "status.json").write_text(json.dumps(value))
@@ -201,7 +201,7 @@ def test_a_damaged_status_is_a_crash(run, content):
 # ---- commands -------------------------------------------------------------------------------------------------------
 
 
-def test_the_latest_command_holds(run):
+def test_the_latest_command_counts(run):
     assert run.commanded() == "run"
     for command in ("pause", "run", "stop"):
         run.command(command)
@@ -260,7 +260,7 @@ def test_the_checkpoint_is_the_chosen_one_or_the_newest(run):
         ("", ""),
     ],
 )
-def test_names_of_people_are_names(typed, name):
+def test_valid_owner_names_are_accepted(typed, name):
     assert parse_owner(typed) == name
 
 
@@ -283,7 +283,7 @@ def test_names_of_people_are_names(typed, name):
         "x" * 31,
     ],
 )
-def test_what_could_be_markup_or_a_path_is_refused(typed):
+def test_owner_names_like_markup_or_paths_are_refused(typed):
     with pytest.raises(ConfigError, match="A name has at most 30"):
         parse_owner(typed)
 
@@ -298,7 +298,7 @@ def test_a_run_keeps_its_owner_beside_its_settings():
     assert "Ann" not in mine.id
 
 
-def test_no_run_is_left_behind_by_a_name_that_is_none():
+def test_an_invalid_owner_leaves_no_run():
     with pytest.raises(ConfigError):
         create_run(TrainConfig(recipe="quick", dataset="digits"), owner="<script>")
     assert not runs_folder().exists()

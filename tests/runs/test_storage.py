@@ -31,7 +31,7 @@ def test_size_adds_all_files_and_follows_no_link(tmp_path):
     assert size(tmp_path / "nothing") == 0
 
 
-def test_the_oldest_unpinned_ended_runs_are_offered_until_it_suffices(tmp_path):
+def test_the_oldest_unpinned_runs_are_offered_for_deletion(tmp_path):
     runs = []
     for day, state in enumerate(("completed", "completed", "queued", "crashed", "stopped"), start=1):
         run = Run(tmp_path / f"2026010{day}-120000-quick-abcd")
@@ -56,7 +56,7 @@ def test_a_deleted_run_is_gone_and_the_others_stay():
     assert list((runs_folder() / TRASH).iterdir()) == []
 
 
-def test_what_a_killed_removal_left_goes_with_the_next():
+def test_an_interrupted_deletion_is_completed_by_the_next():
     run = ended()
     left = runs_folder() / TRASH / "20260101-120000-quick-abcd-12345678"
     left.mkdir(parents=True)
@@ -78,7 +78,7 @@ def test_a_pinned_run_cannot_be_deleted_until_it_is_unpinned():
 
 
 @pytest.mark.parametrize("state", ["running", "paused"])
-def test_a_run_at_work_cannot_be_deleted(state):
+def test_an_active_run_cannot_be_deleted(state):
     run = ended()
     run.set_status(state)
     with run.lock, pytest.raises(RunError, match="stop it first"):
@@ -86,7 +86,7 @@ def test_a_run_at_work_cannot_be_deleted(state):
     assert run.folder.exists()
 
 
-def test_a_waiting_run_and_one_that_a_process_holds_cannot_be_deleted():
+def test_waiting_and_active_runs_cannot_be_deleted():
     waiting, held = create_run(TrainConfig(recipe="quick", dataset="digits")), ended()
     Queue(runs_folder()).add(waiting)
     with pytest.raises(RunError, match="stop it first"):

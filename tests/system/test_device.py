@@ -31,20 +31,20 @@ def digits():
 
 
 @pytest.mark.parametrize(("asked", "used"), [(1, 1), (2, 2), (0, 2), (64, 2)])
-def test_as_many_as_asked_for_and_there_are(two_threads, asked, used):
+def test_as_many_threads_as_requested_and_available(two_threads, asked, used):
     use_threads(1)
     use_threads(asked)
     assert torch.get_num_threads() == used
 
 
-def test_for_a_while_and_then_as_before(two_threads):
+def test_threads_are_restored_afterwards(two_threads):
     use_threads(1)
     with threads():
         assert torch.get_num_threads() == 2
     assert torch.get_num_threads() == 1
 
 
-def test_who_leaves_first_takes_nothing_from_the_others_and_the_last_one_all(two_threads):
+def test_nested_uses_keep_all_threads_until_the_last_ends(two_threads):
     use_threads(1)
     first, second = threads(), threads()
     first.__enter__()
@@ -55,7 +55,7 @@ def test_who_leaves_first_takes_nothing_from_the_others_and_the_last_one_all(two
     assert torch.get_num_threads() == 1
 
 
-def test_a_training_of_one_thread_leaves_the_next_one_all(two_threads, digits):
+def test_the_next_training_has_all_threads_again(two_threads, digits):
     TrainState(CONFIG.replace(threads=1), digits)
     assert torch.get_num_threads() == 1
     TrainState(CONFIG, digits)
@@ -69,7 +69,7 @@ def weights_after(state: TrainState, digits, steps: int) -> dict[str, torch.Tens
     return state.model.state_dict()
 
 
-def test_changed_on_the_way_it_is_repeated_bit_for_bit_after_a_resume(two_threads, digits):
+def test_a_change_of_threads_is_repeated_after_a_resume(two_threads, digits):
     whole = TrainState(CONFIG, digits)
     weights_after(whole, digits, 5)
     change = whole.change("threads", 1)

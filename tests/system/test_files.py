@@ -15,7 +15,7 @@ def test_what_is_written_is_read_and_nothing_lies_beside_it(tmp_path):
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path, monkeypatch, step):
+def test_a_failed_write_leaves_the_old_file_only(tmp_path, monkeypatch, step):
     path = tmp_path / "a.bin"
     write_atomic(path, b"old")
 

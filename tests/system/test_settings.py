@@ -38,7 +38,7 @@ def test_settings_are_read_anew_each_time(monkeypatch):
         ("MAX_STORAGE", "5 GB"),
     ],
 )
-def test_a_setting_that_makes_no_sense_is_named(name, value, monkeypatch, refused):
+def test_an_invalid_setting_is_named(name, value, monkeypatch, refused):
     monkeypatch.setenv(f"MNIST_LAB_{name}", value)
     with pytest.raises(ConfigError, match=f"^MNIST_LAB_{name} should be .*{value}"):
         limits()
@@ -51,7 +51,7 @@ def test_the_time_limit_counts_from_its_minute_on():
     assert "2 minutes" in Limits(max_minutes=2).over_time(120.0)
 
 
-def test_a_run_over_its_time_stops_as_by_hand_with_the_reason_said(monkeypatch):
+def test_a_run_over_its_time_limit_stops_with_a_reason(monkeypatch):
     monkeypatch.setenv("MNIST_LAB_MAX_MINUTES", "0.000001")
     run = create_run(TrainConfig(recipe="quick", dataset="digits", epochs=5))
     execute(run)

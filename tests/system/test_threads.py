@@ -36,7 +36,7 @@ def a_process(**environment):
 
 
 @several_cores
-def test_each_thread_of_a_training_has_a_core_of_its_own_and_helpers_have_all():
+def test_training_threads_have_a_core_each_and_helpers_all():
     seen = a_process()
     narrow = [tuple(cores) for cores in seen["cores"] if len(cores) < len(os.sched_getaffinity(0))]
     assert len(set(narrow)) == len(narrow) == seen["threads"]
@@ -47,7 +47,7 @@ def test_each_thread_of_a_training_has_a_core_of_its_own_and_helpers_have_all():
 @pytest.mark.parametrize(
     "environment", [{"OMP_NUM_THREADS": "2"}, {"OMP_PROC_BIND": "false"}, {"MNIST_LAB_PARALLEL": "2"}]
 )
-def test_threads_are_left_alone_where_somebody_chose_or_trainings_share(environment):
+def test_threads_are_not_pinned_when_chosen_or_shared(environment):
     everywhere = sorted(os.sched_getaffinity(0))
     assert all(cores == everywhere for cores in a_process(**environment)["cores"])
 
@@ -61,7 +61,7 @@ def test_a_process_that_has_loaded_torch_stays_as_it_is(monkeypatch):
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("count", [0, 1, 64, 1000])
-def test_results_come_in_the_order_of_items_and_progress_ends_at_one(threads, count):
+def test_results_are_in_item_order_and_progress_ends_at_one(threads, count):
     shares = []
     assert map_in_threads(lambda n: n * n, range(count), threads, shares.append) == [n * n for n in range(count)]
     assert shares == sorted(shares)

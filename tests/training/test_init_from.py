@@ -27,7 +27,7 @@ def trained(tmp_path_factory):
     return checkpoint
 
 
-def test_it_begins_with_these_weights_and_their_normalisation(trained, tiny_data):
+def test_training_begins_with_given_weights_and_normalisation(trained, tiny_data):
     state = TrainState(CONFIG.replace(init_from=str(trained)), tiny_data)
     known = load_checkpoint(trained)
     for name, weights in known.model.state_dict().items():
@@ -38,7 +38,7 @@ def test_it_begins_with_these_weights_and_their_normalisation(trained, tiny_data
     assert not torch.equal(fresh.model.first_dense.weight, state.model.first_dense.weight)
 
 
-def test_what_was_learned_is_not_lost_and_it_learns_on(trained, tiny_data):
+def test_training_from_given_weights_keeps_improving(trained, tiny_data):
     config = CONFIG.replace(init_from=str(trained))
     state = TrainState(config, tiny_data)
     before = state.model.first_dense.weight.detach().clone()
@@ -76,7 +76,7 @@ def test_weights_for_other_images_are_refused(colour_checkpoint, tiny_data):
         TrainState(CONFIG.replace(init_from=str(colour_checkpoint)), tiny_data)
 
 
-def test_a_model_that_is_not_there_is_refused_with_those_that_are(tiny_data):
+def test_a_missing_model_is_refused_with_a_list_of_models(tiny_data):
     with pytest.raises(CheckpointError, match=r"no checkpoint 'nobody'"):
         TrainState(CONFIG.replace(init_from="nobody"), tiny_data)
 

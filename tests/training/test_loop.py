@@ -184,7 +184,7 @@ def test_the_test_images_are_never_looked_at(tiny_data):
     assert list(train(TrainState(FULL.replace(epochs=1), blind), blind))[-1]["event"] == "epoch"
 
 
-def test_validation_images_are_in_no_training_batch_and_training_images_in_all(monkeypatch):
+def test_training_batches_hold_all_training_images_only(monkeypatch):
     count = 200
     images = torch.zeros(count, 1, 28, 28, dtype=torch.uint8)
     images[:, 0, 0, 0] = torch.arange(count)  # each image carries its own number
@@ -232,7 +232,7 @@ def loss_of(scored: tuple[torch.Tensor, torch.Tensor], **settings: object) -> to
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
-def test_one_probability_per_class_is_the_same_target_as_a_class_number(scored, smoothing):
+def test_one_hot_targets_equal_class_numbers(scored, smoothing):
     indexed, one_hot = (loss_of(scored, labels=form, label_smoothing=smoothing) for form in ("index", "one-hot"))
     assert one_hot.item() == pytest.approx(indexed.item(), rel=1e-6)
     logits, labels = (part.numpy() for part in scored)
@@ -241,7 +241,7 @@ def test_one_probability_per_class_is_the_same_target_as_a_class_number(scored, 
     assert one_hot.item() == pytest.approx((1 - smoothing) * own - smoothing * log.mean(), rel=1e-5)
 
 
-def test_of_a_log_softmax_head_the_loss_is_the_negative_log_likelihood(scored):
+def test_a_log_softmax_head_has_negative_log_likelihood_loss(scored):
     logits, labels = scored
     log = logits.log_softmax(dim=1)
     assert loss_of((log, labels), head="log-softmax").item() == pytest.approx(F.nll_loss(log, labels).item(), rel=1e-6)
@@ -258,7 +258,7 @@ def test_of_a_log_softmax_head_the_loss_is_the_negative_log_likelihood(scored):
 
 
 @pytest.mark.parametrize("name", ["mlp", "dense", "two-conv", "small-cnn"])
-def test_l2_of_the_first_dense_layer_adds_its_share_of_the_squared_weights(scored, name):
+def test_l2_of_the_first_dense_layer_adds_its_squared_weights(scored, name):
     config = PLAIN.replace(model=name, l2_first=0.03)
     model = build_model(config, Shape())
     first = next(weight for weight in model.parameters() if weight.dim() == 2)
@@ -311,7 +311,7 @@ def interrupted(config: TrainConfig, data: Dataset, after: int, path) -> tuple[T
 
 # FULL has 4 steps an epoch: events are start, 4 steps, epoch, 4 steps, epoch
 @pytest.mark.parametrize("after", [1, 3, 5, 6, 8, 10])
-def test_an_interrupted_training_ends_as_if_it_had_not_been(tiny_data, uninterrupted, tmp_path, after):
+def test_an_interrupted_training_ends_with_the_same_result(tiny_data, uninterrupted, tmp_path, after):
     whole, events = uninterrupted
     assert len(events) == 11
     state, all_events = interrupted(FULL, tiny_data, after, tmp_path)
@@ -322,7 +322,7 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(tiny_data, uninterru
 
 
 @pytest.mark.parametrize("after", [3, 4])
-def test_a_validation_within_an_epoch_is_neither_lost_nor_repeated(tiny_data, tmp_path, after):
+def test_a_validation_within_an_epoch_survives_interruption(tiny_data, tmp_path, after):
     config = FULL.replace(epochs=1, validations_per_epoch=2)
     _, events = finished(config, tiny_data)
     assert [event["event"] for event in events[:4]] == ["start", "step", "step", "validation"]
@@ -358,7 +358,7 @@ def test_the_average_over_steps_is_the_one_computed_by_hand(tiny_data):
     assert TrainState(PLAIN, tiny_data).best_model is not None
 
 
-def test_the_average_is_judged_where_there_is_one(tiny_data):
+def test_the_averaged_weights_are_evaluated_if_there_are_any(tiny_data):
     config = PLAIN.replace(ema_decay=0.9)
     state = TrainState(config, tiny_data)
     epoch = list(train(state, tiny_data))[-1]
@@ -373,12 +373,12 @@ def test_the_average_is_judged_where_there_is_one(tiny_data):
 WILD = PLAIN.replace(optimizer="sgd", learning_rate=10, activation="leaky-relu", epochs=3)
 
 
-def test_a_loss_that_is_no_number_ends_the_training_in_a_sentence(tiny_data):
+def test_a_loss_that_is_not_finite_ends_training_with_a_reason(tiny_data):
     with pytest.raises(DivergedError, match="learning rate below 10"):
         list(train(TrainState(WILD, tiny_data), tiny_data))
 
 
-def test_no_event_of_a_diverging_training_holds_what_is_no_number(tiny_data):
+def test_events_of_a_diverging_training_hold_finite_numbers(tiny_data):
     def events() -> Iterator[dict]:
         try:
             yield from train(TrainState(WILD.replace(validations_per_epoch=20), tiny_data), tiny_data)
@@ -410,7 +410,7 @@ def test_bfloat16_learns_about_as_well_and_keeps_float32_weights():
 
 
 @pytest.mark.parametrize("able", [True, False])
-def test_auto_takes_bfloat16_just_where_the_processor_has_it(monkeypatch, able):
+def test_auto_uses_bfloat16_only_where_the_processor_has_it(monkeypatch, able):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": able, "amx_bf16": False})
     with reduced_precision(PLAIN.replace(precision="auto"), torch.device("cpu")):
         product = torch.ones(2, 2) @ torch.ones(2, 2)

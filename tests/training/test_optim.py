@@ -37,7 +37,7 @@ def test_the_step_schedule_is_torchs():
     np.testing.assert_allclose(mine, np.repeat(theirs, 7), rtol=1e-9)
 
 
-def test_the_one_cycle_schedule_is_torchs_but_for_less_than_a_step():
+def test_the_one_cycle_schedule_is_torchs_within_a_step():
     config = TrainConfig(schedule="one-cycle", learning_rate=0.01, epochs=3)
     theirs = torchs_rates(
         lambda o: torch.optim.lr_scheduler.OneCycleLR(o, max_lr=0.01, total_steps=300, pct_start=0.25), 0.01, 300

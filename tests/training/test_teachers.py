@@ -41,7 +41,7 @@ def finish(config: TrainConfig, data: Dataset) -> TrainState:
     return state
 
 
-def test_they_answer_with_the_mean_of_their_probabilities_and_are_left_as_they_are(teachers, tiny_data):
+def test_teachers_answer_with_their_mean_and_stay_unchanged(teachers, tiny_data):
     config = CONFIG.replace(teachers=", ".join(teachers))
     models = load_teachers(config, tiny_data.shape)
     x = tiny_data.test_images[:9].float() / 255
@@ -73,7 +73,7 @@ def test_the_loss_is_against_labels_and_teachers_in_their_shares(share, labels):
     torch.testing.assert_close(training_loss(config, None, logits, answers, soft_targets), expected)
 
 
-def test_no_teacher_is_asked_what_a_scribble_is():
+def test_teachers_are_not_asked_about_non_digits():
     logits, soft_targets = torch.randn(2, 4), torch.tensor([[1.0, 0, 0, 0], [0, 1.0, 0, 0]])
     config = CONFIG.replace(non_digits=10, distillation=1.0)
     even = -logits[1].log_softmax(dim=0).mean()
@@ -96,7 +96,7 @@ def test_with_teachers_alone_wrong_labels_do_no_harm(teachers, tiny_data):
     assert agreement(teachers=teachers[0], distillation=1.0) > 0.8
 
 
-def test_the_same_seed_gives_the_same_weights_also_when_it_goes_on_midway(teachers, tiny_data):
+def test_the_same_seed_gives_the_same_weights_after_a_resume(teachers, tiny_data):
     config = CONFIG.replace(teachers=",".join(teachers), rotation=10.0, dropout=0.2)
     whole = finish(config, tiny_data)
     first = TrainState(config, tiny_data)
@@ -114,7 +114,7 @@ def test_the_same_seed_gives_the_same_weights_also_when_it_goes_on_midway(teache
     assert not torch.equal(without.model.first_dense.weight, whole.model.first_dense.weight)
 
 
-def test_the_estimate_asks_them_too(teachers, monkeypatch):
+def test_the_time_estimate_includes_teachers(teachers, monkeypatch):
     asked = []
     monkeypatch.setattr(profile, "teacher_probabilities", lambda models, x: asked.append((len(models), len(x))))
     profile.step_seconds(CONFIG.replace(teachers=",".join(teachers)), Shape(), steps=3)
@@ -123,14 +123,14 @@ def test_the_estimate_asks_them_too(teachers, monkeypatch):
         profile.step_seconds(CONFIG.replace(teachers="nobody"), Shape())
 
 
-def test_one_that_reads_other_images_or_is_not_there_is_refused(teachers, colour_checkpoint, tiny_data):
+def test_an_unsuitable_or_missing_teacher_is_refused(teachers, colour_checkpoint, tiny_data):
     with pytest.raises(CheckpointError, match=r"3×32×32 pixels in 4 classes.* of digits have 1×28×28 pixels in 10"):
         TrainState(CONFIG.replace(teachers=f"{teachers[0]},{colour_checkpoint}"), tiny_data)
     with pytest.raises(CheckpointError, match=r"no checkpoint 'nobody'"):
         TrainState(CONFIG.replace(teachers=f"{teachers[0]}, nobody"), tiny_data)
 
 
-def test_the_command_line_refuses_before_a_run_is_made_and_trains_with_those_that_are_shipped(refused, ask, tmp_path):
+def test_the_command_line_trains_with_shipped_teachers(refused, ask, tmp_path):
     train_one = ("train", "--dataset", "digits", "--epochs", "1", "--runs-dir", str(tmp_path / "r"))
     assert "no checkpoint 'nobody'" in refused(*train_one, "--set", "teachers=tiny,nobody")
     assert "distillation should be" in refused(*train_one, "--set", "teachers=tiny", "--set", "distillation=2")

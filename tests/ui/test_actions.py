@@ -42,14 +42,14 @@ def waiting_run(owner: str = "") -> Run:
 
 
 @pytest.mark.parametrize("path", SCREENS, ids=lambda path: path.name)
-def test_only_acts_imports_what_changes_runs_or_data(path):
+def test_only_actions_imports_what_changes_runs_or_data(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
     assert path.name == "actions.py" or not names & CHANGING
 
 
 @pytest.mark.parametrize("mode", ["read-only", "draw-only"])
-def test_every_act_is_refused_outside_the_full_mode(mode, monkeypatch):
+def test_every_action_is_refused_outside_the_full_mode(mode, monkeypatch):
     monkeypatch.setenv("MNIST_LAB_MODE", mode)
     run, config = finished_run(), TrainConfig(recipe="quick", dataset="digits")
     acts_of_all_kinds = [
@@ -86,7 +86,7 @@ def test_every_act_is_refused_outside_the_full_mode(mode, monkeypatch):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_read_only_lab_shows_everything_and_offers_nothing_to_change(page, monkeypatch):
+def test_read_only_pages_show_all_and_offer_no_changes(page, monkeypatch):
     finished_run()
     waiting_run()
     monkeypatch.setenv("MNIST_LAB_MODE", "read-only")
@@ -103,7 +103,7 @@ def test_a_read_only_lab_shows_everything_and_offers_nothing_to_change(page, mon
         assert "Waiting" in words(app)
 
 
-def test_a_path_in_the_address_is_not_looked_up_in_a_read_only_lab(tmp_path, monkeypatch):
+def test_read_only_pages_ignore_a_path_in_the_address(tmp_path, monkeypatch):
     monkeypatch.setenv("MNIST_LAB_MODE", "read-only")
     app = visit("app.py")
     app.query_params["dataset"] = f"folder:{tmp_path}"
@@ -114,7 +114,7 @@ def test_a_path_in_the_address_is_not_looked_up_in_a_read_only_lab(tmp_path, mon
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_draw_only_lab_has_two_pages(page, monkeypatch):
+def test_draw_only_pages_are_two(page, monkeypatch):
     run = finished_run()
     monkeypatch.setenv("MNIST_LAB_MODE", "draw-only")
     app = visit(page)
@@ -130,7 +130,7 @@ def test_a_draw_only_lab_has_two_pages(page, monkeypatch):
         assert run.id not in words(app)
 
 
-def test_a_draw_only_lab_reads_drawings(monkeypatch):
+def test_draw_only_pages_read_drawings(monkeypatch):
     monkeypatch.setenv("MNIST_LAB_MODE", "draw-only")
     app = visit("pages/draw.py")
     app.session_state["canvas-0"] = drawn_seven()
@@ -139,7 +139,7 @@ def test_a_draw_only_lab_reads_drawings(monkeypatch):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_mode_that_there_is_not_shows_nothing_but_a_sentence(page, monkeypatch):
+def test_an_unknown_mode_shows_nothing_but_an_error(page, monkeypatch):
     monkeypatch.setenv("MNIST_LAB_MODE", "public")
     app = visit(page)
     assert not app.exception
@@ -152,7 +152,7 @@ def test_a_mode_that_there_is_not_shows_nothing_but_a_sentence(page, monkeypatch
 # ---- whose run ------------------------------------------------------------------------------------------------------
 
 
-def test_a_name_is_typed_once_and_stands_beside_the_run():
+def test_a_name_is_typed_once_and_shown_beside_the_run():
     app = visit("pages/train.py", owner="Ann Lee")  # AppTest cannot type what is no option
     next(each for each in app.button if each.label == "Run").click().run()
     (run,) = list_runs()
@@ -166,7 +166,7 @@ def test_a_name_is_typed_once_and_stands_beside_the_run():
     assert "Ann Lee" in next(each for each in other.selectbox if each.label == "Your name").options
 
 
-def test_a_name_that_is_none_is_a_sentence_and_runs_go_on_without():
+def test_an_invalid_name_is_refused_and_runs_have_no_owner():
     app = visit("pages/train.py", owner="<b>x</b>")
     assert not app.exception
     assert any("A name has at most" in each.value for each in app.error)
@@ -175,7 +175,7 @@ def test_a_name_that_is_none_is_a_sentence_and_runs_go_on_without():
 
 
 @pytest.mark.parametrize(("mine", "theirs"), [("", ""), ("Ann", "Ann")])
-def test_ones_own_run_stops_at_once(mine, theirs):
+def test_ones_own_run_stops_without_a_question(mine, theirs):
     run = waiting_run(theirs)
     app = visit("pages/train.py", owner=mine)
     button(app, "stop").click().run()
@@ -183,7 +183,7 @@ def test_ones_own_run_stops_at_once(mine, theirs):
     assert button(app, "question-yes") is None
 
 
-def test_a_run_of_nobody_asks_once_before_it_stops():
+def test_a_run_without_owner_asks_once_before_it_stops():
     run = waiting_run()
     app = visit("pages/train.py", owner="Ann")
     button(app, "stop").click().run()
@@ -193,7 +193,7 @@ def test_a_run_of_nobody_asks_once_before_it_stops():
     assert button(app, "question-yes") is None
 
 
-def test_somebody_elses_run_asks_twice_and_names_whose_it_is():
+def test_another_persons_run_asks_twice_and_names_the_owner():
     run = waiting_run("Bo")
     app = visit("pages/train.py", owner="Ann")
     button(app, "stop").click().run()
@@ -205,7 +205,7 @@ def test_somebody_elses_run_asks_twice_and_names_whose_it_is():
     assert run.status().state == "stopped"
 
 
-def test_leave_it_leaves_it():
+def test_cancelling_the_question_changes_nothing():
     run = waiting_run("Bo")
     app = visit("pages/train.py")
     button(app, f"cancel-{run.id}").click().run()
@@ -217,7 +217,7 @@ def test_leave_it_leaves_it():
 # ---- the shelf ------------------------------------------------------------------------------------------------------
 
 
-def test_too_much_storage_offers_the_oldest_and_deletes_on_agreement_only(monkeypatch):
+def test_over_the_storage_limit_deletion_needs_agreement(monkeypatch):
     old, kept = finished_run(), finished_run(seed=1)
     kept.pin()
     for run in (old, kept):

@@ -38,7 +38,7 @@ def written(folder):
     return json.loads(path.read_text())
 
 
-def test_the_first_figures_are_there_at_once_and_newer_ones_follow(tmp_path):
+def test_the_first_figures_come_at_once_and_newer_ones_follow(tmp_path):
     url = feed_url("run", Counter(), tmp_path / "live")
     first = written(tmp_path / "live")
     assert first["state"] == "running"
@@ -56,14 +56,14 @@ def test_progress_travels_beside_the_figures(tmp_path):
     assert shown["loss"] == {"points": 0, "figure": {"data": [], "layout": {}}}
 
 
-def test_all_who_watch_the_same_share_one_feed_and_others_have_their_own(tmp_path):
+def test_viewers_of_one_run_share_a_feed_others_have_their_own(tmp_path):
     mine, other = Counter(), Counter()
     assert feed_url("run", mine, tmp_path) == feed_url("run", other, tmp_path)
     assert not other.looks
     assert feed_url("another", other, tmp_path) != feed_url("run", mine, tmp_path)
 
 
-def test_a_feed_nobody_asks_for_ends_and_takes_its_file_along(tmp_path):
+def test_an_unwatched_feed_ends_and_removes_its_file(tmp_path):
     first = feed_url("run", Counter(), tmp_path)
     until(lambda: not list(tmp_path.iterdir()))
     until(lambda: not module._feeds()["run"].alive)
@@ -75,7 +75,7 @@ def test_where_nothing_can_be_written_there_is_no_feed(tmp_path):
     assert feed_url("run", Counter(), tmp_path / "file" / "live") is None
 
 
-def test_what_a_killed_server_left_is_removed_and_a_living_feed_is_not(tmp_path, monkeypatch):
+def test_stale_files_are_removed_and_fresh_ones_kept(tmp_path, monkeypatch):
     (tmp_path / "old.json").write_text("{}")
     monkeypatch.setattr(module, "STALE_SECONDS", -1.0)
     Feed(Counter(), tmp_path)

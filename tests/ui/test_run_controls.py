@@ -68,7 +68,7 @@ def test_a_paused_run_takes_a_step_for_each_click():
         assert (run.commanded(), run.control().steps) == ("run", ())
 
 
-def test_a_step_under_way_is_called_so_and_the_next_can_be_asked_for():
+def test_a_step_under_way_is_shown_and_another_can_be_requested():
     with executed("running", stepping=True) as run:
         app = visit(PAGE)
         assert "Stepping" in words(app)
@@ -99,7 +99,7 @@ def test_a_change_is_asked_for_and_waits_for_the_next_batch():
         assert len(run.control().changes) == 1
 
 
-def test_restart_keeps_settings_and_seed_and_new_seed_has_another():
+def test_restart_keeps_the_seed_and_new_seed_changes_it():
     first = stopped_run()
     app = visit(PAGE)
     button(app, "Restart").click().run()
@@ -138,7 +138,7 @@ def test_early_stopping_is_an_option_and_said_when_it_happened():
 
 
 @pytest.mark.parametrize("line", ['{"event": "change", "step": 3, "field": ["x"], "to": 2, "asked": 1}', "7"])
-def test_a_damaged_record_of_a_change_does_not_take_the_page_down(line):
+def test_a_damaged_change_event_does_not_break_the_page(line):
     with executed("paused") as run:
         (run.folder / "metrics.jsonl").write_text(line + "\n")
         app = visit(PAGE)

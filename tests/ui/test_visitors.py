@@ -23,7 +23,7 @@ def test_each_session_counts_once_and_for_a_minute(monkeypatch):
     assert visitors.at_work() == 0
 
 
-def test_that_all_have_left_is_said_once(monkeypatch):
+def test_all_visitors_gone_is_reported_once(monkeypatch):
     now = 100.0
     monkeypatch.setattr(module.time, "monotonic", lambda: now)
     visitors = Visitors()
@@ -39,7 +39,7 @@ def test_that_all_have_left_is_said_once(monkeypatch):
     assert visitors.left(50)
 
 
-def test_what_nobody_holds_is_freed():
+def test_a_count_without_listeners_is_freed():
     class Held:
         pass
 
@@ -51,7 +51,7 @@ def test_what_nobody_holds_is_freed():
     assert gone() is None
 
 
-def test_whoever_opens_a_page_is_at_work():
+def test_opening_a_page_counts_a_visitor():
     module.visitors.clear()
     visit("pages/draw.py")
     assert module.visitors().at_work() == 1
