@@ -97,3 +97,8 @@ def test_all_of_the_library_can_be_imported_without_streamlit():
 def test_no_test_module_is_imported(path):
     names = {part for other in imported(path.read_text(encoding="utf-8")) for part in other.split(".")}
     assert not {name for name in names if name.startswith("test_")}
+
+
+def test_names_of_tests_have_60_characters_at_most():
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
+    assert [name for source in sources for name in re.findall(r"def (test_\w{56,})", source)] == []

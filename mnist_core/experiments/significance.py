@@ -162,15 +162,15 @@ def _paired(group: list[SettingResult], baseline: list[SettingResult], metric: s
 
 
 def _corrected(found: list[tuple[dict[str, Any], dict[str, Any], _Difference]], metric: str) -> list[Comparison]:
-    p_values = _holm([difference[-1] for _, _, difference in found])
+    p_values = holm_correction([difference[-1] for _, _, difference in found])
     return [
         Comparison(setting, baseline, metric, *difference, p_corrected)
         for (setting, baseline, difference), p_corrected in zip(found, p_values, strict=True)
     ]
 
 
-def _holm(p_values: list[float]) -> list[float]:
-    """Holm's step-down correction; NaN stays NaN and counts for nothing."""
+def holm_correction(p_values: list[float]) -> list[float]:
+    """p-values after Holm's step-down correction (1979); NaN stays NaN and counts for nothing."""
     corrected = list(p_values)
     order = sorted((i for i, p in enumerate(p_values) if not np.isnan(p)), key=lambda i: p_values[i])
     largest = 0.0

@@ -40,6 +40,11 @@ class WorkerPool:
         self._closed = threading.Event()
         self._keeper: threading.Thread | None = None
 
+    @property
+    def processes(self) -> tuple[subprocess.Popen, ...]:
+        """The workers, the oldest first; one that has ended counts until the pool has noticed it."""
+        return tuple(self._workers)
+
     def warm(self) -> None:
         """Makes sure that a worker is there, or on its way. Raises RunError when processes cannot be started."""
         self.tend()

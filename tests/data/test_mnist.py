@@ -1,3 +1,4 @@
+import math
 import struct
 
 import numpy as np
@@ -6,22 +7,30 @@ import torch
 
 from mnist_core.config import Shape
 from mnist_core.data.loading import default_dataset, load_dataset
-from mnist_core.data.mnist import _MNIST_FILES, mnist_available, read_idx
+from mnist_core.data.mnist import mnist_available, read_idx
 from mnist_core.data.statistics import pixel_statistics
 from mnist_core.errors import DataError
 
 
+def header(shape: tuple[int, ...]) -> bytes:
+    return bytes([0, 0, 8, len(shape)]) + struct.pack(f">{len(shape)}i", *shape)
+
+
 def idx(values: np.ndarray, magic: bytes | None = None) -> bytes:
     """Yann LeCun's format, written out from its description."""
-    head = magic if magic is not None else bytes([0, 0, 8, values.ndim])
-    return head + b"".join(struct.pack(">i", n) for n in values.shape) + values.astype(np.uint8).tobytes()
+    head = header(values.shape)
+    return (magic or head[:4]) + head[4:] + values.astype(np.uint8).tobytes()
 
 
-def write_mnist(folder, parts: dict[str, np.ndarray]) -> None:
+def write_mnist(folder, firsts: dict[str, np.ndarray]) -> None:
+    """MNIST's files in their real sizes: each begins with its part of `firsts` and goes on with zeros."""
     raw = folder / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    for part, (name, _) in _MNIST_FILES.items():
-        (raw / name).write_bytes(idx(parts[part]))
+    for name, first in firsts.items():
+        shape = (60_000 if name.startswith("train") else 10_000, *first.shape[1:])
+        with (raw / name).open("wb") as file:
+            file.write(header(shape) + first.astype(np.uint8).tobytes())
+            file.truncate(len(header(shape)) + math.prod(shape))
 
 
 PICTURES = np.arange(2 * 3 * 4).reshape(2, 3, 4) * 10
@@ -65,35 +74,30 @@ def test_an_idx_file_that_cannot_be_read_is_named(tmp_path):
         read_idx(tmp_path, (1,))
 
 
-@pytest.fixture
-def small_mnist(monkeypatch):
-    """MNIST's files, but of 6 and 4 pictures: what is loaded can be compared whole."""
-    rng = np.random.default_rng(0)
-    parts = {
-        "train_images": rng.integers(0, 256, (6, 28, 28)),
-        "train_labels": np.array([5, 0, 4, 1, 9, 2]),
-        "test_images": rng.integers(0, 256, (4, 28, 28)),
-        "test_labels": np.array([7, 2, 1, 0]),
-    }
-    files = {part: (name, parts[part].shape) for part, (name, _) in _MNIST_FILES.items()}
-    monkeypatch.setattr("mnist_core.data.mnist._MNIST_FILES", files)
-    return parts
+RNG = np.random.default_rng(0)
+FIRSTS = {
+    "train-images-idx3-ubyte": RNG.integers(0, 256, (6, 28, 28)),
+    "train-labels-idx1-ubyte": np.array([5, 0, 4, 1, 9, 2]),
+    "t10k-images-idx3-ubyte": RNG.integers(0, 256, (4, 28, 28)),
+    "t10k-labels-idx1-ubyte": np.array([7, 2, 1, 0]),
+}
 
 
-def test_mnist_files_become_tensors_with_a_channel(tmp_path, small_mnist):
-    write_mnist(tmp_path, small_mnist)
+def test_mnist_files_become_tensors_with_a_channel(tmp_path):
+    write_mnist(tmp_path, FIRSTS)
     assert mnist_available(tmp_path)
     loaded = load_dataset("mnist", tmp_path)
-    np.testing.assert_array_equal(loaded.train_images[:, 0], small_mnist["train_images"])
-    np.testing.assert_array_equal(loaded.test_images[:, 0], small_mnist["test_images"])
-    assert loaded.train_labels.tolist() == [5, 0, 4, 1, 9, 2]
-    assert loaded.test_labels.tolist() == [7, 2, 1, 0]
+    np.testing.assert_array_equal(loaded.train_images[:6, 0], FIRSTS["train-images-idx3-ubyte"])
+    np.testing.assert_array_equal(loaded.test_images[:4, 0], FIRSTS["t10k-images-idx3-ubyte"])
+    assert loaded.train_labels[:7].tolist() == [5, 0, 4, 1, 9, 2, 0]
+    assert loaded.test_labels[:5].tolist() == [7, 2, 1, 0, 0]
+    assert (len(loaded.train_images), len(loaded.test_images)) == (60_000, 10_000)
     assert (loaded.train_images.dtype, loaded.train_labels.dtype) == (torch.uint8, torch.int64)
     assert loaded.shape == Shape(1, 28, 28, 10)
 
 
-def test_mnist_with_labels_above_nine_is_refused(tmp_path, small_mnist):
-    write_mnist(tmp_path, {**small_mnist, "test_labels": np.array([1, 2, 10, 3])})
+def test_mnist_with_labels_above_nine_is_refused(tmp_path):
+    write_mnist(tmp_path, FIRSTS | {"t10k-labels-idx1-ubyte": np.array([1, 2, 10, 3])})
     with pytest.raises(DataError, match="t10k-labels-idx1-ubyte holds labels above 9"):
         load_dataset("mnist", tmp_path)
 
@@ -106,8 +110,8 @@ def test_missing_mnist_names_the_folder_and_the_way_out(tmp_path):
     assert "MNIST_LAB_DATA" in str(caught.value)
 
 
-def test_an_incomplete_mnist_is_not_there(tmp_path, small_mnist):
-    write_mnist(tmp_path, small_mnist)
+def test_an_incomplete_mnist_is_not_there(tmp_path):
+    write_mnist(tmp_path, FIRSTS)
     assert default_dataset(tmp_path) == "mnist"
     (tmp_path / "MNIST" / "raw" / "t10k-labels-idx1-ubyte").unlink()
     assert not mnist_available(tmp_path)

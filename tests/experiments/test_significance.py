@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from mnist_core.experiments.ablation import Factor, create_study
-from mnist_core.experiments.significance import _holm, analyse
+from mnist_core.experiments.significance import analyse, holm_correction
 from tests.helpers.events import end, epoch
 from tests.helpers.studies import BASE, finish, finish_all, study, write
 
@@ -143,8 +143,8 @@ def test_differences_without_spread_are_told_and_not_tested(others, amount):
         ([], []),
     ],
 )
-def test_holms_correction_by_hand(p_values, corrected):
-    assert _holm(p_values) == pytest.approx(corrected, nan_ok=True)
+def testholm_corrections_correction_by_hand(p_values, corrected):
+    assert holm_correction(p_values) == pytest.approx(corrected, nan_ok=True)
 
 
 def test_main_effects_average_over_the_other_factor():

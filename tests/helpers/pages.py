@@ -1,15 +1,21 @@
 """The pages through Streamlit's AppTest."""
 
+import atexit
 import base64
 import io
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from mnist_core.config import TrainConfig
 from mnist_core.recipes import get_recipe
 from mnist_core.runs.execute import execute
-from mnist_core.runs.run import create_run
+from mnist_core.runs.run import Run, create_run
 from tests.helpers import ROOT
 
 PAGES = ("app.py", *(f"pages/{name}.py" for name in ("train", "draw", "results", "compare", "data")))
@@ -29,11 +35,21 @@ def words(app: AppTest) -> str:
     return "\n".join(str(element.value) for kind in kinds for element in getattr(app, kind))
 
 
-def finished_run(**settings: object):
+def finished_run(**settings: object) -> Run:
+    """A completed run of two epochs on the built-in digits; trained once a process and copied from then on."""
     run = create_run(get_recipe("quick").config("digits").replace(epochs=2, **settings))
+    shutil.copytree(_trained(run.config()), run.folder, dirs_exist_ok=True)
+    return run
+
+
+@cache
+def _trained(config: TrainConfig) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="mnist-lab-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    run = create_run(config, folder)
     execute(run)
     assert run.status().state == "completed"
-    return run
+    return run.folder
 
 
 def drawn_seven() -> dict:

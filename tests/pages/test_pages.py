@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -151,7 +152,7 @@ def test_the_panel_reports_a_full_disk_and_damage(monkeypatch):
         assert any(button.label == "Resume" for button in app.button)
         # a status that could not be written either is an old one
         run.set_status("running")
-        monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 0))
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
         app = visit("pages/train.py")
         (warning,) = app.warning
         assert warning.value.startswith("The disk is full. Free some space")

@@ -18,7 +18,6 @@ from mnist_core.runs.history import EventReader
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import Run, create_run
 from mnist_core.runs.worker import serve
-from mnist_core.system import files
 from mnist_core.system.files import disk_error_sentence, pending_disk_error
 from mnist_core.training.resume import PREVIOUS, RESUME, load_resume
 from tests.helpers import flipped, until
@@ -49,20 +48,21 @@ class Disk:
     """Refuses writes of the named files from the `begin`-th on, as long as `full`; counts what it refused."""
 
     def __init__(self, monkeypatch, name: str, begin: int, error: int = errno.ENOSPC) -> None:
-        self.full, self.pending_disk_error, self._seen, self._error = True, 0, 0, error
+        self.full, self.refused, self._seen, self._error = True, 0, 0, error
         self._name, self._begin = name, begin
-        temporary, write = files._temporary, os.write
+        opened, write = Path.open, os.write
 
-        def refusing_temporary(path: Path, *rest: object) -> Path:
-            self._ask(path.name)
-            return temporary(path, *rest)
+        def refusing_open(path: Path, mode: str = "r", *rest: object, **options: object):
+            if mode == "wb" and path.name.startswith(f".{name}."):
+                self._ask(name)
+            return opened(path, mode, *rest, **options)
 
         def refusing_write(file: int, content: bytes) -> int:
             if content.startswith((b'{"event"', b"\n")):
                 self._ask("metrics.jsonl")
             return write(file, content)
 
-        monkeypatch.setattr(files, "_temporary", refusing_temporary)
+        monkeypatch.setattr(Path, "open", refusing_open)
         monkeypatch.setattr(os, "write", refusing_write)
 
     def _ask(self, name: str) -> None:
@@ -70,7 +70,7 @@ class Disk:
             return
         self._seen += 1
         if self.full and self._seen >= self._begin:
-            self.pending_disk_error += 1
+            self.refused += 1
             raise OSError(self._error, os.strerror(self._error))
 
 
@@ -105,9 +105,9 @@ def test_a_run_paused_by_a_full_disk_resumes_to_the_same_result(tmp_path, monkey
         until(lambda: run.status().state == "paused")
         assert run.status().reason == "The disk is full. Free some space and press Resume: nothing is lost."
         assert all(is_whole(folder) for folder in run.checkpoints())
-        refused_before = disk.pending_disk_error
+        refused_before = disk.refused
         run.command("run")
-        until(lambda: disk.pending_disk_error > refused_before and run.status().state == "paused")
+        until(lambda: disk.refused > refused_before and run.status().state == "paused")
         disk.full = False
         run.command("run")
         thread.join(60)
@@ -120,7 +120,7 @@ def test_a_refused_status_is_written_when_possible(tmp_path, monkeypatch, whole,
     run = create_run(RESUMABLE, tmp_path)
     disk = Disk(monkeypatch, "status.json", begin)
     with executing(run) as thread:
-        until(lambda: disk.pending_disk_error > 1)
+        until(lambda: disk.refused > 1)
         assert run.status().state == ("queued" if begin == 1 else "running")
         assert run.is_executed()
         disk.full = False
@@ -153,7 +153,7 @@ def test_a_stop_that_cannot_be_saved_waits_for_disk_space(tmp_path, monkeypatch)
     disk = Disk(monkeypatch, RESUME, 1)
     run.set_status("running")
     with executing(run) as thread:
-        until(lambda: disk.pending_disk_error > 0)
+        until(lambda: disk.refused > 0)
         disk.full = False
         run.command("stop")
         thread.join(60)

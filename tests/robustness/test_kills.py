@@ -343,6 +343,6 @@ from mnist_core.runs.run import Run
 runs = Path(sys.argv[1])
 pool = WorkerPool(runs, runs / "no-data")
 pool.start(Run(runs / sys.argv[2]))
-print(pool._workers[0].pid, flush=True)
+print(pool.processes[0].pid, flush=True)
 time.sleep(600)
 """

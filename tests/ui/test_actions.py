@@ -38,7 +38,7 @@ def waiting_run(owner: str = "") -> Run:
     return run
 
 
-# ---- nothing goes past acts.py --------------------------------------------------------------------------------------
+# ---- only actions change anything -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", SCREENS, ids=lambda path: path.name)
@@ -52,7 +52,7 @@ def test_only_actions_imports_what_changes_runs_or_data(path):
 def test_every_action_is_refused_outside_the_full_mode(mode, monkeypatch):
     monkeypatch.setenv("MNIST_LAB_MODE", mode)
     run, config = finished_run(), TrainConfig(recipe="quick", dataset="digits")
-    acts_of_all_kinds = [
+    every_action = [
         lambda: actions.start(config),
         lambda: actions.start_study(config, [], []),
         lambda: actions.resume(run),
@@ -65,21 +65,42 @@ def test_every_action_is_refused_outside_the_full_mode(mode, monkeypatch):
         lambda: actions.pin(run, True),
         lambda: actions.fetch("mnist"),
     ]
-    # one of each of what the module offers
-    public = {
-        node.name for node in ast.parse(Path(actions.__file__).read_text()).body if isinstance(node, ast.FunctionDef)
-    }
-    questions = {"changeable", "settled", "warm"}
-    assert len(acts_of_all_kinds) == len({name for name in public if name[0] != "_"} - questions)
-    for act in acts_of_all_kinds:
+    for action in every_action:
         with pytest.raises(LabError, match="MNIST_LAB_MODE\\): nothing can be changed here"):
-            act()
+            action()
     assert list_runs() == [run]
     assert run.commanded() == "run"
     assert not run.pinned
     monkeypatch.delenv("MNIST_LAB_MODE")
     actions.delete(run)
     assert list_runs() == []
+
+
+def content(*folders: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for folder in folders for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("mode", ["read-only", "draw-only"])
+@pytest.mark.parametrize("page", PAGES)
+def test_no_button_changes_files_outside_the_full_mode(page, mode, monkeypatch, tmp_path):
+    """Those that the restricted page shows, and those of a page that was opened while the mode was still full."""
+    finished_run()
+    waiting_run()
+    before = content(runs_folder(), tmp_path / "data")
+
+    def visit_in(mode: str) -> AppTest:
+        monkeypatch.setenv("MNIST_LAB_MODE", mode)
+        return visit(page)
+
+    for shown in ("full", mode):
+        for number, offered in enumerate(visit_in(shown).button):
+            if offered.disabled:
+                continue
+            app = visit_in(shown)
+            monkeypatch.setenv("MNIST_LAB_MODE", mode)
+            app.button[number].click().run()
+            assert not app.exception, offered.label
+            assert content(runs_folder(), tmp_path / "data") == before, offered.label
 
 
 # ---- modes on the pages ---------------------------------------------------------------------------------------------
@@ -214,7 +235,7 @@ def test_cancelling_the_question_changes_nothing():
     assert button(app, "question-yes") is None
 
 
-# ---- the shelf ------------------------------------------------------------------------------------------------------
+# ---- the list of runs -----------------------------------------------------------------------------------------------
 
 
 def test_over_the_storage_limit_deletion_needs_agreement(monkeypatch):

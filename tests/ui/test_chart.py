@@ -81,9 +81,6 @@ def test_points_are_counted_over_all_traces(traces, points):
 
 def test_mounts_in_a_page_and_takes_any_figure(monkeypatch):
     monkeypatch.setattr(module, "prepare_plotly_js", lambda: "app/static/plotly.js")
-    sent = []
-    component = module._component
-    monkeypatch.setattr(module, "_component", lambda **mount: sent.append(mount) or component(**mount))
 
     def page():
         import plotly.graph_objects as go
@@ -95,7 +92,8 @@ def test_mounts_in_a_page_and_takes_any_figure(monkeypatch):
 
     at = AppTest.from_function(page, default_timeout=30).run()
     assert not at.exception
-    assert [(mount["key"], mount["height"], mount["data"]["points"]) for mount in sent] == [
+    sent = [json.loads(element.proto.json) for element in at.main.children.values()]
+    assert [(data["key"], data["height"], data["points"]) for data in sent] == [
         ("loss", 320, 2),
         ("confusion", 400, 2),
     ]

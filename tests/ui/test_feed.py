@@ -1,6 +1,7 @@
 """The file from which a page fetches the curves of a training, several times a second."""
 
 import json
+import threading
 
 import pytest
 
@@ -21,16 +22,14 @@ class Counter:
 
 
 @pytest.fixture(autouse=True)
-def _feeds(monkeypatch):
-    """Feeds of a test are its own, and end soon after it."""
+def _brisk(monkeypatch):
+    """Feeds are written often, and end soon after the last request, before the next test begins."""
+    before = set(threading.enumerate())
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 1.0)
     monkeypatch.setattr(module, "INTERVAL_SECONDS", 0.05)
     monkeypatch.setattr(module, "BRISK_INTERVAL_SECONDS", 0.05)
-    feeds: dict = {}
-    monkeypatch.setattr(module, "_feeds", lambda: feeds)
     yield
-    for feed in feeds.values():
-        feed._thread.join(timeout=10)
+    until(lambda: not any(thread.name == "feed" for thread in set(threading.enumerate()) - before), 10)
 
 
 def written(folder):
@@ -66,8 +65,7 @@ def test_viewers_of_one_run_share_a_feed_others_have_their_own(tmp_path):
 def test_an_unwatched_feed_ends_and_removes_its_file(tmp_path):
     first = feed_url("run", Counter(), tmp_path)
     until(lambda: not list(tmp_path.iterdir()))
-    until(lambda: not module._feeds()["run"].alive)
-    assert feed_url("run", Counter(), tmp_path) != first
+    until(lambda: feed_url("run", Counter(), tmp_path) != first)
 
 
 def test_where_nothing_can_be_written_there_is_no_feed(tmp_path):
