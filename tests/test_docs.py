@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import re
+import typing
 from pathlib import Path
 
 import pytest
 
+from mnist_core.models.card import Card
 from mnist_core.system.settings import PREFIX, Limits
+from mnist_core.training.events import Event
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -17,6 +21,7 @@ every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path:
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
 FIGURE = re.compile(r"\d+(?:\.\d+)?")
 VARIABLE = re.compile(rf"{PREFIX}[A-Z]+(?:_[A-Z]+)*")
+MADE = {"static/"}  # when the app is first opened
 OF_THE_TESTS = {"MNIST_LAB_REQUIRE", "MNIST_LAB_CHROMIUM"}
 
 
@@ -48,8 +53,8 @@ def test_modules_and_files_named_are_there(document):
     words = text(document)
     for module in set(re.findall(r"python -m ([\w.]+)", words)):
         assert importlib.util.find_spec(module), module
-    for path in set(re.findall(r"(?:mnist_core|ui|pages|tests|benchmarks)/[\w/]*\w(?:\.py|\.js)?/?(?=[`\s])", words)):
-        assert (ROOT / path).exists(), path
+    for path in set(re.findall(r"`(\w+/[\w/]*(?:\.py|\.js)?)`", words)) - MADE:
+        assert (ROOT / path).exists() or (ROOT / "mnist_core" / path).exists(), path
     for path, word in re.findall(r"pytest.* (tests/\S+) -k (\w+)", words):
         assert re.search(rf"def test_\w*{word}", text(ROOT / path)), f"{path} -k {word}"
 
@@ -64,6 +69,36 @@ def test_results_in_the_readme_are_in_the_documents():
     assert len(rows) == 6
     for file, measured in rows:
         assert set(FIGURE.findall(measured)) <= set(FIGURE.findall(text(ROOT / file))), file
+
+
+def table(document: str, heading: str) -> list[list[str]]:
+    """The rows of the first table below the heading, without its head."""
+    lines = text(ROOT / "docs" / document).partition(f"## {heading}\n")[2].splitlines()
+    rows = [line for line in itertools.takewhile(lambda line: not line.startswith("## "), lines) if line[:1] == "|"]
+    return [[cell.strip() for cell in re.split(r" \| ", row.strip("| "))] for row in rows[2:]]
+
+
+def names(cell: str) -> set[str]:
+    return set(re.findall(r"`(\w+)`", cell))
+
+
+def test_every_kind_of_event_has_its_fields():
+    described = {name: names(cells[-1]) for cells in table("formats.md", "Events") for name in names(cells[0])}
+    kinds = {typing.get_args(kind.__annotations__["event"])[0]: kind for kind in typing.get_args(Event)}
+    assert described == {name: set(kind.__annotations__) - {"event"} for name, kind in kinds.items()}
+
+
+def test_the_card_has_its_fields():
+    assert set().union(*(names(cells[0]) for cells in table("formats.md", "A checkpoint"))) == set(Card.model_fields)
+
+
+def test_every_module_is_in_its_package():
+    described = {
+        re.sub(r"[`/]|mnist_core", "", cells[1]): names(cells[-1]) for cells in table("architecture.md", "The packages")
+    }
+    for package in (ROOT / "mnist_core").glob("*/__init__.py"):
+        modules = {path.stem for path in package.parent.glob("*.py")} - {"__init__", "__main__"}
+        assert described[package.parent.name] == modules
 
 
 def test_every_environment_variable_is_documented():
