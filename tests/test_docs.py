@@ -19,9 +19,9 @@ README = ROOT / "README.md"
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
+PATH = re.compile(r"`((?:mnist_core|ui|pages|tests|benchmarks|docs)/[\w/.]*|\w+/\w+\.(?:py|js))`")
 FIGURE = re.compile(r"\d+(?:\.\d+)?")
 VARIABLE = re.compile(rf"{PREFIX}[A-Z]+(?:_[A-Z]+)*")
-MADE = {"static/"}  # when the app is first opened
 OF_THE_TESTS = {"MNIST_LAB_REQUIRE", "MNIST_LAB_CHROMIUM"}
 
 
@@ -53,10 +53,20 @@ def test_modules_and_files_named_are_there(document):
     words = text(document)
     for module in set(re.findall(r"python -m ([\w.]+)", words)):
         assert importlib.util.find_spec(module), module
-    for path in set(re.findall(r"`(\w+/[\w/]*(?:\.py|\.js)?)`", words)) - MADE:
+    for path in set(PATH.findall(words)):
         assert (ROOT / path).exists() or (ROOT / "mnist_core" / path).exists(), path
     for path, word in re.findall(r"pytest.* (tests/\S+) -k (\w+)", words):
         assert re.search(rf"def test_\w*{word}", text(ROOT / path)), f"{path} -k {word}"
+
+
+@pytest.mark.slow
+def test_python_in_the_readme_runs(capsys):
+    (program,) = re.findall(r"^```python\n(.*?)^```", text(README), re.M | re.S)
+    exec(program, {})
+    *epochs, accuracy, prediction = capsys.readouterr().out.splitlines()
+    assert len(epochs) == 20
+    assert float(accuracy) > 0.9
+    assert prediction.split()[0] in "0123456789"
 
 
 def test_every_picture_is_shown():
@@ -84,8 +94,8 @@ def names(cell: str) -> set[str]:
 
 def test_every_kind_of_event_has_its_fields():
     described = {name: names(cells[-1]) for cells in table("formats.md", "Events") for name in names(cells[0])}
-    kinds = {typing.get_args(kind.__annotations__["event"])[0]: kind for kind in typing.get_args(Event)}
-    assert described == {name: set(kind.__annotations__) - {"event"} for name, kind in kinds.items()}
+    fields = [typing.get_type_hints(kind) for kind in typing.get_args(Event)]
+    assert described == {typing.get_args(kind["event"])[0]: kind.keys() - {"event"} for kind in fields}
 
 
 def test_the_card_has_its_fields():
