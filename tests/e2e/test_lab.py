@@ -155,7 +155,7 @@ def test_a_second_tab_controls_the_run(page, mnist_lab):
 
 
 @pytest.mark.mnist
-def test_zoom_survives_streaming(page, mnist_lab):
+def test_zoom_and_hidden_curves_survive_streaming(page, mnist_lab):
     begin(page, mnist_lab, "accurate")
     chart = page.locator(LOSS)
     box = chart.bounding_box()
@@ -163,10 +163,14 @@ def test_zoom_survives_streaming(page, mnist_lab):
     page.mouse.down()
     page.mouse.move(box["x"] + 400, box["y"] + 180, steps=5)
     page.mouse.up()
-    axis = f'document.querySelector("{LOSS}")._fullLayout.xaxis'
-    zoomed = once(page, f"{axis}.autorange === false", f"{axis}.range.slice()")
-    await_draws(page, 6)
+    axis = f'document.querySelector("{LOSS}").layout.xaxis'
+    zoomed = once(page, f"{axis}.range[0] > 0", f"{axis}.range.slice()")
+    chart.locator(".legendtoggle").first.click()
+    shown = f'document.querySelector("{LOSS}").data.map(trace => trace.visible ?? true)'
+    page.wait_for_function(f"() => {shown}[0] === 'legendonly'")
+    await_draws(page, 3)
     assert page.evaluate(f"{axis}.range.slice()") == zoomed
+    assert page.evaluate(f"{shown}[0]") == "legendonly"
     page.get_by_role("button", name="Stop").click()
     expect(badge(page, "Stopped")).to_be_visible()
 

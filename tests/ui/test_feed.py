@@ -1,4 +1,4 @@
-"""The file from which a page fetches the curves of a training, several times a second."""
+"""The file from which a page fetches the curves of a training."""
 
 import json
 import threading

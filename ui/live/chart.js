@@ -1,16 +1,13 @@
-// Draws a Plotly figure, or a progress bar with its words, and keeps moving the same picture to the newest one. Called
-// by Streamlit on mount, on every change of data and on every change of theme; see chart.py for why this exists.
-// Between these calls a chart with a feed fetches newer figures by itself (feed.py).
+// Draws a Plotly figure, or a progress bar with its words, and moves the same picture to each newer one. Called by
+// Streamlit on mount, on every change of data and on every change of theme; see chart.py for why this exists.
+// Between these calls a chart with a feed fetches newer figures by itself (feed.py). Only Plotly's public functions
+// are used: its own nodes and properties may change with any release.
 
 const charts = new WeakMap(); // parentElement → chart: survives between calls, goes when the element goes
 const feeds = new Map(); // URL → feed: one for all charts that show figures from it
-const beginnings = new WeakMap(); // trace → [the longer trace that it begins, how many of that one's points it has]
-const placed = new WeakMap(); // trace → where its points are on the axes, as text
-const DRAW_MS = 235; // from one drawing to the next: four a second and a bit
-const FETCH_MS = 1000; // a fetch costs as much as three drawings: its points are drawn as they come, one after another
-const BRISK_MS = 3000; // at the beginning and after a change of state every drawing has its own fetch
-const WHOLE_MS = 60000; // at least this often Plotly itself draws, which costs as much as twenty moves of a curve,
-const WHOLE_HOVERED_MS = 1000; // and sooner under the mouse, to which it shows what it has drawn itself
+const FETCH_MS = 1000;
+const BRISK_FETCH_MS = 250; // for so long after the beginning and after each change of state:
+const BRISK_MS = 3000;
 
 const TOUCH = matchMedia("(pointer: coarse)").matches;
 const CONFIG = {
@@ -49,7 +46,6 @@ export default function ({ parentElement, data, setTriggerValue }) {
 function mount(parentElement, box) {
   const chart = { box, data: null, given: null, feed: null, frame: 0, drawn: null, draws: 0, observer: null };
   chart.width = box.clientWidth; // to ask for it at each drawing would have the browser lay out the page each time
-  chart.stretched = new Set(); // traces that are ahead of what Plotly itself has drawn
   box.dataset.testid = "live-chart";
   box.dataset.draws = 0;
   box.setAttribute("role", "figure");
@@ -68,7 +64,6 @@ function unmount(parentElement) {
   charts.delete(parentElement);
   follow(chart, null);
   cancelAnimationFrame(chart.frame);
-  clearTimeout(chart.later);
   chart.observer.disconnect();
   if (chart.drawn) window.Plotly.purge(chart.box);
 }
@@ -82,44 +77,36 @@ function follow(chart, path) {
 }
 
 function openFeed(url) {
-  const feed = { url, charts: new Set(), newest: null, before: null, told: null, due: 0, arrived: 0, pace: DRAW_MS };
-  feed.briskUntil = performance.now() + BRISK_MS;
+  const feed = { url, charts: new Set(), newest: null, told: null, briskUntil: performance.now() + BRISK_MS };
   feeds.set(url, feed);
   const next = async () => {
     if (!feed.charts.size) return feeds.delete(url);
-    const begun = performance.now();
-    if (!document.hidden) {
-      if (begun >= feed.due) await fetchNewest(feed);
-      feed.charts.forEach(schedule);
-    }
-    setTimeout(next, Math.max(50, DRAW_MS - (performance.now() - begun)));
+    const fresh = !document.hidden && (await fetchNewest(feed));
+    if (fresh) feed.charts.forEach(schedule);
+    setTimeout(next, fresh && performance.now() > feed.briskUntil ? FETCH_MS : BRISK_FETCH_MS);
   };
   setTimeout(next, 0);
   return feed;
 }
 
-// While a feed does not answer, the figures that Streamlit sends are shown.
+// Whether there is something new. While a feed does not answer, the figures that Streamlit sends are shown.
 async function fetchNewest(feed) {
   let found;
   try {
     const answer = await fetch(feed.url, { cache: "no-store", signal: AbortSignal.timeout(2000) });
     if (answer.status === 404) return lose(feed);
-    if (!answer.ok) return;
+    if (!answer.ok) return false;
     found = await answer.json();
   } catch {
-    return;
+    return false;
   }
-  if (found.time === feed.newest?.time) return; // asked too early: again at the next drawing
-  const now = performance.now();
-  if (found.state !== feed.newest?.state) feed.briskUntil = now + BRISK_MS;
-  feed.due = now < feed.briskUntil ? 0 : now + FETCH_MS - DRAW_MS / 2;
-  feed.pace = Math.min(Math.max(now - feed.arrived, DRAW_MS), 1.5 * FETCH_MS);
-  feed.arrived = now;
-  feed.before = feed.newest;
+  if (found.time === feed.newest?.time) return false;
+  if (found.state !== feed.newest?.state) feed.briskUntil = performance.now() + BRISK_MS;
   feed.newest = found;
   const [first] = feed.charts;
   if (first && found.state !== first.data.state && found.state !== feed.told) first.rerun();
   feed.told = found.state;
+  return true;
 }
 
 // It ended while this page was out of sight, or with its server: the page is asked for another, once.
@@ -127,12 +114,16 @@ function lose(feed) {
   const [first] = feed.charts;
   if (first && !feed.lost) first.rerun();
   feed.lost = true;
+  return false;
 }
 
-// However many figures arrive before the next frame, one is drawn: the newest.
+// However many figures arrive before the next frame, one is drawn: the newest. So it is with those that arrive while
+// one is drawn.
 function schedule(chart) {
+  chart.stale = true;
   if (chart.frame) return;
   chart.frame = requestAnimationFrame(async () => {
+    chart.stale = false;
     if (chart.data.progress) return drawProgress(chart);
     try {
       const Plotly = await loadPlotly(chart.data.plotly);
@@ -141,6 +132,7 @@ function schedule(chart) {
       showMessage(chart, error);
     } finally {
       chart.frame = 0;
+      if (chart.stale) schedule(chart);
     }
   });
 }
@@ -148,29 +140,7 @@ function schedule(chart) {
 function newest({ given, feed, data }) {
   const fed = feed?.newest?.figures[data.key];
   if (!fed || feed.newest.time < given.time) return given;
-  const { points, progress, figure: spec } = fed;
-  const before = feed.before?.figures[data.key];
-  // How much of what is new is due: it came at once, and is shown over the time until more comes.
-  const due = Math.min(1, (performance.now() - feed.arrived + DRAW_MS) / feed.pace);
-  if (!before || due === 1) return { points, progress, spec };
-  if (progress) return { progress: { ...progress, share: between(before.progress?.share, progress.share, due) } };
-  const ends = new Map(before.figure.data.map((trace) => [trace.name, trace.x.at?.(-1)]));
-  const traces = spec.data.map((trace) => upTo(trace, between(ends.get(trace.name), trace.x.at?.(-1), due)));
-  return { points, spec: { ...spec, data: traces }, whole: spec };
-}
-
-const between = (from, to, share) => (from < to ? from + share * (to - from) : to);
-
-// The plain line `trace` as far as x = `end`.
-function upTo(trace, end) {
-  if (trace.mode !== "lines" || !Array.isArray(trace.x) || !(end < trace.x.at(-1))) return trace;
-  const count = trace.x.findIndex((x) => x > end);
-  if (count < 1) return trace;
-  const share = (end - trace.x[count - 1]) / (trace.x[count] - trace.x[count - 1]);
-  const last = trace.y[count - 1] + share * (trace.y[count] - trace.y[count - 1]);
-  const beginning = { ...trace, x: [...trace.x.slice(0, count), end], y: [...trace.y.slice(0, count), last] };
-  beginnings.set(beginning, [trace, count]);
-  return beginning;
+  return { points: fed.points, progress: fed.progress, spec: fed.figure };
 }
 
 function drawProgress(chart) {
@@ -190,51 +160,32 @@ function drawProgress(chart) {
   if (Math.abs(bar.value - share) * chart.width >= 1) bar.value = share; // what moves by less is not seen
 }
 
-// All of a figure but where its curves are, as text: made anew only for another figure.
-function frameOf(chart, spec, theme) {
-  const from = [spec, theme, chart.width, chart.data.height];
-  if (!chart.frameFrom?.every((part, i) => part === from[i])) {
-    // a trace enters the legend with its first point, so whether it has any belongs to the frame
-    const looks = spec.data.map(({ x, y, ...rest }) => [rest, isEmpty(y)]);
-    chart.frameFrom = from;
-    chart.frameText = JSON.stringify([...from.slice(1), spec.layout, looks]);
-  }
-  return chart.frameText;
+// All of a figure but where its curves are, as text.
+function frameOf({ data, width }, spec, theme) {
+  // a trace enters the legend with its first point, so whether it has any belongs to the frame
+  const looks = spec.data.map(({ x, y, ...rest }) => [rest, isEmpty(y)]);
+  return JSON.stringify([theme, width, data.height, spec.layout, looks]);
 }
 
 async function draw(Plotly, chart) {
   const { box, data, width } = chart;
   if (!width) return; // in a closed tab or expander: the ResizeObserver calls again when it opens
-  const { spec, points, whole } = newest(chart);
+  const { spec, points } = newest(chart);
   const theme = (chart.theme ??= readTheme(box));
-  const frame = frameOf(chart, whole ?? spec, theme);
-  const kept = chart.drawn?.frame === frame;
-  const moved = spec.data.flatMap((trace, i) => (kept && isSame(trace, chart.drawn.spec.data[i]) ? [] : [i]));
-  const since = performance.now() - chart.whole;
-  const soon = chart.feed && since < (box.matches(":hover") ? WHOLE_HOVERED_MS : WHOLE_MS);
-  if (kept && !moved.length && (soon || !chart.stretched.size)) return;
-  if (!chart.drawn) box.replaceChildren();
+  const frame = frameOf(chart, spec, theme);
+  const before = chart.drawn;
+  const kept = before?.frame === frame;
+  const traces = spec.data.flatMap((trace, i) => (kept && isSame(trace, before.spec.data[i]) ? [] : [i]));
+  if (kept && !traces.length) return;
+  if (!before) box.replaceChildren();
   chart.drawn = { frame, spec };
 
-  if (kept && soon && moved.every((i) => stretch(box, spec.data[i], i))) {
-    moved.forEach((i) => chart.stretched.add(i));
-    // Were this the last figure, Plotly would never learn of it: not under the mouse, not when one zooms.
-    chart.later ||= setTimeout(() => {
-      chart.later = 0;
-      schedule(chart);
-    }, WHOLE_MS - since + 50);
-  } else if (kept) {
-    removeAhead(box);
+  if (kept) {
     // Only the curves are drawn anew, at half of the cost: the axes stay, zoomed or not.
-    const traces = [...new Set([...moved, ...chart.stretched])];
     const lines = traces.map((i) => ({ x: spec.data[i].x, y: spec.data[i].y }));
-    chart.stretched.clear();
     await Plotly.animate(box, { data: lines, traces }, AT_ONCE);
-    chart.whole = performance.now();
   } else {
-    removeAhead(box);
-    chart.stretched.clear();
-    const own = structuredClone(spec); // Plotly writes into what it is given, and this figure may be drawn again
+    const own = structuredClone(spec); // Plotly writes into what it is given, and this figure is compared with the next
     const layout = { ...own.layout, template: template(theme), width, height: data.height };
     layout.uirevision ??= data.key;
     if (width < NARROW) layout.legend = { ...layout.legend, ...LEGEND_BELOW };
@@ -242,47 +193,10 @@ async function draw(Plotly, chart) {
     nameTraces(own.data);
     box.setAttribute("aria-label", layout.title?.text ?? data.key);
     await Plotly.react(box, own.data, layout, CONFIG);
-    chart.whole = performance.now();
   }
   box.dataset.points = points;
   box.dataset.draws = ++chart.draws;
 }
-
-// Moves a line and its markers on Plotly's own axes, at a tenth of what Plotly takes. False for anything else.
-function stretch(box, trace, index) {
-  const marked = trace.mode === "lines+markers";
-  if ((!marked && trace.mode !== "lines") || !Array.isArray(trace.x) || box._dragging) return false;
-  const layer = [...box.querySelectorAll(".scatterlayer > .trace")];
-  const group = layer.find((g) => g.__data__?.[0]?.trace.index === index);
-  const path = group?.querySelector("path.js-line");
-  const { xaxis, yaxis } = box._fullLayout ?? {};
-  if (!path || !xaxis?.c2p || !yaxis?.c2p) return false;
-  const points = places(trace, xaxis, yaxis);
-  if (marked) {
-    const dots = [...group.querySelectorAll("path.point")];
-    if (!dots.length || dots.length > points.length) return false;
-    while (dots.length < points.length) {
-      dots.push(dots[0].parentElement.appendChild(dots[0].cloneNode()));
-      dots.at(-1).classList.add("ahead");
-    }
-    dots.forEach((dot, i) => dot.setAttribute("transform", `translate(${points[i]})`));
-  }
-  path.setAttribute("d", `M${points.join("L")}`);
-  return true;
-}
-
-// The points of `trace` in pixels, as "x,y". Of one that only begins a longer one, all but the last are known from that.
-function places(trace, xaxis, yaxis) {
-  const place = (x, y) => `${xaxis.c2p(x).toFixed(1)},${yaxis.c2p(y).toFixed(1)}`;
-  const [whole, count] = beginnings.get(trace) ?? [trace, trace.x.length];
-  const axes = [xaxis, yaxis].map(({ range, _length }) => `${range} ${_length}`).join();
-  if (placed.get(whole)?.axes !== axes) placed.set(whole, { axes, all: whole.x.map((x, i) => place(x, whole.y[i])) });
-  const { all } = placed.get(whole);
-  return whole === trace ? all : [...all.slice(0, count), place(trace.x[count], trace.y[count])];
-}
-
-// Plotly shall find its own markers alone.
-const removeAhead = (box) => box.querySelectorAll("path.point.ahead").forEach((dot) => dot.remove());
 
 const isSame = (one, other) => one === other || sameNumbers(one.x, other.x) && sameNumbers(one.y, other.y);
 

@@ -1,15 +1,12 @@
-"""A chart that changes in place: any Plotly figure, several times a second, without flicker and with its zoom kept.
+"""A chart that changes in place: any Plotly figure, again and again, without flicker and with its zoom kept.
 
 `st.plotly_chart` throws its picture away on every change of data, so whoever zoomed into a curve loses the place a
 moment later. Here one DOM node lives as long as the page shows the chart, and `Plotly.react` moves it to the newest
 figure (`chart.js`). The figure is the same `go.Figure` that a still chart takes, and it need not know the theme:
 whatever template it carries is replaced by one made from the page's colours; what the figure sets itself wins.
 
-Of what a watched training costs on two cores, most was the browser's: five reruns of a fragment a second, and two
-figures drawn whole each time (0.70 of a core). Now a chart fetches its figures itself, once a second (`feed.py`),
-and shows what is new in them over the second that follows. Where only curves have moved, `Plotly.animate` draws these
-alone once a minute (every second under the mouse), and in between lines and their markers are stretched on Plotly's own
-axes. The progress above them moves by the same feed (0.05 of a core, and 0.01 of the server's).
+Reruns of a fragment would cost a watched training most: Streamlit compares the whole page anew each time. So a chart
+fetches its figures itself, once a second (`feed.py`), and the progress above the charts moves by the same feed.
 """
 
 from __future__ import annotations
