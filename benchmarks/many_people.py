@@ -34,15 +34,13 @@ from playwright.sync_api import Browser
 from benchmarks.long_run import batches_per_second, start_training
 from benchmarks.page_speed import open_page, percentile, strokes
 from benchmarks.visitors import Load, Visitor, cpu_seconds, crowd, look_around, resident_megabytes
-from mnist_core.runs.history import EventReader, changes
 from mnist_core.runs.run import Run
 from mnist_core.system.settings import data_folder
-from mnist_core.training.changes import change_label
 from tests.e2e.lab import Lab, chromium, lab
 
 PAUSE = (2.0, 6.0)
 ALONE_SECONDS = 30
-QUIET_SECONDS = 75  # by then the training has its threads back
+LEAVING_SECONDS = 15  # by then the server has closed their sessions
 FORGETTING_SECONDS = 190  # the lab tidies up 150 s after the last visitor (ui/visitors.py)
 
 
@@ -73,7 +71,6 @@ class Measured:
     together: float
     after: float
     in_browsers: list[float]
-    threads: list[str]  # changes of the training's threads meanwhile
     server_cores: float
     clients_cores: float
 
@@ -102,13 +99,12 @@ def let_them_come(browser: Browser, running: Lab, run: Run, options: argparse.Na
         together, rate = together.result(), rate.result()
     spent = time.monotonic() - begun
     cores = (cpu_seconds(running.pid) - taken[0]) / spent, (time.process_time() - taken[1]) / spent
-    time.sleep(QUIET_SECONDS)
+    time.sleep(LEAVING_SECONDS)
     alone.append(batches_per_second(run, ALONE_SECONDS))
     run.command("stop")
-    time.sleep(FORGETTING_SECONDS - QUIET_SECONDS - ALONE_SECONDS)
+    time.sleep(FORGETTING_SECONDS - LEAVING_SECONDS - ALONE_SECONDS)
     after = resident_megabytes(running.pid)
-    threads = [change_label(made) for made in changes(EventReader(run).read()).values()]
-    return Measured(alone, rate, before, together, after, in_browsers, threads, *cores)
+    return Measured(alone, rate, before, together, after, in_browsers, *cores)
 
 
 def let_go_before(pid: int) -> None:
@@ -161,10 +157,9 @@ def main() -> None:
         print(row("predictions in browsers", found.in_browsers, aim))
     print(row("pages over WebSockets", [1000 * seconds for seconds in load.views]))
     share, (first, last) = found.rate / statistics.mean(found.alone), found.alone
-    threads = ", ".join(found.threads) or "as many threads all the time"
     print(
         f"training: {found.rate:.1f} batches a second, {share:.0%} of its rate alone (aim: 70 %), which was "
-        f"{first:.1f} before and {last:.1f} after; on the way: {threads}"
+        f"{first:.1f} before and {last:.1f} after"
     )
     print(
         f"memory of the server: {found.before:.0f} MB before, {found.together:.0f} MB with all, {found.after:.0f} MB "

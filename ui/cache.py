@@ -24,7 +24,6 @@ from mnist_core.system.device import threads
 from mnist_core.system.settings import data_folder, runs_folder
 from mnist_core.training.profile import seconds_per_image
 from ui.labels import run_label
-from ui.visitors import visitors
 
 READS_DRAWINGS = "pen"  # of the shipped models the one to begin with
 
@@ -42,7 +41,7 @@ class Model:
 
 @st.cache_resource(show_spinner=False)
 def _pool(runs_dir: str, data_dir: str) -> WorkerPool:
-    return WorkerPool(Path(runs_dir), Path(data_dir), visitors().at_work)
+    return WorkerPool(Path(runs_dir), Path(data_dir))
 
 
 def workers() -> WorkerPool:

@@ -1,7 +1,4 @@
-"""Visitors: the sessions that were active within the last minute.
-
-After the last one has left, the server releases memory.
-"""
+"""When somebody was last active in the lab. After the last one has left, the server releases memory."""
 
 from __future__ import annotations
 
@@ -14,29 +11,20 @@ import time
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-AT_WORK_SECONDS = 60.0
 IDLE_SECONDS = 150.0  # Streamlit keeps a session for two minutes after its browser has left
 
 
 class Visitors:
-    """When each session was last active. Thread-safe."""
+    """When one of them was last active. Thread-safe."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, float] = {}
         self._last: float | None = None
         self._lock = threading.Lock()
 
-    def see(self, session: str) -> None:
-        """Notes that `session` is active now."""
+    def see(self) -> None:
+        """Notes that somebody is active now."""
         with self._lock:
-            self._seen[session] = self._last = time.monotonic()
-
-    def at_work(self) -> int:
-        """The number of sessions that were active within the last AT_WORK_SECONDS."""
-        with self._lock:
-            since = time.monotonic() - AT_WORK_SECONDS
-            self._seen = {session: seen for session, seen in self._seen.items() if seen > since}
-            return len(self._seen)
+            self._last = time.monotonic()
 
     def left(self, seconds: float) -> bool:
         """Whether the last activity is `seconds` ago. True once, until there is another one."""
@@ -70,7 +58,6 @@ def release_memory() -> None:
 
 
 def mark_active() -> None:
-    """Notes that this session is active."""
-    context = get_script_run_ctx()
-    if context is not None:
-        visitors().see(context.session_id)
+    """Notes that somebody is active, when a session runs this."""
+    if get_script_run_ctx() is not None:
+        visitors().see()

@@ -1,13 +1,14 @@
-"""`python -m mnist_core.runs RUNS_DIR DATA_DIR` begins a worker (worker.py) with its threads apart."""
+"""`python -m mnist_core.runs RUNS_DIR DATA_DIR` begins a worker (worker.py), of low priority and with its threads pinned."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from mnist_core.system.threads import pin_threads_to_cores
+from mnist_core.system.threads import lower_priority, pin_threads_to_cores
 
 if __name__ == "__main__":
+    lower_priority()
     pin_threads_to_cores()
     from mnist_core.runs.worker import work  # imports torch
 

@@ -6,35 +6,30 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
-from mnist_core.errors import LabError, RunError
+from mnist_core.errors import RunError
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import Run, open_run
 from mnist_core.runs.worker import WORKERS_FOLDER
-from mnist_core.system.device import all_threads
 from mnist_core.system.resources import child_environment
 from mnist_core.system.settings import parallel_runs
 
 TEND_SECONDS = 0.5
-CROWD = 12
-"""Beside so many people a training does with one thread less. On two cores, 30 people and two threads left `quick` 51
-batches a second, one thread 96; alone they were 178 and 119."""
-QUIET = 6  # it takes the thread back when no more are left
+# low priority: a training leaves the pages, which people wait for, the time they need (elsewhere: see runs/__main__.py)
+_WINDOWS_FLAGS = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(
+    subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0
+)
 
 
 class WorkerPool:
     """Queues runs for worker processes. A thread sees to it that there is a worker for every run whose turn it is.
 
-    The queue is on disk: what an earlier pool left waiting is executed too. `people` tells how many are at work beside
-    the trainings.
+    The queue is on disk: what an earlier pool left waiting is executed too.
     """
 
-    def __init__(self, runs_dir: Path, data_dir: Path, people: Callable[[], int] = lambda: 0) -> None:
+    def __init__(self, runs_dir: Path, data_dir: Path) -> None:
         self.runs_dir, self.data_dir = runs_dir.resolve(), data_dir.resolve()
-        self._people = people
-        self._made_room: set[str] = set()  # the runs that were given fewer threads here
         self._workers: list[subprocess.Popen] = []
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -68,7 +63,6 @@ class WorkerPool:
         with self._lock:
             self._workers = [worker for worker in self._workers if worker.poll() is None]
             at_work = [self._run_of(worker) for worker in self._workers]
-            self._make_room([run for run in at_work if run is not None])
             idle = at_work.count(None)
             # a paused run keeps its process and gives up its slot
             training = sum(run is not None and run.status().state != "paused" for run in at_work)
@@ -76,25 +70,6 @@ class WorkerPool:
             waiting = Queue(self.runs_dir).next_for_worker() is not None
             if not self._workers or (waiting and not idle and training < parallel_runs()):
                 self._workers.append(self._spawn())
-
-    def _make_room(self, runs: list[Run]) -> None:
-        """Takes a thread from trainings beside many people, and gives it back. A training waits for its slowest thread
-        hundreds of times a second: with fewer threads than cores it is not held up by what others compute.
-
-        It is a change of settings like a person's: in the run's events, on its curves, and repeated after a resume.
-        """
-        people = self._people()
-        crowded, quiet = people >= CROWD and all_threads() > 1, people <= QUIET
-        for run in runs:
-            try:
-                if crowded and run.id not in self._made_room and run.config().threads == 0:
-                    run.change(threads=all_threads() - 1)
-                    self._made_room.add(run.id)
-                elif quiet and run.id in self._made_room:
-                    run.change(threads=0)
-                    self._made_room.remove(run.id)
-            except LabError:  # damaged, or on a disk that refuses: it trains as it does
-                continue
 
     def _run_of(self, worker: subprocess.Popen) -> Run | None:
         try:
@@ -125,7 +100,7 @@ class WorkerPool:
                     stderr=log,
                     env=child_environment(),
                     # a group of its own: Ctrl-C at the server does not reach it
-                    creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # on Windows
+                    creationflags=_WINDOWS_FLAGS,
                     start_new_session=os.name != "nt",
                 )
         except OSError as error:

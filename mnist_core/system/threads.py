@@ -10,11 +10,13 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 from mnist_core.system.progress import Progress
 from mnist_core.system.settings import parallel_runs
 
+NICENESS = 10  # of a worker: halfway between 0, all other processes, and 19, the lowest priority
 OPENMP_VARIABLES = ("OMP_NUM_THREADS", "OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY")
 _all_cores: set[int] | None = None
 
@@ -42,6 +44,16 @@ def unpin_thread() -> None:
     if _all_cores is not None:
         with contextlib.suppress(OSError):  # cores may have been taken from the process meanwhile
             os.sched_setaffinity(0, _all_cores)
+
+
+def lower_priority() -> None:
+    """Lets other processes compute first; alone, this one computes as fast as before. Threads begun later inherit it.
+
+    Linux may weigh sessions against each other before it looks at processes, so the session gets the niceness too.
+    """
+    with contextlib.suppress(AttributeError, OSError):  # Windows has no niceness; there the pool sets the priority
+        os.nice(NICENESS)
+        Path("/proc/self/autogroup").write_text(str(NICENESS))
 
 
 CHUNK = 64  # items per task of a thread

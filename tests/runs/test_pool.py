@@ -9,12 +9,9 @@ from PIL import Image
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import RunError
-from mnist_core.runs.history import EventReader
-from mnist_core.runs.pool import CROWD, QUIET, WorkerPool
+from mnist_core.runs.pool import WorkerPool
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import Run, create_run
-from mnist_core.system.device import all_threads
-from mnist_core.system.files import write_json
 from tests.helpers import until
 
 
@@ -32,44 +29,6 @@ def pool(tmp_path):
 def created(pool: WorkerPool, epochs: int = 1) -> Run:
     config = TrainConfig(dataset="digits", model="mlp", epochs=epochs, batch_size=128, validation_fraction=0.2)
     return create_run(config, pool.runs_dir)
-
-
-def threads(run: Run) -> list[tuple[int, int]]:
-    """What the run's process was told of its threads, and when it obeyed: (from, to)."""
-    return [(e["from"], e["to"]) for e in EventReader(run).read() if e["event"] == "change" and e["field"] == "threads"]
-
-
-@pytest.mark.skipif(all_threads() < 2, reason="Needs two threads")
-def test_many_visitors_take_one_thread_from_a_training(tmp_path):
-    fewer = all_threads() - 1
-    people = 0
-    pool = WorkerPool(tmp_path / "runs", tmp_path / "no-data", lambda: people)
-    run, chosen = created(pool, epochs=200), created(pool, epochs=200)
-    write_json(chosen.config_path, chosen.config().replace(threads=2).model_dump(mode="json"))
-    try:
-        pool.start(run)
-        until(lambda: run.status().state == "running", 60)
-        people = CROWD - 1
-        pool.tend()
-        assert run.control().changes == ()
-        people = CROWD
-        until(lambda: threads(run) == [(0, fewer)], 60)
-        people = QUIET + 1
-        pool.tend()
-        assert len(run.control().changes) == 1
-        people = QUIET
-        until(lambda: threads(run) == [(0, fewer), (fewer, 0)], 60)
-        run.command("stop")
-        # whoever chose the threads keeps them
-        people = CROWD
-        pool.start(chosen)
-        until(lambda: len(EventReader(chosen).read()) > 5, 60)
-        pool.tend()
-        assert chosen.control().changes == ()
-        chosen.command("stop")
-        until(lambda: not chosen.status().active, 60)
-    finally:
-        pool.close()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="kills by signal")

@@ -1,4 +1,4 @@
-"""How many people are at work: sessions, each counted once and forgotten after a minute."""
+"""When the last visitor has left, the server releases memory."""
 
 import weakref
 
@@ -7,34 +7,18 @@ from ui import visitors as module
 from ui.visitors import Visitors
 
 
-def test_each_session_counts_once_and_for_a_minute(monkeypatch):
-    now = 100.0
-    monkeypatch.setattr(module.time, "monotonic", lambda: now)
-    visitors = Visitors()
-    assert visitors.at_work() == 0
-    for session in ("a", "b", "a"):
-        visitors.see(session)
-    assert visitors.at_work() == 2
-    now = 130.0
-    visitors.see("b")
-    now = 161.0
-    assert visitors.at_work() == 1
-    now = 191.0
-    assert visitors.at_work() == 0
-
-
 def test_all_visitors_gone_is_reported_once(monkeypatch):
     now = 100.0
     monkeypatch.setattr(module.time, "monotonic", lambda: now)
     visitors = Visitors()
     assert not visitors.left(50)
-    visitors.see("a")
+    visitors.see()
     now = 149.0
     assert not visitors.left(50)
     now = 150.0
     assert visitors.left(50)
     assert not visitors.left(50)
-    visitors.see("a")
+    visitors.see()
     now = 210.0
     assert visitors.left(50)
 
@@ -54,4 +38,4 @@ def test_a_count_without_listeners_is_freed():
 def test_opening_a_page_counts_a_visitor():
     module.visitors.clear()
     visit("pages/draw.py")
-    assert module.visitors().at_work() == 1
+    assert module.visitors().left(0)

@@ -19,7 +19,7 @@ from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import plotly.graph_objects as go
@@ -31,8 +31,15 @@ from mnist_core.errors import LabError
 HERE = Path(__file__).resolve().parent
 STATIC_DIR = HERE.parents[1] / "static"
 """Streamlit serves this folder, next to app.py, as `app/static/` (`server.enableStaticServing`)."""
-Progress = dict[str, Any]
-"""`{"share": in [0, 1], "text": …}`."""
+
+
+class ProgressBar(TypedDict):
+    """A share in [0, 1], and the text above the bar."""
+
+    share: float
+    text: str
+
+
 COORDINATES = ("x", "y", "z", "values")
 _component = st.components.v2.component(
     "mnist_lab.live_chart",
@@ -101,7 +108,7 @@ def live_chart(
     return _mounted(key, height, feed, state, shown)
 
 
-def live_progress(progress: Progress, key: str, height: int = 40, feed: str | None = None, state: str = "") -> bool:
+def live_progress(progress: ProgressBar, key: str, height: int = 40, feed: str | None = None, state: str = "") -> bool:
     """A progress bar under its words, which moves as `live_chart` does."""
     return _mounted(key, height, feed, state, {"progress": progress, "points": 0, "figure": "null"})
 

@@ -30,7 +30,7 @@ PATIENCE_SECONDS = 45.0
 """A feed that no page has asked for in this time ends; a page asks every thirty seconds."""
 STALE_SECONDS = 60.0
 Snapshot = Callable[[], tuple[str, dict[str, dict[str, Any]]]]
-"""→ (the state of what is watched, {key: a chart's figure as `{"data": …, "layout": …}`, or a `Progress`})."""
+"""→ (the state of what is watched, {key: a chart's figure as `{"data": …, "layout": …}`, or a `ProgressBar`})."""
 
 
 class Feed:

@@ -19,7 +19,7 @@ from mnist_core.system.files import disk_error_sentence, pending_disk_error
 from mnist_core.training.resume import can_resume
 from ui import actions, cache, page
 from ui.labels import run_label, run_labels
-from ui.live.chart import Progress, live_chart, live_progress
+from ui.live.chart import ProgressBar, live_chart, live_progress
 from ui.live.feed import feed_url
 from ui.panels.run_controls import begin_again, change_settings, continue_run, step_buttons
 from ui.widgets import confirm
@@ -138,7 +138,7 @@ def _storage(run: Run, status: Status) -> None:
         st.info(page.escape_markdown(note), icon=":material/history:")
 
 
-def _progress(watched: HistoryReader, state: str) -> Progress | None:
+def _progress(watched: HistoryReader, state: str) -> ProgressBar | None:
     """How far the run is; None where it never began."""
     start = watched.start()
     step = watched.newest_step()
