@@ -1,4 +1,4 @@
-"""`python -m mnist_core.runs RUNS_DIR DATA_DIR` begins a worker (worker.py), of low priority and with its threads pinned."""
+"""`python -m mnist_core.runs RUNS_DIR DATA_DIR` begins a worker of low priority, its threads pinned (worker.py)."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ import streamlit as st
 
 from mnist_core.errors import LabError
 from mnist_core.system.files import write_atomic
-from ui.live.chart import STATIC_DIR, count_points
+from ui.live.chart import STATIC_DIR, ProgressBar, count_points
 
 INTERVAL_SECONDS = 1.0
 BRISK_SECONDS = 3.0
@@ -29,7 +29,7 @@ BRISK_INTERVAL_SECONDS = 0.2
 PATIENCE_SECONDS = 45.0
 """A feed that no page has asked for in this time ends; a page asks every thirty seconds."""
 STALE_SECONDS = 60.0
-Snapshot = Callable[[], tuple[str, dict[str, dict[str, Any]]]]
+Snapshot = Callable[[], tuple[str, dict[str, dict[str, Any] | ProgressBar]]]
 """→ (the state of what is watched, {key: a chart's figure as `{"data": …, "layout": …}`, or a `ProgressBar`})."""
 
 

@@ -78,14 +78,16 @@ def _feed(run: Run, earlier: list[Run]) -> str | None:
     def behind() -> list[tuple[Run, History]]:
         return _behind(earlier)
 
-    def snapshot() -> tuple[str, dict[str, dict]]:
+    def snapshot() -> tuple[str, dict[str, dict | ProgressBar]]:
         nonlocal drawn
         status, measured = run.status(), watched.history()
         if measured is not drawn[0]:
             drawn = measured, _figures(run, measured, behind())
         progress = _progress(watched, status.state)
-        shown = {f"progress-{run.id}": progress} if progress else {}
-        return _stage(status), shown | drawn[1]
+        shown: dict[str, dict | ProgressBar] = {**drawn[1]}
+        if progress:
+            shown[f"progress-{run.id}"] = progress
+        return _stage(status), shown
 
     return feed_url("|".join(str(shown.folder) for shown in (run, *earlier)), snapshot)
 
