@@ -126,13 +126,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _app(options: argparse.Namespace) -> None:
     from mnist_core.system.resources import app_folder
+    from mnist_core.system.settings import choose_folders
 
     further = options.streamlit_options
     if further and not further[0].startswith("-"):
         raise ConfigError(f"'{further[0]}' is no option: `app` takes those of `streamlit run`, such as --server.port.")
-    for folder, variable in ((options.data_dir, "MNIST_LAB_DATA"), (options.runs_dir, "MNIST_LAB_RUNS")):
-        if folder:
-            os.environ[variable] = folder
+    choose_folders(options.data_dir, options.runs_dir)
     sys.argv = ["streamlit", "run", str(app_folder() / "app.py"), *further]
     runpy.run_module("streamlit", run_name="__main__", alter_sys=True)  # ends this process
 

@@ -65,6 +65,13 @@ def runs_folder() -> Path:
     return Path(os.environ.get("MNIST_LAB_RUNS") or "runs")
 
 
+def choose_folders(data_dir: str | None, runs_dir: str | None) -> None:
+    """Sets the data folder and the runs folder of this process and its children, in place of the environment's."""
+    for name, folder in (("MNIST_LAB_DATA", data_dir), ("MNIST_LAB_RUNS", runs_dir)):
+        if folder:
+            os.environ[name] = folder
+
+
 def mirrors() -> tuple[str, ...]:
     """URLs to download datasets from in place of the usual ones: MNIST_LAB_MIRRORS, separated by spaces."""
     return tuple(os.environ.get("MNIST_LAB_MIRRORS", "").split())
