@@ -74,7 +74,7 @@ class WorkerPool:
     def _run_of(self, worker: subprocess.Popen) -> Run | None:
         try:
             return open_run(self._note(worker).read_text(), self.runs_dir)
-        except (OSError, ValueError):  # none, or no run's name
+        except (OSError, RunError):  # none, or no run's name
             return None
 
     def _note(self, worker: subprocess.Popen) -> Path:

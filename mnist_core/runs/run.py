@@ -182,10 +182,6 @@ class Run:
         """What is requested of the run."""
         return read_control(self.folder)
 
-    def commanded(self) -> str:
-        """The latest command; `run` when there is none."""
-        return self.control().command
-
     def checkpoints(self) -> list[Path]:
         """The folders of the checkpoints that were written to their end, the first epoch's first."""
         return [card.parent for card in sorted(self.folder.glob(f"checkpoints/epoch-*/{CARD}"))]

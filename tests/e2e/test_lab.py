@@ -358,7 +358,7 @@ def test_keys_pause_and_step_and_changes_mark_the_curves(page, mnist_lab):
     page.keyboard.press("Space")
     page.keyboard.press("s")
     page.wait_for_timeout(1500)
-    assert run.commanded() == "run"
+    assert run.control().command == "run"
     assert run.control().steps == ()
     seed.press("Escape")
     page.locator("h1").click()
@@ -382,7 +382,7 @@ def test_keys_pause_and_step_and_changes_mark_the_curves(page, mnist_lab):
     rate.press("ArrowRight")
     page.keyboard.press("Space")
     page.wait_for_timeout(1500)
-    assert run.commanded() == "pause", "space on a slider is not for the run"
+    assert run.control().command == "pause", "space on a slider is not for the run"
     panel.get_by_role("button", name="Apply").click()
     expect(page.get_by_text("From the next batch on: learning rate 0.002.")).to_be_visible()
     page.keyboard.press("Escape")

@@ -193,8 +193,8 @@ def test_cancelling_empties_the_queue_and_stops_training():
     with training.lock:  # or nobody would believe that it runs
         for run in made.all_runs():
             Queue(made.runs_dir).stop(run)
-        assert training.commanded() == "stop"
+        assert training.control().command == "stop"
         assert training.status().state == "running"  # until its process obeys
     assert [run.status().state for run in waiting] == ["stopped", "stopped"]
     assert Queue(made.runs_dir).waiting() == []
-    assert (done.status().state, done.commanded()) == ("completed", "run")
+    assert (done.status().state, done.control().command) == ("completed", "run")

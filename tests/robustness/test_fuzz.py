@@ -251,7 +251,7 @@ def test_mutated_runs(surroundings, answers, trained):
         run = mutated_run(trained, surroundings / f"{number}-run", rng)
         status = run.status()
         status.reason.encode()
-        assert run.commanded() in ("run", "pause", "stop")
+        assert run.control().command in ("run", "pause", "stop")
         assert run.checkpoint().is_relative_to(run.folder)
         run.damage().encode()
         answers(EventReader(run).read)

@@ -202,10 +202,10 @@ def test_a_damaged_status_is_a_crash(run, content):
 
 
 def test_the_latest_command_counts(run):
-    assert run.commanded() == "run"
+    assert run.control().command == "run"
     for command in ("pause", "run", "stop"):
         run.command(command)
-        assert run.commanded() == command
+        assert run.control().command == command
         assert json.loads((run.folder / "control.json").read_text()) == {"command": command}
 
 
@@ -214,7 +214,7 @@ def test_an_unknown_command_is_refused_and_changes_nothing(run, command):
     run.command("pause")
     with pytest.raises(RunError, match="run, pause, stop"):
         run.command(command)
-    assert run.commanded() == "pause"
+    assert run.control().command == "pause"
 
 
 def test_a_command_to_a_run_that_is_gone_is_a_sentence(tmp_path):
@@ -225,7 +225,7 @@ def test_a_command_to_a_run_that_is_gone_is_a_sentence(tmp_path):
 @pytest.mark.parametrize("content", ["", "[]", '{"command": "dance"}', '{"command": ["run"]}', "{}"])
 def test_a_damaged_command_is_none(run, content):
     (run.folder / "control.json").write_text(content)
-    assert run.commanded() == "run"
+    assert run.control().command == "run"
 
 
 def test_the_checkpoint_is_the_chosen_one_or_the_newest(run):

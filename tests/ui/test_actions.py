@@ -69,7 +69,7 @@ def test_every_action_is_refused_outside_the_full_mode(mode, monkeypatch):
         with pytest.raises(LabError, match="MNIST_LAB_MODE\\): nothing can be changed here"):
             action()
     assert list_runs() == [run]
-    assert run.commanded() == "run"
+    assert run.control().command == "run"
     assert not run.pinned
     monkeypatch.delenv("MNIST_LAB_MODE")
     actions.delete(run)

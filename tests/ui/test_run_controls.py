@@ -54,7 +54,7 @@ def test_a_running_run_can_be_paused_and_changed_but_not_stepped():
         assert "Resume" not in labels(app)
         assert "Restart" not in labels(app)
         button(app, "Pause").click().run()
-        assert run.commanded() == "pause"
+        assert run.control().command == "pause"
 
 
 def test_a_paused_run_takes_a_step_for_each_click():
@@ -65,7 +65,7 @@ def test_a_paused_run_takes_a_step_for_each_click():
         button(app, "Step epoch").click().run()
         assert [kind for _, kind in run.control().steps] == ["batch", "batch", "epoch"]
         button(app, "Resume").click().run()
-        assert (run.commanded(), run.control().steps) == ("run", ())
+        assert (run.control().command, run.control().steps) == ("run", ())
 
 
 def test_a_step_under_way_is_shown_and_another_can_be_requested():
