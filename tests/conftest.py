@@ -23,6 +23,27 @@ from mnist_core.system.settings import data_folder
 REQUIRED = os.environ.get("MNIST_LAB_REQUIRE", "").split(",")
 
 
+# below tests/: what starts browsers, pages or processes, or trains for seconds
+SLOW = (
+    "e2e/",
+    "pages/",
+    "robustness/",
+    "runs/test_control.py",
+    "runs/test_execute.py",
+    "runs/test_pool.py",
+    "experiments/test_reproduce.py",
+    "experiments/test_speed.py",
+    "training/test_teachers.py",
+    "test_notebook.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(Path(__file__).parent).as_posix().startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
+
+
 def _missing(what: str, reason: str) -> NoReturn:
     if what in REQUIRED:
         pytest.fail(f"{reason} (and MNIST_LAB_REQUIRE asks for {what})")
