@@ -25,9 +25,9 @@ from mnist_core.data.loading import load_dataset
 from mnist_core.data.outliers import KINDS, non_digits
 from mnist_core.data.pen_digits import load_drawings
 from mnist_core.data.splits import train_and_validation
-from mnist_core.inference.calibration import REJECTED_SHARE
 from mnist_core.inference.metrics import infer
 from mnist_core.inference.predictor import Predictor
+from mnist_core.inference.rejection import REJECTED_SHARE
 from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint
 from mnist_core.models.classifier import Classifier
 from mnist_core.system.settings import data_folder

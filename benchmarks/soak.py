@@ -129,7 +129,7 @@ def corrupted(run: Run) -> list[str]:
             wrong.append(f"{path}: {error}")
 
     check(run.config_path, run.config)
-    for name in ("status.json", "control.json", "owner.json"):
+    for name in ("status.json", "control.json", "meta.json"):
         path = run.folder / name
         if path.exists():
             check(path, lambda path=path: json.loads(path.read_text()))

@@ -165,6 +165,7 @@ def test_zoom_and_hidden_curves_survive_streaming(page, mnist_lab):
     page.mouse.up()
     axis = f'document.querySelector("{LOSS}").layout.xaxis'
     zoomed = once(page, f"{axis}.range[0] > 0", f"{axis}.range.slice()")
+    page.add_style_tag(content=".modebar { display: none !important; }")  # it covers the legend
     chart.locator(".legendtoggle").first.click()
     shown = f'document.querySelector("{LOSS}").data.map(trace => trace.visible ?? true)'
     page.wait_for_function(f"() => {shown}[0] === 'legendonly'")

@@ -6,14 +6,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from mnist_core.inference.calibration import (
-    REJECTED_SHARE,
     TEMPERATURES,
     calibrated,
     confidence_at,
     fit_temperature,
     reliability,
 )
-from mnist_core.inference.rejection import certainty
+from mnist_core.inference.rejection import REJECTED_SHARE, certainty
 
 
 def drawn(count: int, sharpness: float, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -104,7 +103,7 @@ def test_the_fitted_temperature_lowers_the_error_on_new_answers():
 
 
 def test_nothing_to_judge_is_an_error():
-    with pytest.raises(ValueError, match="no answer"):
+    with pytest.raises(ValueError, match="no predictions"):
         reliability(np.zeros(0), np.zeros(0, bool))
 
 

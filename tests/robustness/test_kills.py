@@ -279,9 +279,10 @@ def test_a_run_killed_at_random_ends_with_the_same_result(lives, whole, tmp_path
     print(f"seed {SEED}, keep {whole.config().keep}: killed {len(kills)} times, s after the start: {kills}")
 
 
-# a run of two epochs, with a state saved after each, moves its first status, per epoch two files of a checkpoint and
-# two states, the card with the test figures and its last status; it syncs as many: the log in place of the older state
-TIMES_MOVED = TIMES_SYNCED = 1 + 2 * 4 + 2
+# a run of two epochs, with a state saved after each, moves its place in the queue, its first status, per epoch two
+# files of a checkpoint and two states, the card with the test figures and its last status; it syncs as many: the log in
+# place of the older state
+TIMES_MOVED = TIMES_SYNCED = 2 + 2 * 4 + 2
 DEATHS = [(f"replace:{when}", number) for when in ("before", "after") for number in range(1, TIMES_MOVED + 1)]
 DEATHS += [("fsync:before", number) for number in range(1, TIMES_SYNCED + 1)]
 DEATHS += [("write:half", number) for number in (1, 6, 12, 24)]  # of 24 events

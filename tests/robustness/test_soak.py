@@ -56,7 +56,7 @@ def test_weights_without_a_card_are_no_checkpoint_yet(run):
         ("checkpoints/*/card.json", lambda path: path.write_text(path.read_text()[:-20])),
         ("config.json", lambda path: path.write_text("{")),
         ("status.json", lambda path: path.write_text("")),
-        ("owner.json", lambda path: path.write_bytes(b"\xff\xfe")),
+        ("meta.json", lambda path: path.write_bytes(b"\xff\xfe")),
         ("resume.pt", lambda path: path.write_bytes(path.read_bytes()[:-200])),
         ("metrics.jsonl", lambda path: path.write_text(path.read_text().replace('"event"', '"even', 3))),
     ],
