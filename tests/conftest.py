@@ -85,6 +85,15 @@ def chromium_path() -> str:
     return lab.CHROMIUM
 
 
+@pytest.fixture(scope="session")
+def browser(chromium_path):
+    """The one browser of a test session: Playwright allows no second one at a time."""
+    from tests.e2e.lab import chromium
+
+    with chromium() as started:
+        yield started
+
+
 @pytest.fixture
 def ask(capsys):
     """Runs a subcommand of the command line in this process → (exit status, stdout, stderr)."""

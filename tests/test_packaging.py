@@ -170,22 +170,21 @@ def test_the_app_runs_with_the_labs_settings_and_tidies_up(installed, empty, app
 
 @pytest.mark.slow
 @pytest.mark.browser
-def test_the_installed_app_draws_charts_and_trains(chromium_path, installed, empty, app):
-    from tests.e2e.lab import SEVEN, chromium, draw, settled
+def test_the_installed_app_draws_charts_and_trains(browser, installed, empty, app):
+    from tests.e2e.lab import SEVEN, draw, settled
 
     before = installed.files()
-    with chromium() as browser:
-        page = browser.new_page()
-        page.set_default_timeout(120_000)
-        page.goto(f"{app[0]}/draw")
-        page.locator("canvas.upper-canvas").wait_for()
-        settled(page)
-        draw(page, SEVEN)
-        page.locator("[data-testid='live-chart'][data-key='probabilities'] .bars path").first.wait_for(state="attached")
-        page.goto(f"{app[0]}/train?epochs=3")
-        page.get_by_role("button", name="Run", exact=True).click()
-        page.locator("[data-testid='live-chart'][data-key='loss'] path.js-line").first.wait_for()
-        page.get_by_text("Finished").first.wait_for()
+    page = browser.new_page()
+    page.set_default_timeout(120_000)
+    page.goto(f"{app[0]}/draw")
+    page.locator("canvas.upper-canvas").wait_for()
+    settled(page)
+    draw(page, SEVEN)
+    page.locator("[data-testid='live-chart'][data-key='probabilities'] .bars path").first.wait_for(state="attached")
+    page.goto(f"{app[0]}/train?epochs=3")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.locator("[data-testid='live-chart'][data-key='loss'] path.js-line").first.wait_for()
+    page.get_by_text("Finished").first.wait_for()
     assert installed.files() == before
     assert [path.name for path in empty.iterdir()] == ["runs"]
 

@@ -7,16 +7,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.lab import Lab, chromium, lab, stop_all
+from tests.e2e.lab import Lab, lab, stop_all
 
 LONG = 120_000  # milliseconds; machines are shared and slow at times
 expect.set_options(timeout=LONG)
-
-
-@pytest.fixture(scope="session")
-def browser(chromium_path):
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture
