@@ -162,6 +162,7 @@ def test_accuracy_is_that_of_the_digits():
     assert batch_accuracy(logits, torch.full((4,), NO_CLASS)) == 0
 
 
+@pytest.mark.slow
 def test_a_network_learns_to_be_unsure_of_non_digits():
     config = TrainConfig(dataset="digits", epochs=6, batch_size=64, learning_rate=0.003, non_digits=300)
     data = with_extra(load_dataset("digits"), config)

@@ -240,6 +240,7 @@ def test_the_smallest_set_can_be_split_for_a_training(tmp_path):
     assert data.train_labels[validation].sort().values.tolist() == [0, 1]
 
 
+@pytest.mark.slow
 def test_cifar_as_jpegs_is_a_folder_dataset(cifar_jpeg_path):
     data = load_dataset(f"folder:{cifar_jpeg_path}")
     assert data.shape == Shape(3, 32, 32, 10)

@@ -333,6 +333,7 @@ def test_a_shipped_checkpoint_loads_is_small_and_good(name):
     assert checkpoint.card.metrics.get("test_accuracy", 0) >= 0.995
 
 
+@pytest.mark.slow
 @pytest.mark.mnist
 @every_shipped
 def test_a_shipped_checkpoint_is_as_good_as_its_card_says(name, mnist_dir):
