@@ -16,6 +16,7 @@ from playwright.sync_api import Page, expect
 from mnist_core.recipes import get_recipe
 from mnist_core.runs.execute import execute
 from mnist_core.runs.history import EventReader
+from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import Run, create_run, list_runs
 from tests.e2e.lab import SEVEN, draw, lab, settled
 
@@ -156,22 +157,27 @@ def test_a_second_tab_controls_the_run(page, mnist_lab):
 
 @pytest.mark.mnist
 def test_zoom_and_hidden_curves_survive_streaming(page, mnist_lab):
-    begin(page, mnist_lab, "accurate")
-    chart = page.locator(LOSS)
+    run = create_run(get_recipe("quick").config("mnist").replace(epochs=50), mnist_lab.runs_dir)
+    Queue(mnist_lab.runs_dir).add(run)
+    open_page(page, f"{mnist_lab.url}/train")
+    chart, node = page.locator(LOSS), f'document.querySelector("{LOSS}")'
+    # several seconds of training, more on a busy machine
+    expect(chart.locator(".legendtext", has_text=re.compile("^validation$"))).to_be_visible(timeout=120_000)
+    page.add_style_tag(content=".modebar { display: none !important; }")  # it covers the legend
     box = chart.bounding_box()
     page.mouse.move(box["x"] + 200, box["y"] + 100)
     page.mouse.down()
     page.mouse.move(box["x"] + 400, box["y"] + 180, steps=5)
     page.mouse.up()
-    axis = f'document.querySelector("{LOSS}").layout.xaxis'
-    zoomed = once(page, f"{axis}.range[0] > 0", f"{axis}.range.slice()")
-    page.add_style_tag(content=".modebar { display: none !important; }")  # it covers the legend
-    chart.locator(".legendtoggle").first.click()
-    shown = f'document.querySelector("{LOSS}").data.map(trace => trace.visible ?? true)'
-    page.wait_for_function(f"() => {shown}[0] === 'legendonly'")
+    zoomed = once(page, f"{node}.layout.xaxis.range[0] > 0", f"{node}.layout.xaxis.range.slice()")
+    lines = chart.locator(".scatterlayer .trace")
+    count = lines.count()
+    chart.locator(".legend .traces").filter(has_text=re.compile("^train$")).locator(".legendtoggle").click()
+    expect(lines).to_have_count(count - 1)
     await_draws(page, 3)
-    assert page.evaluate(f"{axis}.range.slice()") == zoomed
-    assert page.evaluate(f"{shown}[0]") == "legendonly"
+    assert page.evaluate(f"{node}.layout.xaxis.range.slice()") == zoomed
+    assert page.evaluate(f"{node}.data.find(trace => trace.name === 'train').visible") == "legendonly"
+    assert lines.count() == count - 1, "the other curves went, too"
     page.get_by_role("button", name="Stop").click()
     expect(badge(page, "Stopped")).to_be_visible()
 

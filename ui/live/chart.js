@@ -177,11 +177,13 @@ async function draw(Plotly, chart) {
   const kept = before?.frame === frame;
   const traces = spec.data.flatMap((trace, i) => (kept && isSame(trace, before.spec.data[i]) ? [] : [i]));
   if (kept && !traces.length) return;
+  // To animate a curve that the legend hides would take the others away.
+  const seen = kept && traces.every((i) => (box.data[i].visible ?? true) === true);
   if (!before) box.replaceChildren();
   chart.drawn = { frame, spec };
 
-  if (kept) {
-    // Only the curves are drawn anew, at half of the cost: the axes stay, zoomed or not.
+  if (seen) {
+    // Only these curves are drawn anew, at half of the cost: the axes stay, zoomed or not.
     const lines = traces.map((i) => ({ x: spec.data[i].x, y: spec.data[i].y }));
     await Plotly.animate(box, { data: lines, traces }, AT_ONCE);
   } else {
