@@ -16,7 +16,7 @@ from mnist_core.errors import LabError, RunError
 from mnist_core.runs.commands import Commands, PendingChanges
 from mnist_core.runs.history import end_event
 from mnist_core.runs.queue import Queue, Slot
-from mnist_core.runs.run import Run
+from mnist_core.runs.run import META, Run
 from mnist_core.runs.writer import POLL_SECONDS, RunWriter, UnwrittenError, log
 from mnist_core.system.files import remove_temporaries
 from mnist_core.system.settings import limits
@@ -78,7 +78,8 @@ def _train(writer: RunWriter, place: _Place, data_dir: Path | str | None) -> End
     if not writer.insist(partial(place.wait, commands)):
         return Ending("stopped", "Stopped before it began.", None)
     writer.set_status("running")
-    remove_temporaries(run.folder, but_of="control.json")  # a command is written by others, perhaps just now
+    # commands and pins are written by others, perhaps just now
+    remove_temporaries(run.folder, but_of=("control.json", META))
     data = load_for(run.config(), data_dir, further=True)
     state, note = resumed_state(run.config(), data, run.folder)
     changes = PendingChanges(run, state)

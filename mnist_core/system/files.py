@@ -51,10 +51,11 @@ def _temporary(path: Path, content: bytes, durable: bool, cleanup: contextlib.Ex
     return temporary
 
 
-def remove_temporaries(folder: Path, but_of: str) -> None:
-    """Deletes the temporary files of killed processes in and below `folder`, except those of the file `but_of`."""
+def remove_temporaries(folder: Path, but_of: tuple[str, ...]) -> None:
+    """Deletes the temporary files of killed processes in and below `folder`, except those of the files `but_of`."""
+    kept = tuple(f".{name}." for name in but_of)
     for temporary in folder.rglob(".*.tmp"):
-        if not temporary.name.startswith(f".{but_of}."):
+        if not temporary.name.startswith(kept):
             with contextlib.suppress(OSError):
                 temporary.unlink()
 
