@@ -47,10 +47,10 @@ def execute(
     `on_event` is called with every event after it was written. With a `slot` in hand the run begins at once, otherwise
     it waits for one.
     """
-    commands = Commands(run)
-    writer = RunWriter(commands, on_event)
     try:
         with run.lock.acquire(timeout=5), _Place(run, slot or Slot(run.folder.parent)) as place:
+            # under the lock: what an earlier process left is settled by the one process that has the run
+            writer = RunWriter(Commands(run), on_event)
             try:
                 ending = _train(writer, place, data_dir)
             except UnwrittenError as error:
