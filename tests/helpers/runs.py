@@ -23,6 +23,7 @@ CONFIG = TrainConfig(
     ema_decay=0.9,
     validation_fraction=0.2,
 )
+TIMES = ("seconds", "images_per_second", "train_seconds")
 
 
 def created(tmp_path, **changes: object) -> Run:
@@ -51,27 +52,15 @@ class Killed(BaseException):
     """Passes through everything, as a kill does."""
 
 
-# 1,149 training images of the digits in batches of 128: 9 steps an epoch
-RESUMABLE = TrainConfig(
+# with more that has a state of its own
+RESUMABLE = CONFIG.replace(
     recipe="killed",
-    dataset="digits",
-    model="mlp",
-    epochs=3,
-    batch_size=128,
-    learning_rate=0.003,
     optimizer="adamw",
     weight_decay=0.01,
     schedule="one-cycle",
-    dropout=0.2,
-    translation=1,
     rotation=5,
-    ema_decay=0.9,
-    validation_fraction=0.2,
     validations_per_epoch=2,
 )
-
-
-TIMES = ("seconds", "images_per_second", "train_seconds")
 
 
 class Evil:
@@ -84,7 +73,11 @@ class Evil:
         return os.mkdir, (self.target,)
 
 
+def untimed(found: list[dict]) -> list[dict]:
+    """Events but for how long they took."""
+    return [{name: value for name, value in event.items() if name not in TIMES} for event in found]
+
+
 def timeless(run: Run) -> list[dict]:
     """What happened, but for how long it took and where it was taken up again."""
-    found = [event for event in EventReader(run).read() if event["event"] not in ("start", "resume")]
-    return [{name: value for name, value in event.items() if name not in TIMES} for event in found]
+    return untimed([event for event in events(run) if event["event"] not in ("start", "resume")])

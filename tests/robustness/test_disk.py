@@ -275,7 +275,7 @@ def test_a_damaged_last_checkpoint_is_rebuilt_from_the_state(tmp_path, whole):
     assert read_card(run.checkpoint()).metrics == read_card(whole.checkpoint()).metrics
 
 
-def test_leftovers_of_a_killed_process_go_but_what_others_write_stays(tmp_path, whole):
+def test_leftovers_go_but_what_others_write_stays(tmp_path, whole):
     run = create_run(RESUMABLE, tmp_path)
     rubbish = [run.folder / ".resume.pt.1-ab.tmp", run.folder / "checkpoints" / "epoch-001" / ".card.json.1-ab.tmp"]
     rubbish[1].parent.mkdir()

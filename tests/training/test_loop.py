@@ -23,6 +23,7 @@ from mnist_core.training.loop import DivergedError, train
 from mnist_core.training.loss import reduced_precision, training_loss
 from mnist_core.training.resume import load_resume, restore, save_resume
 from mnist_core.training.state import TrainState
+from tests.helpers.runs import untimed
 
 PLAIN = TrainConfig(
     model="mlp",
@@ -50,7 +51,6 @@ FULL = TrainConfig(
     validation_fraction=0.2,
     seed=11,
 )
-CLOCK = ("seconds", "images_per_second", "train_seconds")
 
 
 def weights(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -59,10 +59,6 @@ def weights(model: nn.Module) -> dict[str, torch.Tensor]:
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-
-
-def timeless(events: list[dict]) -> list[dict]:
-    return [{k: v for k, v in event.items() if k not in CLOCK} for event in events]
 
 
 def of_kind(events: list[dict], kind: str) -> list[dict]:
@@ -290,7 +286,7 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(tiny_data, uninterrupt
     again, again_events = finished(FULL, tiny_data)
     assert same(weights(first.model), weights(again.model))
     assert same(weights(first.best_model), weights(again.best_model))
-    assert timeless(events) == timeless(again_events)
+    assert untimed(events) == untimed(again_events)
     other, _ = finished(FULL.replace(seed=12), tiny_data)
     assert not same(weights(first.model), weights(other.model))
 
@@ -317,7 +313,7 @@ def test_an_interrupted_training_ends_with_the_same_result(tiny_data, uninterrup
     state, all_events = interrupted(FULL, tiny_data, after, tmp_path)
     assert same(weights(whole.model), weights(state.model))
     assert same(weights(whole.best_model), weights(state.best_model))
-    assert timeless(all_events) == timeless(events)
+    assert untimed(all_events) == untimed(events)
     assert state.step == whole.step == 8
 
 
@@ -327,7 +323,7 @@ def test_a_validation_within_an_epoch_survives_interruption(tiny_data, tmp_path,
     _, events = finished(config, tiny_data)
     assert [event["event"] for event in events[:4]] == ["start", "step", "step", "validation"]
     _, all_events = interrupted(config, tiny_data, after, tmp_path)
-    assert timeless(all_events) == timeless(events)
+    assert untimed(all_events) == untimed(events)
 
 
 def test_a_state_of_another_network_is_refused(tiny_data):
