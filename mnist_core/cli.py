@@ -163,7 +163,7 @@ def _train(options: argparse.Namespace) -> None:
         config = get_recipe(options.recipe or "quick").config(dataset)
         named = {name: getattr(options, name) for name in ("epochs", "seed") if getattr(options, name) is not None}
         config = config.replace(**{**named, **parse_assignments(options.set)})
-        load_dataset(config.dataset, data_dir)  # a missing dataset is a wrong request, not a failed run
+        load_dataset(config.dataset, data_dir, None, config.preparation)  # a missing dataset is a wrong request, not a failed run
         _check_model(config, data_dir)
         check_limits([config], options.runs_dir)
         run = create_run(config, options.runs_dir, options.owner)
@@ -201,7 +201,7 @@ def _check_model(config: TrainConfig, data_dir: Path) -> None:
     from mnist_core.models.classifier import build_model
     from mnist_core.training.state import load_pretrained, load_teachers
 
-    shape = load_dataset(config.dataset, data_dir).shape
+    shape = load_dataset(config.dataset, data_dir, None, config.preparation).shape
     build_model(config, shape)
     if config.init_from:
         load_pretrained(config, shape)
@@ -234,7 +234,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     checkpoint = load_checkpoint(find_checkpoint(options.checkpoint))
     card = checkpoint.card
-    data = load_for(card.config, options.data_dir, dataset=options.dataset)
+    data = load_for(card.config, options.data_dir, dataset=options.dataset, shape=card.shape)
     card.require(data.shape, data.title)
     if options.split == "test":
         images, labels = data.test_images, data.test_labels

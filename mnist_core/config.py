@@ -17,6 +17,7 @@ Split = Literal["official", "pooled"]
 Labels = Literal["index", "one-hot"]
 Head = Literal["logits", "log-softmax"]
 Precision = Literal["float32", "bfloat16", "auto"]
+Preparation = Literal["auto", "drawing", "whole", "unrecorded"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class TrainConfig(BaseModel):
 
     recipe: str = Field("custom", max_length=60, description="The recipe these settings started from")
     dataset: str = Field("mnist", max_length=300, description="The dataset to train on")
+    preparation: Preparation = Field(
+        "auto",
+        description="How pictures become the network's input: as a drawing (ink found, made light on dark, scaled and "
+        "centred as in MNIST) or as a whole (shrunk, in their own colours); auto decides by the dataset's pictures",
+    )
 
     model: str = Field("small-cnn", max_length=60, description="Architecture, by its name in the registry")
     activation: Activation = Field("relu", description="Non-linearity after each layer")
@@ -176,6 +182,12 @@ def parse_config(values: dict[str, Any]) -> TrainConfig:
         raise ConfigError(" ".join(_sentence(problem) for problem in error.errors())) from None
     except TypeError:
         raise ConfigError("A configuration's settings have names in plain text.") from None
+
+
+def parse_stored_config(values: Any) -> TrainConfig:
+    """The same for a config that a run or a card has kept. One from before `preparation` was a setting keeps the
+    behaviour of that time, "unrecorded". Raises ConfigError."""
+    return parse_config({"preparation": "unrecorded", **values} if isinstance(values, dict) else values)
 
 
 def field_range(name: str) -> tuple[Any, Any]:

@@ -65,7 +65,7 @@ def dataset(name: str, model: Model | None = None) -> Dataset:
             bar.progress(share, f"Reading {dataset_title(name)} …")
 
         if model is not None:
-            return load_for(model.card.config, data_folder(), show, dataset=name)
+            return load_for(model.card.config, data_folder(), show, dataset=name, shape=model.card.shape)
         return load_dataset(name, data_folder(), show)
 
 

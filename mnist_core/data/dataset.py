@@ -27,7 +27,8 @@ class Dataset:
     """Images (N, C, H, W) uint8 in [0, 255] and labels (N,) int64 in [0, classes), train and test apart.
 
     The last `extra` training images are auxiliary: none of them is held out for validation, and only they may have the
-    label NO_CLASS.
+    label NO_CLASS. `preparation` is how the pictures became these images ("drawing" or "whole", see
+    drawing/preparation.py), "unrecorded" where that is unknown.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Dataset:
     test_images: Tensor
     test_labels: Tensor
     extra: int = 0
+    preparation: str = "unrecorded"
 
     @property
     def title(self) -> str:

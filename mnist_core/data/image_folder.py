@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
+from mnist_core.config import Shape
 from mnist_core.data.archive import Member, open_archive
+from mnist_core.data.prepared import SIDE, as_input, sample
 from mnist_core.data.splits import held_out, natural_sort_key
-from mnist_core.drawing.images import FORMATS, SUFFIXES, fit_image, flatten_alpha, size_within
-from mnist_core.errors import DataError
+from mnist_core.drawing.images import SUFFIXES, decode_picture, fit_image
+from mnist_core.drawing.preparation import SHRUNK_SIDE, looks_drawn, prepare, shrink
+from mnist_core.errors import DataError, DrawingError
 from mnist_core.system.progress import Progress
 from mnist_core.system.threads import map_in_threads
 
-MAX_PIXELS = 64_000_000  # of one picture, as of a large camera
-MAX_KEPT_SIDE = 64  # px: images that all have one size up to this keep it
 GREY_SIDE, COLOUR_SIDE = 28, 32  # px: others are resized to these, the sizes of MNIST and CIFAR-10
 MAX_GREY_SPREAD = 8  # levels between the channels of a pixel that lossy compression leaves in a grey picture
 LARGE_FILE = 2**15  # bytes on average (measured: 60,000 files of 900 bytes take 12 s in one thread, 16 s in two)
@@ -27,6 +29,7 @@ LARGE_FILE = 2**15  # bytes on average (measured: 60,000 files of 900 bytes take
 # holds out its own validation part
 PART_FOLDERS = {"train": False, "training": False, "val": False, "valid": False, "validation": False}
 PART_FOLDERS |= {"test": True, "testing": True}
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,15 @@ class _Sample:
 
 
 def load_pictures(
-    path: Path, progress: Progress | None = None
-) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray]:
-    """→ classes, images (N, C, H, W) uint8, labels (N,) int64, and (N,) bool: which of them are test images.
+    path: Path, progress: Progress | None = None, preparation: str = "auto", shape: Shape | None = None
+) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray, str]:
+    """→ classes, images (N, C, H, W) uint8, labels (N,) int64, (N,) bool: which of them are test images, and the
+    preparation: "drawing" or "whole" where "auto" was asked for.
 
-    Classes are the folders' names in natural order. Images are grey if none has colour, else RGB. Images that all have
-    one size up to 64 px keep it; others are fitted into 28×28 (grey) or 32×32 (colour) px in their proportions.
-    Without a test folder, one fifth is held out.
+    Classes are the folders' names in natural order. As drawings, images are grey and 28×28 px. As a whole, they are
+    grey if none has colour, else RGB; images that all have one size up to 64 px keep it, others are fitted into 28×28
+    (grey) or 32×32 (colour) px in their proportions. With the `shape` of a model, all are fitted to that. Without a
+    test folder, one fifth is held out.
 
     Raises DataError when the folder has another layout, a file is no picture, or a limit is exceeded.
     """
@@ -54,8 +59,20 @@ def load_pictures(
         labels = np.array([index[sample.label] for sample in samples], dtype=np.int64)
         given = np.array([bool(sample.test) for sample in samples]) if any(s.test for s in samples) else None
         test = held_out(classes, labels, given)
-        pictures = _read_all(path, [sample.member for sample in samples], progress)
-    return classes, _stack(pictures), labels, test
+        files = [sample.member for sample in samples]
+        if preparation == "auto":
+            some = [files[row] for row in sample(np.flatnonzero(~test).tolist())]
+            preparation = "drawing" if looks_drawn(_readable(path, some)) else "whole"
+        if preparation == "drawing":
+            wanted = (shape.channels, shape.height, shape.width) if shape else (1, SIDE, SIDE)
+
+            def drawing(member: Member) -> np.ndarray:
+                return as_input(prepare(_decode(path, member), "drawing", *wanted), wanted)
+
+            images = np.stack(_each(files, drawing, progress))
+        else:
+            images = _stack(_each(files, lambda member: _shrunk(path, member), progress), shape)
+    return classes, images, labels, test, preparation
 
 
 # ---- files and their classes ----------------------------------------------------------------------------------------
@@ -105,72 +122,60 @@ def _misplaced(path: Path, member: Member) -> str:
 # ---- reading --------------------------------------------------------------------------------------------------------
 
 
-def _read_all(path: Path, members: list[Member], progress: Progress | None) -> list[_Picture]:
+def _each(members: list[Member], read: Callable[[Member], Item], progress: Progress | None) -> list[Item]:
     """Large files are read in several threads, as Pillow decodes without the GIL; small ones are faster in one."""
     large = sum(member.size for member in members) > LARGE_FILE * len(members)
-    threads = min(4, os.cpu_count() or 1) if large else 1
-    return map_in_threads(lambda m: _decode(m.read(), f"{m.name} in {path}"), members, threads, progress)
+    return map_in_threads(read, members, min(4, os.cpu_count() or 1) if large else 1, progress)
+
+
+def _decode(path: Path, member: Member) -> np.ndarray:
+    """→ (H, W), (H, W, 3) or (H, W, 4) uint8, as `predict` reads the same file. Raises DataError."""
+    try:
+        return decode_picture(member.read(), f"{member.name} in {path}")
+    except DrawingError as error:
+        raise DataError(f"{error} Or take it out.") from None
+
+
+def _readable(path: Path, members: list[Member]) -> Iterator[np.ndarray]:
+    """Those that can be decoded; the others are named when all are read."""
+    for member in members:
+        with contextlib.suppress(DataError):
+            yield _decode(path, member)
 
 
 @dataclass(frozen=True)
 class _Picture:
-    """(H, W) or (H, W, 3) uint8, at most MAX_KEPT_SIDE px a side, and whether that is its original size."""
+    """(H, W, 3) uint8 of at most 64 px a side, whether that is its own size, and whether it has colour."""
 
     pixels: np.ndarray
     own_size: bool
-
-    def has_colour(self) -> bool:
-        if self.pixels.ndim == 2:
-            return False
-        return int((self.pixels.max(axis=2) - self.pixels.min(axis=2)).max()) > MAX_GREY_SPREAD
+    coloured: bool
 
 
-def _decode(data: bytes, name: str) -> _Picture:
-    """A file's bytes → the picture, upright, transparency on white. Raises DataError."""
-    try:
-        picture: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except Image.DecompressionBombError:
-        raise DataError(f"{name} is over {MAX_PIXELS / 1e6:.0f} million pixels: shrink it.") from None
-    except Exception:  # Pillow's parsers raise errors of many types
-        raise DataError(f"{name} cannot be read as a picture: save it as PNG or JPEG, or take it out.") from None
-    width, height = picture.size
-    if width * height > MAX_PIXELS:  # from the header, before anything is decoded
-        raise DataError(f"{name} has {width}×{height} pixels, over {MAX_PIXELS / 1e6:.0f} million: shrink it.")
-    try:
-        own_size = max(width, height) <= MAX_KEPT_SIDE
-        if not own_size:
-            picture.draft(None, (2 * MAX_KEPT_SIDE, 2 * MAX_KEPT_SIDE))  # decodes a JPEG no larger than needed
-        picture.load()
-        with contextlib.suppress(Exception):  # a damaged EXIF block does not make the picture unreadable
-            picture = ImageOps.exif_transpose(picture)
-        picture = flatten_alpha(picture)
-        if not own_size:
-            picture = picture.resize(
-                size_within(picture.size, MAX_KEPT_SIDE, MAX_KEPT_SIDE), Image.Resampling.LANCZOS, reducing_gap=3
-            )
-        pixels = np.asarray(picture)
-    except Exception:
-        raise DataError(f"{name} is damaged or cut short: save it again, or take it out.") from None
-    return _Picture(pixels, own_size)
+def _shrunk(path: Path, member: Member) -> _Picture:
+    pixels = _decode(path, member)
+    small = shrink(pixels, 3)
+    spread = int((small.max(axis=2) - small.min(axis=2)).max())
+    return _Picture(small, max(pixels.shape[:2]) <= SHRUNK_SIDE, spread > MAX_GREY_SPREAD)
 
 
 # ---- one size -------------------------------------------------------------------------------------------------------
 
 
-def _stack(pictures: list[_Picture]) -> np.ndarray:
-    """→ (N, 1, H, W) uint8 if none has colour, else (N, 3, H, W)."""
-    coloured = any(picture.has_colour() for picture in pictures)
+def _stack(pictures: list[_Picture], shape: Shape | None) -> np.ndarray:
+    """→ (N, C, H, W) uint8: the channels and size of `shape`, else those that suit the pictures."""
+    coloured = any(picture.coloured for picture in pictures)
     sizes = {picture.pixels.shape[:2] for picture in pictures}
     height = width = COLOUR_SIDE if coloured else GREY_SIDE
-    keep = len(sizes) == 1 and all(picture.own_size for picture in pictures)
-    if keep:
+    if len(sizes) == 1 and all(picture.own_size for picture in pictures):
         ((height, width),) = sizes
-    stack = np.empty((len(pictures), 3 if coloured else 1, height, width), np.uint8)
+    channels = 3 if coloured else 1
+    if shape is not None:
+        channels, height, width = shape.channels, shape.height, shape.width
+    stack = np.empty((len(pictures), channels, height, width), np.uint8)
     for row, picture in zip(stack, pictures, strict=True):
-        pixels = picture.pixels
-        if not coloured and pixels.ndim == 3:
-            pixels = np.asarray(Image.fromarray(pixels).convert("L"))
-        if not keep:
+        pixels = np.array(Image.fromarray(picture.pixels).convert("L")) if channels == 1 else picture.pixels
+        if pixels.shape[:2] != (height, width):
             pixels = fit_image(pixels, height, width)
-        row[:] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+        row[:] = as_input(pixels, (channels, height, width))
     return stack

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from mnist_core.config import Shape
 from mnist_core.data.archive import stamp
 from mnist_core.data.cifar10 import cifar10_available, load_cifar10
 from mnist_core.data.dataset import CUSTOM_KINDS, Dataset
 from mnist_core.data.image_folder import load_pictures
 from mnist_core.data.mnist import load_digits, load_mnist, mnist_available
 from mnist_core.data.pen_digits import load_drawings
+from mnist_core.data.prepared import prepared
 from mnist_core.errors import DataError
 from mnist_core.system.progress import Progress
 from mnist_core.system.settings import data_folder
 
-CACHE_SIZE = 3  # datasets
+CACHE_SIZE = 6  # datasets; those that differ in their preparation alone share their images
 
 
 def is_available(name: str, data_dir: Path | str) -> bool:
@@ -32,24 +35,39 @@ def default_dataset(data_dir: Path | str) -> str:
     return "mnist" if mnist_available(data_dir) else "digits"
 
 
-def load_dataset(name: str, data_dir: Path | str | None = None, progress: Progress | None = None) -> Dataset:
+def load_dataset(
+    name: str,
+    data_dir: Path | str | None = None,
+    progress: Progress | None = None,
+    preparation: str = "auto",
+    shape: Shape | None = None,
+) -> Dataset:
     """The dataset called `name`, from `data_dir` (default: `data_folder()`): one of DATASETS, `folder:PATH` or
     `drawings:PATH`.
 
     The last few are kept in memory; those of a PATH, relative to the working directory, are read anew when their files
-    have changed. `progress` is called where reading takes time.
+    have changed. `progress` is called where reading takes time. `preparation` and `shape` are those of the model that
+    is to read the images (see data/prepared.py); without them, a person's own dataset is prepared as its pictures
+    suggest, in a size of its own.
 
-    Raises DataError when the name is unknown, or files are missing or damaged.
+    Raises DataError when the name is unknown, files are missing or damaged, or images cannot be prepared like that.
     """
     data_dir = Path(data_dir if data_dir is not None else data_folder()).resolve()
     kind, _, path = name.partition(":")
     if kind in CUSTOM_KINDS:
         own = resolve_path(kind, path)
-        return _cached((name, own), stamp(own), lambda: _from_arrays(name, *_CUSTOM_LOADERS[kind](own, progress)))
+        state = stamp(own)
+        if kind == "folder":
+            return _cached(
+                (name, own, preparation, shape), state, lambda: _load_pictures(name, own, progress, preparation, shape)
+            )
+        stored = _cached((name, own), state, lambda: _from_arrays(name, *_CUSTOM_LOADERS[kind](own, progress)))
+        return _cached((name, own, preparation, shape), state, lambda: prepared(stored, preparation, shape))
     if name not in _LOADERS:
         own_names = ", ".join(f"{kind}:PATH" for kind in CUSTOM_KINDS)
         raise DataError(f"There is no dataset '{name[:100]}'; there are: {', '.join(_LOADERS)}, {own_names}.")
-    return _cached((name, data_dir), None, lambda: _LOADERS[name](data_dir))
+    built_in = _cached((name, data_dir), None, lambda: _LOADERS[name](data_dir))
+    return _cached((name, data_dir, preparation), None, lambda: prepared(built_in, preparation))
 
 
 _cache: OrderedDict[Hashable, tuple[Hashable, Dataset]] = OrderedDict()
@@ -90,10 +108,16 @@ def _from_arrays(
     )
 
 
+def _load_pictures(name: str, path: Path, progress: Progress | None, preparation: str, shape: Shape | None) -> Dataset:
+    classes, images, labels, test, used = load_pictures(path, progress, preparation, shape)
+    return replace(_from_arrays(name, classes, images, labels, test), preparation=used)
+
+
 def _load_cifar10(data_dir: Path) -> Dataset:
     return _from_arrays("cifar10", *load_cifar10(data_dir))
 
 
 _LOADERS = {"mnist": load_mnist, "digits": load_digits, "cifar10": _load_cifar10}
-_CUSTOM_LOADERS = {"folder": load_pictures, "drawings": load_drawings}
+# a folder's pictures are prepared from their own pixels, before they have one size
+_CUSTOM_LOADERS = {"drawings": load_drawings}
 DATASETS = tuple(_LOADERS)

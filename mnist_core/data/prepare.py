@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mnist_core.config import TrainConfig
+from mnist_core.config import Shape, TrainConfig
 from mnist_core.data.auxiliary import with_extra
 from mnist_core.data.dataset import Dataset
 from mnist_core.data.loading import load_dataset
@@ -19,13 +19,15 @@ def load_for(
     *,
     dataset: str | None = None,
     further: bool = False,
+    shape: Shape | None = None,
 ) -> Dataset:
     """The dataset of `config`, split as it says: no model of `config` was trained on its test images.
 
+    Its pictures are prepared as `config.preparation` says, and for a model of input `shape` where one is given.
     `further` adds the auxiliary images of `config` (data/auxiliary.py), for a training only. Another `dataset` keeps
     its own split, as no model of `config` was trained on any of it. Raises DataError.
     """
     if dataset is not None and dataset != config.dataset:
-        return load_dataset(dataset, data_dir, progress)
-    data = arrange(load_dataset(config.dataset, data_dir, progress), config)
+        return load_dataset(dataset, data_dir, progress, config.preparation, shape)
+    data = arrange(load_dataset(config.dataset, data_dir, progress, config.preparation, shape), config)
     return with_extra(data, config, progress) if further else data

@@ -29,6 +29,14 @@ def read_picture(source: bytes | str | Path) -> np.ndarray:
         raise DrawingError(f"{name} is empty (0 bytes): choose another file.")
     if len(data) > MAX_BYTES:
         raise DrawingError(_too_large(name, len(data)))
+    return decode_picture(data, name)
+
+
+def decode_picture(data: bytes, name: str) -> np.ndarray:
+    """A file's bytes → (H, W) or (H, W, 3 or 4) uint8, upright, first frame.
+
+    Raises DrawingError, whose sentence begins with `name`.
+    """
     try:
         picture: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
         width, height = picture.size

@@ -38,19 +38,28 @@ def to_model_input(pixels: np.ndarray) -> np.ndarray | None:
     return _centred(_resized(digit, 20))
 
 
-def _grey(pixels: np.ndarray) -> np.ndarray | None:
-    """Any accepted array → (H, W) float32 in 0…255, at most WORK_SIDE a side; transparency filled with its paper."""
+def as_pixels(pixels: np.ndarray) -> np.ndarray:
+    """(H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8, or float in [0, 1] → the same as uint8, (H, W) if of one channel.
+
+    Raises DrawingError for any other shape.
+    """
     pixels = np.asarray(pixels)
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (3, 4)):
         raise DrawingError(f"A drawing is (H, W), (H, W, 3) or (H, W, 4), not {pixels.shape}: pass one picture.")
-    if pixels.size == 0:
-        return None
-    if pixels.dtype != np.uint8:
+    if pixels.size and pixels.dtype != np.uint8:
         pixels = np.nan_to_num(pixels.astype(np.float32))
         pixels = (np.clip(pixels * (255 if pixels.max() <= 1 else 1), 0, 255) + 0.5).astype(np.uint8)
-    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    return np.ascontiguousarray(pixels)
+
+
+def _grey(pixels: np.ndarray) -> np.ndarray | None:
+    """Any accepted array → (H, W) float32 in 0…255, at most WORK_SIDE a side; transparency filled with its paper."""
+    pixels = as_pixels(pixels)
+    if pixels.size == 0:
+        return None
+    picture = Image.fromarray(pixels)
     factor = -(-max(picture.size) // WORK_SIDE)
     if factor > 1:
         picture = picture.reduce(factor)  # the mean of factor × factor pixels, weighted by alpha

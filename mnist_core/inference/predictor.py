@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mnist_core.data.dataset import DIGITS, to_unit
 from mnist_core.drawing.images import fit_image, flatten_alpha
+from mnist_core.drawing.preparation import prepare
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.inference.rejection import certainty, shape_rejection
 from mnist_core.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
@@ -56,18 +57,11 @@ class Predictor:
     def predict(self, pixels: np.ndarray) -> Prediction:
         """(H, W), (H, W, 3) or (H, W, 4) uint8 of a canvas or a camera → Prediction.
 
-        For a grey model the drawing is preprocessed to MNIST's geometry; a colour model gets the whole picture. Raises
-        DrawingError for another shape.
+        The picture is prepared as the model's own training images were. Raises DrawingError for another shape.
         """
-        shape = self.card.shape
-        if shape.channels == 1:
-            image = to_model_input(pixels)
-        else:
-            image = np.array(flatten_alpha(Image.fromarray(np.ascontiguousarray(pixels))).convert("RGB"))
+        image = self.prepare(pixels)
         if image is None:
             return Prediction(None, 0.0, np.zeros(len(self.card.classes), dtype=np.float32), "blank", None)
-        if image.shape[:2] != (shape.height, shape.width):
-            image = fit_image(image, shape.height, shape.width)
         channels_first = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
         probabilities = self.probabilities(channels_first[None])[0]
         digit = int(probabilities.argmax())
@@ -75,13 +69,32 @@ class Predictor:
         rejection = self._rejection(image, float(self.certainty(probabilities)))
         return Prediction(digit, confidence, probabilities, rejection, image)
 
+    def prepare(self, pixels: np.ndarray) -> np.ndarray | None:
+        """(H, W), (H, W, 3) or (H, W, 4) uint8 → the model's input, (H, W) or (H, W, 3) uint8; None if it is blank.
+
+        For a model whose preparation is not recorded, as in earlier versions: a grey one reads every picture as a
+        drawing, a colour one as a whole.
+        """
+        shape = self.card.shape
+        if self.card.preparation != "unrecorded":
+            return prepare(pixels, self.card.preparation, shape.channels, shape.height, shape.width)
+        if shape.channels == 1:
+            image = to_model_input(pixels)
+        else:
+            image = np.array(flatten_alpha(Image.fromarray(np.ascontiguousarray(pixels))).convert("RGB"))
+        if image is not None and image.shape[:2] != (shape.height, shape.width):
+            image = fit_image(image, shape.height, shape.width)
+        return image
+
     def certainty(self, probabilities: np.ndarray) -> np.ndarray:
         """(..., K) probabilities → (...) in [0, 1]: the measure that the card's threshold of rejection refers to."""
         return certainty(probabilities) if self.card.refuse_by == "certainty" else probabilities.max(axis=-1)
 
     def _rejection(self, image: np.ndarray, score: float) -> Rejection | None:
         """The shape is checked first: two digits side by side are rejected at any certainty."""
-        one_digit = tuple(self.card.classes) == DIGITS and image.shape == (28, 28)
+        # of a picture as a whole, the ground may be light: its shape says nothing
+        as_drawing = self.card.preparation != "whole" and image.shape == (28, 28)
+        one_digit = as_drawing and tuple(self.card.classes) == DIGITS
         shape = shape_rejection(image) if one_digit else None
         return shape or ("unsure" if score < self.card.refuse_below else None)
 

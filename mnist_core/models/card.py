@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.errors import CheckpointError
@@ -119,6 +119,17 @@ class Card(BaseModel):
     measured: Measured | None = None
     versions: dict[str, str] = Field(default_factory=dict)
     weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+    @field_validator("config", mode="before")
+    @classmethod
+    def _stored(cls, config: Any) -> Any:
+        """A card from before preparations were recorded keeps the behaviour of that time."""
+        return {"preparation": "unrecorded", **config} if isinstance(config, dict) else config
+
+    @property
+    def preparation(self) -> str:
+        """How pictures become the model's input: "drawing", "whole", or "unrecorded" (see drawing/preparation.py)."""
+        return "unrecorded" if self.config.preparation == "auto" else self.config.preparation
 
     @property
     def shape(self) -> Shape:

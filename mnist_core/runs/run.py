@@ -16,7 +16,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from mnist_core.config import TrainConfig, parse_config
+from mnist_core.config import TrainConfig, parse_stored_config
 from mnist_core.errors import ConfigError, LabError, RunError
 from mnist_core.models.checkpoint import CARD, is_whole
 from mnist_core.models.classifier import has_dropout
@@ -103,7 +103,7 @@ class Run:
     def config(self) -> TrainConfig:
         """Raises RunError when the run's configuration is missing or damaged."""
         try:
-            return parse_config(read_json(self.config_path))
+            return parse_stored_config(read_json(self.config_path))
         except LabError as error:
             raise RunError(f"The configuration of run {self.id} is damaged: {error}") from None
         except (OSError, ValueError):

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from mnist_core.config import TrainConfig, parse_config
+from mnist_core.config import TrainConfig, parse_stored_config
 from mnist_core.data.dataset import Dataset
 from mnist_core.errors import CheckpointError, LabError
 from mnist_core.system.files import write_atomic
@@ -100,7 +100,7 @@ def resumed_state(config: TrainConfig, data: Dataset, folder: Path) -> tuple[Tra
 def restore(state: TrainState, saved: dict[str, Any]) -> None:
     """Puts `state` where `saved` was taken. Raises CheckpointError or RunError when that is another training's."""
     try:
-        if changed_config(state.config, saved.get("changes", [])) != parse_config(saved["config"]):
+        if changed_config(state.config, saved.get("changes", [])) != parse_stored_config(saved["config"]):
             raise CheckpointError("The saved state belongs to other settings: start a new run instead.")
         _check_position(state, saved)
         state.load_state_dict(saved)

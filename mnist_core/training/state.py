@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from mnist_core.config import Shape, TrainConfig, parse_config
+from mnist_core.config import Shape, TrainConfig, parse_stored_config
 from mnist_core.data.dataset import Dataset, batches
 from mnist_core.data.splits import train_and_validation
 from mnist_core.data.statistics import pixel_statistics
@@ -33,6 +33,8 @@ class TrainState:
     """
 
     def __init__(self, config: TrainConfig, data: Dataset, device: str | None = None) -> None:
+        if config.preparation == "auto":
+            config = config.replace(preparation=data.preparation)  # decided once, and recorded in the card
         self.config = config
         use_threads(config.threads)
         self.device = torch.device(device or default_device())
@@ -163,7 +165,7 @@ class TrainState:
         # earlier versions saved neither patience nor changes
         self.early_stopping = EarlyStopping(*state.get("patience", ()))
         self.changes, self.last_change = list(state.get("changes", [])), state.get("obeyed", 0)
-        self.config = parse_config(state["config"])
+        self.config = parse_stored_config(state["config"])
         self._use_config()
         torch.set_rng_state(state["rng"])
         if self.device.type == "cuda" and state["cuda_rng"] is not None:
