@@ -5,7 +5,7 @@ import streamlit as st
 
 from mnist_core.config import TrainConfig, field_choices, field_help
 from mnist_core.data.augment import variants
-from mnist_core.data.dataset import Dataset
+from mnist_core.data.dataset import TITLES, Dataset
 from mnist_core.data.loading import default_dataset, is_available
 from mnist_core.data.mirrors import SOURCES
 from mnist_core.data.splits import split
@@ -14,6 +14,7 @@ from mnist_core.figures.dataset import count_figure, held_out_figure, level_figu
 from mnist_core.recipes import get_recipe
 from mnist_core.system.settings import data_folder
 from ui import cache, page
+from ui.labels import PREPARATIONS, preparation_words
 from ui.live.chart import live_chart
 from ui.widgets.dataset import choose_dataset, offer_download
 from ui.widgets.images import pictures
@@ -202,6 +203,7 @@ def explore(data: Dataset) -> None:
         f"{len(data.train_labels):,} training and {len(data.test_labels):,} test images in {shape.classes} classes, "
         f"{shape.width}×{shape.height} pixels, {'grey' if shape.channels == 1 else 'colour'}."
     )
+    st.caption(preparation_words(data.preparation))
     # 'custom' is no recipe of the Train page, so these knobs are not those
     start = get_recipe("accurate").config(data.name).replace(recipe="custom")
     left, right = st.columns([1.35, 1], gap="large")
@@ -219,4 +221,16 @@ with page.errors_as_messages():
     name = choose_dataset("Dataset", present, f"data-{present}")
     offer_download(name if name in SOURCES else "mnist", "data")
     if name is not None and is_available(name, data_folder()):
-        explore(cache.dataset(name))
+        preparation = "auto"
+        if name not in TITLES:
+            preparation = st.segmented_control(
+                "Prepare its pictures",
+                list(PREPARATIONS),
+                default="auto",
+                required=True,
+                format_func=PREPARATIONS.__getitem__,
+                help="For this page. A training has the same setting, under More settings; drawings and uploads are "
+                "then prepared for its model in the same way.",
+                key=f"preparation-{name}",
+            )
+        explore(cache.dataset(name, preparation=preparation or "auto"))

@@ -4,12 +4,14 @@ import numpy as np
 import streamlit as st
 
 from mnist_core.data.dataset import DIGITS
+from mnist_core.data.loading import DATASETS
 from mnist_core.drawing.images import MAX_BYTES, MAX_SIDE, read_picture
 from mnist_core.figures.classification import probability_bars
 from mnist_core.figures.images import enlarge
 from mnist_core.inference.predictor import Prediction, Predictor
 from mnist_core.models.card import Card
 from ui import cache, page
+from ui.labels import preparation_words
 from ui.live.chart import live_chart
 from ui.visitors import mark_active
 from ui.widgets import canvas
@@ -43,7 +45,11 @@ def ask(card: Card) -> np.ndarray | None:
             "Picture", ["Draw", "Upload"], default="Draw", required=True, label_visibility="collapsed", key="source"
         )
         if source == "Draw":
-            return canvas.canvas()
+            drawn = canvas.canvas()
+            if drawn is None or not light_ground(card):
+                return drawn
+            st.caption("The model learned from pictures on light ground, so it sees the drawing dark on light.")
+            return 255 - drawn[..., :3]
     else:
         st.caption("This model learned from colour pictures. A pen of one colour says nothing to it: give it a photo.")
     upload = st.file_uploader(
@@ -56,6 +62,11 @@ def ask(card: Card) -> np.ndarray | None:
     pixels = read_picture(upload.getvalue())
     st.image(pixels, caption="Your picture", width=280)
     return pixels
+
+
+def light_ground(card: Card) -> bool:
+    """Whether the model reads pictures as a whole, and learned from light ones."""
+    return card.preparation == "whole" and float(np.mean(card.mean)) > 0.5
 
 
 def answer(predictor: Predictor, prediction: Prediction | None) -> None:
@@ -84,6 +95,14 @@ def answer(predictor: Predictor, prediction: Prediction | None) -> None:
     live_chart(probability_bars(prediction.probabilities, classes, prediction.digit), key="probabilities", height=260)
 
 
+def how_prepared(card: Card) -> str:
+    """A sentence on what happens to a picture before this model reads it."""
+    if card.preparation == "unrecorded" and card.dataset in DATASETS:
+        # the images of these were stored as drawings, or are photos: nothing is amiss
+        return preparation_words("drawing" if card.shape.channels == 1 else "whole")
+    return preparation_words(card.preparation)
+
+
 @st.fragment
 def board(predictor: Predictor) -> None:
     """Canvas and answer; a stroke reruns only this."""
@@ -102,10 +121,7 @@ def board(predictor: Predictor) -> None:
             seen, words = st.columns([1, 1.6], vertical_alignment="center")
             seen.image(enlarge(prediction.model_input), width=196)
             height, width, *_ = prediction.model_input.shape
-            how = "all of the picture, shrunk to what it learned from."
-            if predictor.card.shape.channels == 1:
-                how = "what was drawn 20 of 28 pixels long, its centre of mass in the middle, as in MNIST."
-            words.caption(f"**What the model sees**: {height}×{width} pixels, {how}")
+            words.caption(f"**What the model sees**: {height}×{width} pixels.  \n{how_prepared(predictor.card)}")
 
 
 canvas.carry_over()

@@ -9,6 +9,7 @@ from mnist_core.figures.classification import confusion_figure
 from mnist_core.inference.metrics import Evaluation
 from mnist_core.system.settings import data_folder
 from ui import cache, page
+from ui.labels import preparation_words
 from ui.panels.calibration import calibration
 from ui.widgets.dataset import choose_dataset, offer_download
 from ui.widgets.images import pictures
@@ -133,6 +134,8 @@ def results(model: cache.Model, data: Dataset) -> None:
     model.card.require(data.shape, data.title)
     result = cache.evaluation(model, data)
     summary(result)
+    if data.name not in DATASETS:
+        st.caption(preparation_words(data.preparation))
     confusions(data, result, f"confusion-{model.id}-{data.name}")
     samples(data, result)
     mistakes(data, result)

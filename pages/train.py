@@ -9,7 +9,7 @@ from mnist_core.data.mirrors import SOURCES
 from mnist_core.runs.run import Run, list_runs
 from mnist_core.system.settings import data_folder
 from ui import actions, cache, page
-from ui.labels import run_labels
+from ui.labels import preparation_words, run_labels
 from ui.panels.queue import show_queue
 from ui.panels.run import duration, outcome, show_read_only, show_run
 from ui.panels.run_controls import evaluate_stopped, start_run
@@ -66,7 +66,9 @@ with settings, page.errors_as_messages():
         write_address(config, start_from)
         st.caption("The address of this page holds these settings: pass it on, and they open elsewhere.")
         if is_available(dataset, data_folder()):
-            show_layers(config, cache.dataset(dataset).shape)
+            data = cache.dataset(dataset, preparation=config.preparation)
+            st.caption(preparation_words(data.preparation))
+            show_layers(config, data.shape)
 
 runs = list_runs()
 run = run_to_show(runs)

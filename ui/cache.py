@@ -49,10 +49,11 @@ def workers() -> WorkerPool:
     return _pool(str(runs_folder()), str(data_folder()))
 
 
-def dataset(name: str, model: Model | None = None) -> Dataset:
+def dataset(name: str, model: Model | None = None, preparation: str = "auto") -> Dataset:
     """The dataset, from memory after the first time; what is slow to read shows its progress. Raises DataError.
 
-    With a `model` it is split as that model's training split it, where it is the one that the model learned from.
+    With a `model` its images are prepared as that model's were, and it is split as that model's training split it,
+    where it is the one that the model learned from.
     """
     with contextlib.ExitStack() as shown:
         bar = None
@@ -66,7 +67,7 @@ def dataset(name: str, model: Model | None = None) -> Dataset:
 
         if model is not None:
             return load_for(model.card.config, data_folder(), show, dataset=name, shape=model.card.shape)
-        return load_dataset(name, data_folder(), show)
+        return load_dataset(name, data_folder(), show, preparation)
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
@@ -82,7 +83,7 @@ def reader(run: Run) -> HistoryReader:
 @st.cache_data(show_spinner=False, max_entries=200)
 def measured_seconds(config: TrainConfig) -> float:
     """How long the training takes here, from a few of its steps. Validation adds about a tenth of a step an image."""
-    data = dataset(config.dataset)
+    data = dataset(config.dataset, preparation=config.preparation)
     return seconds_per_image(config, data.shape) * len(data.train_labels) * config.epochs
 
 

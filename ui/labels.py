@@ -1,10 +1,29 @@
-"""Labels of runs for people."""
+"""Labels of runs, and of preparations of pictures, for people."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 from mnist_core.runs.run import Run
+
+PREPARATIONS = {
+    "auto": "as its pictures suggest",
+    "drawing": "as drawings",
+    "whole": "as a whole",
+}
+PREPARED = {  # what it means, after the colon of "Pictures are prepared as …:"
+    "drawing": "the ink is found, made light on dark, 20 of 28 pixels long and centred, as in MNIST.",
+    "whole": "each is shrunk with its ground and colours as they are. Nothing is inverted, cropped or centred.",
+    "unrecorded": "not recorded. A model of an earlier version learned from its images as they were stored, and reads "
+    "every grey picture as a drawing: on pictures that were not stored like drawings it may be wrong. Train it again "
+    "to have both alike.",
+}
+
+
+def preparation_words(preparation: str) -> str:
+    """A sentence on how pictures become a model's input."""
+    known = f" {PREPARATIONS[preparation]}" if preparation in PREPARATIONS else ""
+    return f"**Preparation{known}**: {PREPARED[preparation]}"
 
 
 def run_label(run: Run) -> str:

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterator
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -389,7 +389,7 @@ def test_events_of_a_diverging_training_hold_finite_numbers(tiny_data):
 def test_config_and_data_that_do_not_fit_are_refused(tiny_data):
     with pytest.raises(ConfigError, match="no model"):
         TrainState(PLAIN.replace(model="nope"), tiny_data)
-    few = SimpleNamespace(extra=0, train_labels=tiny_data.train_labels[:12], train_images=tiny_data.train_images[:12])
+    few = replace(tiny_data, train_labels=tiny_data.train_labels[:12], train_images=tiny_data.train_images[:12])
     with pytest.raises(DataError, match="cannot be split"):
         TrainState(PLAIN, few)
 

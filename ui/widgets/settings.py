@@ -63,6 +63,9 @@ def knobs(start: TrainConfig) -> TrainConfig:
         panel.pick("l2_first", "L2 of the first dense layer", WEIGHT_DECAYS)
         panel.choice("head", field_choices("head"), "Output")
         panel.choice("labels", field_choices("labels"), "Labels")
+        kept = start.preparation  # not offered, but what a kept configuration of an earlier version may have
+        kinds = [kind for kind in field_choices("preparation") if kind != "unrecorded" or kind == kept]
+        panel.choice("preparation", kinds, "Preparation of pictures")
         panel.choice("normalization", field_choices("normalization"), "Normalisation")
         panel.choice("split", field_choices("split"), "Test images")
         if panel.values["split"] == "pooled":
