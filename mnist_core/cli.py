@@ -94,6 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = command("evaluate", _evaluate, "measure a checkpoint on a dataset")
     evaluate.add_argument("checkpoint", help="a shipped checkpoint's name, or the path of a checkpoint folder")
     evaluate.add_argument("--dataset", help="default: the dataset it was trained on")
+    evaluate.add_argument(
+        "--classes", default="", metavar="THEIRS=MINE,…", help="the model's names of the dataset's classes, if others"
+    )
     evaluate.add_argument("--split", choices=["test", "train", "validation"], default="test")
 
     predict = command("predict", _predict, "read digits from pictures, one JSON line a picture")
@@ -203,11 +206,12 @@ def _check_model(config: TrainConfig, data_dir: Path) -> None:
     from mnist_core.models.classifier import build_model
     from mnist_core.training.state import load_pretrained, load_teachers
 
-    shape = load_dataset(config.dataset, data_dir, None, config.preparation).shape
+    data = load_dataset(config.dataset, data_dir, None, config.preparation)
+    shape = data.shape
     build_model(config, shape)
     if config.init_from:
-        load_pretrained(config, shape)
-    load_teachers(config, shape)
+        load_pretrained(config, shape, data.classes)
+    load_teachers(config, shape, data.classes)
 
 
 @contextlib.contextmanager
@@ -236,7 +240,14 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     checkpoint = load_checkpoint(find_checkpoint(options.checkpoint))
     card = checkpoint.card
-    data = load_for(card.config, options.data_dir, dataset=options.dataset, shape=card.shape)
+    data = load_for(
+        card.config,
+        options.data_dir,
+        dataset=options.dataset,
+        shape=card.shape,
+        classes=card.classes,
+        mapping=options.classes,
+    )
     card.require(data.shape, data.title)
     if options.split == "test":
         images, labels = data.test_images, data.test_labels

@@ -99,6 +99,12 @@ class TrainConfig(BaseModel):
         0, ge=0, le=32, description="Augmentation: blank a square of this many pixels a side, somewhere in each image"
     )
 
+    classes: str = Field(
+        "",
+        max_length=3000,
+        description="Names of classes that `init_from`, `teachers` or `extra` have otherwise than the dataset: "
+        "theirs=mine, separated by commas",
+    )
     init_from: str = Field(
         "",
         max_length=300,

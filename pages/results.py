@@ -3,6 +3,7 @@
 import numpy as np
 import streamlit as st
 
+from mnist_core.data.classes import ClassesError
 from mnist_core.data.dataset import Dataset, dataset_title
 from mnist_core.data.loading import DATASETS, is_available
 from mnist_core.figures.classification import confusion_figure
@@ -11,6 +12,7 @@ from mnist_core.system.settings import data_folder
 from ui import cache, page
 from ui.labels import preparation_words
 from ui.panels.calibration import calibration
+from ui.widgets.classes import map_classes
 from ui.widgets.dataset import choose_dataset, offer_download
 from ui.widgets.images import pictures
 from ui.widgets.model import choose_model
@@ -156,4 +158,10 @@ with page.errors_as_messages():
                     f"This model learned from {page.escape_markdown(dataset_title(own))}; "
                     f"these are the test images of {page.escape_markdown(dataset_title(name))}."
                 )
-            results(model, cache.dataset(name, model))
+            key = f"classes-{model.id}-{name}"
+            try:
+                data = cache.dataset(name, model, mapping=st.session_state.get(key, ""))
+            except ClassesError as error:
+                map_classes(error, key)
+            else:
+                results(model, data)

@@ -49,11 +49,12 @@ def workers() -> WorkerPool:
     return _pool(str(runs_folder()), str(data_folder()))
 
 
-def dataset(name: str, model: Model | None = None, preparation: str = "auto") -> Dataset:
+def dataset(name: str, model: Model | None = None, preparation: str = "auto", mapping: str = "") -> Dataset:
     """The dataset, from memory after the first time; what is slow to read shows its progress. Raises DataError.
 
     With a `model` its images are prepared as that model's were, and it is split as that model's training split it,
-    where it is the one that the model learned from.
+    where it is the one that the model learned from. Its classes are the model's; `mapping` is "theirs=mine,…" for
+    names that differ. Raises ClassesError where they are others.
     """
     with contextlib.ExitStack() as shown:
         bar = None
@@ -66,7 +67,16 @@ def dataset(name: str, model: Model | None = None, preparation: str = "auto") ->
             bar.progress(share, f"Reading {dataset_title(name)} …")
 
         if model is not None:
-            return load_for(model.card.config, data_folder(), show, dataset=name, shape=model.card.shape)
+            card = model.card
+            return load_for(
+                card.config,
+                data_folder(),
+                show,
+                dataset=name,
+                shape=card.shape,
+                classes=card.classes,
+                mapping=mapping,
+            )
         return load_dataset(name, data_folder(), show, preparation)
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mnist_core.config import TrainConfig
+from mnist_core.data.classes import match_classes
 from mnist_core.data.dataset import NO_CLASS, Dataset
 from mnist_core.data.loading import resolve_path
 from mnist_core.data.outliers import non_digits
@@ -18,6 +19,7 @@ from mnist_core.system.progress import Progress
 
 TRAINING_KINDS = ("print", "scribbles", "several digits", "filled")
 """Kinds of non-digits to train on. Handwritten letters are kept for judging how a model generalises to other kinds."""
+MAPPING = "the setting classes:"  # where a person maps names that differ
 SEED_OFFSET = 100_000  # so that the images differ from those on which the benchmarks judge
 
 
@@ -47,12 +49,13 @@ def _drawings(data: Dataset, config: TrainConfig, progress: Progress | None) -> 
     if kind != "drawings":
         raise DataError(f"Further images come from pen strokes, `drawings:PATH`, not from '{config.extra}'.")
     classes, images, labels = load_copies(resolve_path(kind, path), config.extra_copies, config.seed, progress)
-    if classes != data.classes or images.shape[1:] != data.train_images.shape[1:]:
+    if images.shape[1:] != data.train_images.shape[1:]:
         raise DataError(
-            f"The drawings of '{config.extra}' have the classes {', '.join(classes[:12])} and 1×28×28 pixels, which "
-            f"are not those of {data.title}: choose a dataset that has them."
+            f"The drawings of '{config.extra}' have 1×28×28 pixels, which {data.title} has not: choose a dataset that "
+            "has them."
         )
-    return torch.from_numpy(images), torch.from_numpy(labels)
+    order = match_classes(data.classes, classes, config.classes, whose=f"'{config.extra}'", how=MAPPING)
+    return torch.from_numpy(images), torch.tensor(order)[torch.from_numpy(labels)]
 
 
 def _non_digits(data: Dataset, config: TrainConfig) -> tuple[Tensor, Tensor] | None:

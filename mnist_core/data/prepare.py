@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.data.auxiliary import with_extra
+from mnist_core.data.classes import relabel
 from mnist_core.data.dataset import Dataset
 from mnist_core.data.loading import load_dataset
 from mnist_core.data.splits import arrange
@@ -20,6 +22,8 @@ def load_for(
     dataset: str | None = None,
     further: bool = False,
     shape: Shape | None = None,
+    classes: Sequence[str] | None = None,
+    mapping: str = "",
 ) -> Dataset:
     """The dataset of `config`, split as it says: no model of `config` was trained on its test images.
 
@@ -28,6 +32,9 @@ def load_for(
     its own split, as no model of `config` was trained on any of it. Raises DataError.
     """
     if dataset is not None and dataset != config.dataset:
-        return load_dataset(dataset, data_dir, progress, config.preparation, shape)
+        data = load_dataset(dataset, data_dir, progress, config.preparation, shape)
+        return data if classes is None else relabel(data, classes, mapping)
     data = arrange(load_dataset(config.dataset, data_dir, progress, config.preparation, shape), config)
+    if classes is not None:
+        data = relabel(data, classes, mapping)
     return with_extra(data, config, progress) if further else data

@@ -137,7 +137,8 @@ class Card(BaseModel):
         return Shape(channels, height, width, len(self.classes))
 
     def require(self, shape: Shape, dataset: str) -> None:
-        """Raises CheckpointError unless the model reads images of `shape`, those of `dataset`."""
+        """Raises CheckpointError unless the model reads images of `shape`, those of `dataset`, and tells apart as many
+        classes. Whether these are the same ones, data/classes.py finds out."""
         if shape != self.shape:
             mine, theirs = (
                 f"{s.channels}×{s.height}×{s.width} pixels in {s.classes} classes" for s in (self.shape, shape)

@@ -79,6 +79,21 @@ def build_model(
     return Classifier(net, mean, std, nn.LogSoftmax(dim=1) if config.head == "log-softmax" else None)
 
 
+def permute_outputs(model: Classifier, order: Sequence[int]) -> None:
+    """Reorders the classes of `model` in place: output k becomes what output `order`[k] was.
+
+    The last layer with weights, and what follows it, have a row for each class.
+    """
+    modules = list(model.net.modules())
+    last = max(n for n, module in enumerate(modules) if isinstance(module, nn.Linear | nn.Conv2d))
+    rows = torch.tensor(list(order))
+    with torch.no_grad():
+        for module in modules[last:]:
+            for tensor in [*module.parameters(recurse=False), *module.buffers(recurse=False)]:
+                if tensor.dim() and len(tensor) == len(rows):
+                    tensor.copy_(tensor[rows].clone())
+
+
 def set_dropout(model: nn.Module, share: float) -> int:
     """Sets the probability `share` of every dropout layer; returns the number of such layers."""
     layers = [module for module in model.modules() if isinstance(module, nn.Dropout)]

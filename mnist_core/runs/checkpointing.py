@@ -103,7 +103,7 @@ def evaluate_stopped_run(run: Run, data_dir: Path | str | None = None) -> dict[s
 
     Raises RunError where there is nothing to measure, and DataError or CheckpointError.
     """
-    folder, config = run.checkpoint(), run.config()
+    folder = run.checkpoint()
     if folder is None or run.status().state != "stopped":
         raise RunError(f"Run {run.id} has not been stopped with a model: there is nothing to evaluate.")
     try:
@@ -111,7 +111,8 @@ def evaluate_stopped_run(run: Run, data_dir: Path | str | None = None) -> dict[s
             card = load_checkpoint(folder).card
             if "test_accuracy" in card.metrics:
                 return card.metrics
-            metrics = evaluate_on_test(folder, load_for(config, data_dir))
+            data = load_for(card.config, data_dir, shape=card.shape, classes=card.classes)
+            metrics = evaluate_on_test(folder, data)
             with EventLog(run.metrics_path) as log:
                 log.add(end_event("stopped", card.step, card.train_seconds, metrics))
                 log.sync()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import astuple
 from typing import Any
 
@@ -10,13 +11,15 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from mnist_core.config import Shape, TrainConfig, parse_stored_config
+from mnist_core.data.auxiliary import MAPPING
+from mnist_core.data.classes import match_classes
 from mnist_core.data.dataset import Dataset, batches
 from mnist_core.data.splits import train_and_validation
 from mnist_core.data.statistics import pixel_statistics
 from mnist_core.errors import ConfigError
 from mnist_core.inference.metrics import infer
 from mnist_core.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
-from mnist_core.models.classifier import Classifier, build_model, set_dropout
+from mnist_core.models.classifier import Classifier, build_model, permute_outputs, set_dropout
 from mnist_core.system.device import default_device, use_threads
 from mnist_core.training.early_stopping import EarlyStopping
 from mnist_core.training.events import ChangeEvent
@@ -39,8 +42,8 @@ class TrainState:
         use_threads(config.threads)
         self.device = torch.device(device or default_device())
         self.train_indices, self.val_indices = train_and_validation(data, config)
-        pretrained = load_pretrained(config, data.shape) if config.init_from else None
-        self.teachers = [model.to(self.device) for model in load_teachers(config, data.shape)]
+        pretrained = load_pretrained(config, data.shape, data.classes) if config.init_from else None
+        self.teachers = [model.to(self.device) for model in load_teachers(config, data.shape, data.classes)]
         if pretrained is not None:  # its weights know its own normalisation
             self.mean, self.std = list(pretrained.card.mean), list(pretrained.card.std)
         elif config.normalization == "standard":
@@ -172,9 +175,10 @@ class TrainState:
             torch.cuda.set_rng_state(state["cuda_rng"])
 
 
-def load_pretrained(config: TrainConfig, shape: Shape) -> Checkpoint:
-    """The checkpoint that `config.init_from` names. Raises CheckpointError when it cannot be read or reads other
-    images, ConfigError when it is another network."""
+def load_pretrained(config: TrainConfig, shape: Shape, classes: Sequence[str]) -> Checkpoint:
+    """The checkpoint that `config.init_from` names, with its outputs in the order of `classes`. Raises CheckpointError
+    when it cannot be read or reads other images, DataError when it tells apart other classes, ConfigError when it is
+    another network."""
     checkpoint = load_checkpoint(find_checkpoint(config.init_from))
     card = checkpoint.card
     theirs = card.config.model_dump() | {"model": card.architecture}
@@ -183,15 +187,27 @@ def load_pretrained(config: TrainConfig, shape: Shape) -> Checkpoint:
         needed = ", ".join(f"{name}={theirs[name]}" for name in differing)
         raise ConfigError(f"The model {config.init_from} is another network: to begin with its weights, set {needed}.")
     card.require(shape, config.dataset)
+    _in_order(checkpoint, config, config.init_from, classes)
     return checkpoint
 
 
-def load_teachers(config: TrainConfig, shape: Shape) -> list[Classifier]:
-    """The models that `config.teachers` names, of any architecture, for inference. Raises CheckpointError when one
-    cannot be read or reads other images."""
+def load_teachers(config: TrainConfig, shape: Shape, classes: Sequence[str] | None = None) -> list[Classifier]:
+    """The models that `config.teachers` names, of any architecture, for inference, with their outputs in the order of
+    `classes`, if given. Raises CheckpointError when one cannot be read or reads other images, DataError when it tells
+    apart other classes."""
     models = []
     for name in filter(None, (part.strip() for part in config.teachers.split(","))):
         checkpoint = load_checkpoint(find_checkpoint(name))
         checkpoint.card.require(shape, config.dataset)
+        _in_order(checkpoint, config, name, classes)
         models.append(checkpoint.model.eval().requires_grad_(False))
     return models
+
+
+def _in_order(checkpoint: Checkpoint, config: TrainConfig, name: str, classes: Sequence[str] | None) -> None:
+    """Reorders the outputs of a model that tells apart the same `classes` in another order. Raises DataError."""
+    theirs = checkpoint.card.classes
+    if classes is None or list(classes) == theirs:
+        return
+    places = match_classes(classes, theirs, config.classes, whose=f"the model {name}", how=MAPPING)
+    permute_outputs(checkpoint.model, [places.index(place) for place in range(len(classes))])
