@@ -18,7 +18,14 @@ TITLES = {
     "digits": "digits (1,797 small handwritten digits, built in)",
     "cifar10": "CIFAR-10 (60,000 small colour photos of 10 things, 32×32)",
 }
-CUSTOM_KINDS = ("folder", "drawings")  # of a person's own datasets, which are named KIND:PATH
+CUSTOM_KINDS = (
+    "folder",
+    "drawings",
+    "idx",
+    "csv",
+    "npz",
+    "parquet",
+)  # of a person's own datasets, which are named KIND:PATH
 NO_CLASS = -1  # the label of images that belong to no class
 
 
@@ -27,7 +34,7 @@ class Dataset:
     """Images (N, C, H, W) uint8 in [0, 255] and labels (N,) int64 in [0, classes), train and test apart.
 
     The last `extra` training images are auxiliary: none of them is held out for validation, and only they may have the
-    label NO_CLASS.
+    label NO_CLASS. `warning` is a sentence about what looks wrong or was left out, empty where there is nothing to say.
     """
 
     name: str
@@ -37,6 +44,7 @@ class Dataset:
     test_images: Tensor
     test_labels: Tensor
     extra: int = 0
+    warning: str = ""
 
     @property
     def title(self) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from mnist_core.data.archive import Member, open_archive
+from mnist_core.data.arrays import Loaded
 from mnist_core.data.splits import held_out, natural_sort_key
 from mnist_core.drawing.images import FORMATS, SUFFIXES, fit_image, flatten_alpha, size_within
 from mnist_core.errors import DataError
@@ -36,9 +37,7 @@ class _Sample:
     test: bool | None
 
 
-def load_pictures(
-    path: Path, progress: Progress | None = None
-) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray]:
+def load_pictures(path: Path, progress: Progress | None = None) -> Loaded:
     """→ classes, images (N, C, H, W) uint8, labels (N,) int64, and (N,) bool: which of them are test images.
 
     Classes are the folders' names in natural order. Images are grey if none has colour, else RGB. Images that all have
@@ -55,7 +54,7 @@ def load_pictures(
         given = np.array([bool(sample.test) for sample in samples]) if any(s.test for s in samples) else None
         test = held_out(classes, labels, given)
         pictures = _read_all(path, [sample.member for sample in samples], progress)
-    return classes, _stack(pictures), labels, test
+    return Loaded(classes, _stack(pictures), labels, test)
 
 
 # ---- files and their classes ----------------------------------------------------------------------------------------
@@ -103,6 +102,14 @@ def _misplaced(path: Path, member: Member) -> str:
 
 
 # ---- reading --------------------------------------------------------------------------------------------------------
+
+
+def read_pictures(path: Path, members: list[Member], progress: Progress | None = None) -> np.ndarray:
+    """Files of pictures → (N, 1, H, W) uint8, or (N, 3, H, W) if one has colour, as `load_pictures` fits them.
+
+    Raises DataError when a file is no picture.
+    """
+    return _stack(_read_all(path, members, progress))
 
 
 def _read_all(path: Path, members: list[Member], progress: Progress | None) -> list[_Picture]:

@@ -10,10 +10,16 @@ import numpy as np
 import torch
 
 from mnist_core.data.archive import stamp
+from mnist_core.data.arrays import Loaded
 from mnist_core.data.cifar10 import cifar10_available, load_cifar10
+from mnist_core.data.csv_table import load_csv
 from mnist_core.data.dataset import CUSTOM_KINDS, Dataset
+from mnist_core.data.idx import load_idx
 from mnist_core.data.image_folder import load_pictures
+from mnist_core.data.kinds import wrong_kind
 from mnist_core.data.mnist import load_digits, load_mnist, mnist_available
+from mnist_core.data.npz import load_npz
+from mnist_core.data.parquet import load_parquet
 from mnist_core.data.pen_digits import load_drawings
 from mnist_core.errors import DataError
 from mnist_core.system.progress import Progress
@@ -33,8 +39,8 @@ def default_dataset(data_dir: Path | str) -> str:
 
 
 def load_dataset(name: str, data_dir: Path | str | None = None, progress: Progress | None = None) -> Dataset:
-    """The dataset called `name`, from `data_dir` (default: `data_folder()`): one of DATASETS, `folder:PATH` or
-    `drawings:PATH`.
+    """The dataset called `name`, from `data_dir` (default: `data_folder()`): one of DATASETS, or KIND:PATH with a KIND
+    of CUSTOM_KINDS.
 
     The last few are kept in memory; those of a PATH, relative to the working directory, are read anew when their files
     have changed. `progress` is called where reading takes time.
@@ -45,7 +51,7 @@ def load_dataset(name: str, data_dir: Path | str | None = None, progress: Progre
     kind, _, path = name.partition(":")
     if kind in CUSTOM_KINDS:
         own = resolve_path(kind, path)
-        return _cached((name, own), stamp(own), lambda: _from_arrays(name, *_CUSTOM_LOADERS[kind](own, progress)))
+        return _cached((name, own), stamp(own), lambda: _from_arrays(name, *_load_own(kind, own, progress)))
     if name not in _LOADERS:
         own_names = ", ".join(f"{kind}:PATH" for kind in CUSTOM_KINDS)
         raise DataError(f"There is no dataset '{name[:100]}'; there are: {', '.join(_LOADERS)}, {own_names}.")
@@ -80,14 +86,22 @@ def resolve_path(kind: str, text: str) -> Path:
     return path
 
 
+def _load_own(kind: str, path: Path, progress: Progress | None) -> Loaded:
+    try:
+        return _CUSTOM_LOADERS[kind](path, progress)
+    except DataError:
+        if said := wrong_kind(kind, path):  # looked at only now, so that it can never refuse what can be read
+            raise DataError(said) from None
+        raise
+
+
 def _from_arrays(
-    name: str, classes: tuple[str, ...], images: np.ndarray, labels: np.ndarray, test: np.ndarray
+    name: str, classes: tuple[str, ...], images: np.ndarray, labels: np.ndarray, test: np.ndarray, warning: str = ""
 ) -> Dataset:
     """All images (N, C, H, W) with labels (N,), and (N,) bool: which of them are test images → Dataset."""
     tensor = torch.from_numpy
-    return Dataset(
-        name, classes, tensor(images[~test]), tensor(labels[~test]), tensor(images[test]), tensor(labels[test])
-    )
+    train = tensor(images[~test]), tensor(labels[~test])
+    return Dataset(name, classes, *train, tensor(images[test]), tensor(labels[test]), warning=warning)
 
 
 def _load_cifar10(data_dir: Path) -> Dataset:
@@ -95,5 +109,12 @@ def _load_cifar10(data_dir: Path) -> Dataset:
 
 
 _LOADERS = {"mnist": load_mnist, "digits": load_digits, "cifar10": _load_cifar10}
-_CUSTOM_LOADERS = {"folder": load_pictures, "drawings": load_drawings}
+_CUSTOM_LOADERS: dict[str, Callable[[Path, Progress | None], Loaded]] = {
+    "folder": load_pictures,
+    "drawings": load_drawings,
+    "idx": load_idx,
+    "csv": load_csv,
+    "npz": load_npz,
+    "parquet": load_parquet,
+}
 DATASETS = tuple(_LOADERS)
