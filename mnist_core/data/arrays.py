@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mnist_core.data.dataset import DIGITS
+from mnist_core.data.lookalikes import orientation
 from mnist_core.data.splits import MAX_CLASSES, held_out, natural_sort_key
 from mnist_core.errors import DataError
 
@@ -64,7 +66,8 @@ def assemble(parts: Sequence[Part], where: str, warning: str = "") -> Loaded:
     require_content(images, where)
     given = np.repeat([bool(part.test) for part in parts], [len(part.names) for part in parts])
     test = held_out(classes, labels, given if given.any() else None)
-    return Loaded(classes, images, labels, test, warning)
+    turned = orientation(images, labels) if classes == DIGITS else ""
+    return Loaded(classes, images, labels, test, " ".join(filter(None, (warning, turned))))
 
 
 def require_content(images: np.ndarray, where: str) -> None:
