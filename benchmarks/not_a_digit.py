@@ -49,7 +49,7 @@ def judge(predictor: Predictor, count: int, pen: Path) -> dict[str, dict[str, fl
     answers = predictor.probabilities(tests)
     found: dict[str, dict[str, float]] = {"MNIST test digits": refusals(predictor, tests, answers)}
     if pen.is_file():
-        _, drawn, labels, own = load_drawings(pen)
+        _, drawn, labels, own, _ = load_drawings(pen)
         said = predictor.probabilities(drawn[own])
         accuracy = float((said.argmax(axis=1) == labels[own]).mean())
         found["pen digits (last fifth of writers)"] = {**refusals(predictor, drawn[own], said), "accuracy": accuracy}

@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
 
     predict = command("predict", _predict, "read digits from pictures, one JSON line a picture")
     predict.add_argument("checkpoint", help="a shipped checkpoint's name, or the path of a checkpoint folder")
-    predict.add_argument("pictures", nargs="+", metavar="PICTURE_OR_FOLDER")
+    predict.add_argument("pictures", nargs="+", metavar="PICTURE_OR_FOLDER", help="or a CSV of pixels")
 
     export = command("export", _export, "copy a checkpoint to a folder of its own, to keep or to ship it")
     export.add_argument("checkpoint", help="a shipped checkpoint's name, or the path of a checkpoint folder")
@@ -200,6 +200,11 @@ def _train(options: argparse.Namespace) -> None:
     )
 
 
+def _note(sentence: str) -> None:
+    if sentence:
+        print(f"note: {sentence}", file=sys.stderr)
+
+
 def _check_model(config: TrainConfig, data_dir: Path) -> None:
     """Raises ConfigError or CheckpointError now rather than a failed run later."""
     from mnist_core.data.loading import load_dataset
@@ -207,6 +212,7 @@ def _check_model(config: TrainConfig, data_dir: Path) -> None:
     from mnist_core.training.state import load_pretrained, load_teachers
 
     data = load_dataset(config.dataset, data_dir, None, config.preparation)
+    _note(data.warning)
     shape = data.shape
     build_model(config, shape)
     if config.init_from:
@@ -249,6 +255,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         mapping=options.classes,
     )
     card.require(data.shape, data.title)
+    _note(data.warning)
     if options.split == "test":
         images, labels = data.test_images, data.test_labels
     else:
@@ -291,23 +298,23 @@ def _bar(title: str) -> Iterator[Progress]:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from mnist_core.drawing.images import read_picture
+    from mnist_core.data.inputs import inputs
     from mnist_core.inference.predictor import Predictor
 
     predictor = Predictor(options.checkpoint)
-    paths = list(_pictures(options.pictures))
+    pictures = list(inputs(options.pictures))
     unread = 0
-    for path in paths:
+    for picture in pictures:
         try:
-            prediction = predictor.predict(read_picture(path))
+            prediction = predictor.predict(picture.read())
         except DrawingError as error:
-            if len(paths) == 1:
+            if len(pictures) == 1:
                 raise
-            print(f"error: {path}: {error}", file=sys.stderr)
+            print(f"error: {picture.path}: {error}", file=sys.stderr)
             unread += 1
             continue
         line = {
-            "path": str(path),
+            "path": picture.path,
             "digit": prediction.digit,
             "confidence": prediction.confidence,
             "probabilities": prediction.probabilities.tolist(),
@@ -315,21 +322,7 @@ def _predict(options: argparse.Namespace) -> None:
         }
         print(json.dumps(line), flush=True)
     if unread:
-        raise DrawingError(f"{unread} of {len(paths)} pictures could not be read; the others are above.")
-
-
-def _pictures(names: list[str]) -> Iterator[Path]:
-    from mnist_core.drawing.images import SUFFIXES
-
-    for name in names:
-        path = Path(name)
-        if os.path.isdir(path):
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
-            if not inside:
-                raise DrawingError(f"There is no picture ({', '.join(SUFFIXES)}) in the folder {path}.")
-            yield from inside
-        else:
-            yield path
+        raise DrawingError(f"{unread} of {len(pictures)} pictures could not be read; the others are above.")
 
 
 def _export(options: argparse.Namespace) -> None:

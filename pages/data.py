@@ -204,6 +204,7 @@ def explore(data: Dataset) -> None:
         f"{shape.width}×{shape.height} pixels, {'grey' if shape.channels == 1 else 'colour'}."
     )
     st.caption(preparation_words(data.preparation))
+    page.show_note(data.warning)
     # 'custom' is no recipe of the Train page, so these knobs are not those
     start = get_recipe("accurate").config(data.name).replace(recipe="custom")
     left, right = st.columns([1.35, 1], gap="large")

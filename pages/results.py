@@ -138,6 +138,7 @@ def results(model: cache.Model, data: Dataset) -> None:
     summary(result)
     if data.name not in DATASETS:
         st.caption(preparation_words(data.preparation))
+    page.show_note(data.warning)
     confusions(data, result, f"confusion-{model.id}-{data.name}")
     samples(data, result)
     mistakes(data, result)

@@ -68,6 +68,7 @@ with settings, page.errors_as_messages():
         if is_available(dataset, data_folder()):
             data = cache.dataset(dataset, preparation=config.preparation)
             st.caption(preparation_words(data.preparation))
+            page.show_note(data.warning)
             show_layers(config, data.shape)
 
 runs = list_runs()

@@ -74,6 +74,12 @@ def escape_markdown(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|$:~<>&])", r"\\\1", text)
 
 
+def show_note(sentence: str) -> None:
+    """What looks wrong with a dataset, or was left out of it; nothing where there is nothing to say."""
+    if sentence:
+        st.warning(escape_markdown(sentence), icon=":material/warning:")
+
+
 def text_colour() -> str:
     """The colour of text in the theme that the browser shows."""
     return "#f3f4f6" if st.context.theme.type == "dark" else "#1f2937"

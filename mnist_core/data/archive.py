@@ -92,7 +92,7 @@ def _folder_files(root: Path) -> Iterator[tuple[tuple[str, ...], str, os.stat_re
                 seen += 1
                 if seen > MAX_ENTRIES:
                     raise DataError(f"{root} holds more than {MAX_ENTRIES:,} files: choose a folder of pictures only.")
-                if _ignored(parts):
+                if is_ignored(parts):
                     continue
                 if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(inside):
                     raise DataError(f"{'/'.join(parts)} in {root} is a link that leads out of it: copy the files in.")
@@ -117,7 +117,7 @@ def _zip_members(path: Path, file: zipfile.ZipFile) -> Iterator[Member]:
             raise DataError(f"{path} holds the name '{_printable(name)}', which leads out of it: it is refused.")
         if stat.S_ISLNK(info.external_attr >> 16):
             raise DataError(f"{path} holds the link '{_printable(name)}': pack the files themselves.")
-        if name.endswith("/") or not parts or _ignored(parts):
+        if name.endswith("/") or not parts or is_ignored(parts):
             continue
         if info.flag_bits & 1:
             raise DataError(f"{path} is encrypted: unpack it with its password, and give the folder.")
@@ -130,7 +130,7 @@ def _printable(name: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in name[:100])
 
 
-def _ignored(parts: tuple[str, ...]) -> bool:
+def is_ignored(parts: tuple[str, ...]) -> bool:
     """Whether it is a hidden or a system file, or an archive within the archive."""
     return any(part.startswith(".") or part == "__MACOSX" for part in parts) or (
         parts[-1].lower() in ("thumbs.db", "desktop.ini") or parts[-1].lower().endswith(".zip")

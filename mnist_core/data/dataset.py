@@ -18,7 +18,14 @@ TITLES = {
     "digits": "digits (1,797 small handwritten digits, built in)",
     "cifar10": "CIFAR-10 (60,000 small colour photos of 10 things, 32×32)",
 }
-CUSTOM_KINDS = ("folder", "drawings")  # of a person's own datasets, which are named KIND:PATH
+CUSTOM_KINDS = (
+    "folder",
+    "drawings",
+    "idx",
+    "csv",
+    "npz",
+    "parquet",
+)  # of a person's own datasets, which are named KIND:PATH
 NO_CLASS = -1  # the label of images that belong to no class
 
 
@@ -29,6 +36,7 @@ class Dataset:
     The last `extra` training images are auxiliary: none of them is held out for validation, and only they may have the
     label NO_CLASS. `preparation` is how the pictures became these images ("drawing" or "whole", see
     drawing/preparation.py), "unrecorded" where that is unknown.
+    `warning` is a sentence about what looks wrong or was left out, empty where there is nothing to say.
     """
 
     name: str
@@ -39,6 +47,7 @@ class Dataset:
     test_labels: Tensor
     extra: int = 0
     preparation: str = "unrecorded"
+    warning: str = ""
 
     @property
     def title(self) -> str:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from mnist_core.config import Shape
 from mnist_core.data.archive import Member, open_archive
+from mnist_core.data.arrays import Loaded
 from mnist_core.data.prepared import SIDE, as_input, sample
 from mnist_core.data.splits import held_out, natural_sort_key
 from mnist_core.drawing.images import SUFFIXES, decode_picture, fit_image
@@ -41,7 +42,7 @@ class _Sample:
 
 def load_pictures(
     path: Path, progress: Progress | None = None, preparation: str = "auto", shape: Shape | None = None
-) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray, str]:
+) -> Loaded:
     """→ classes, images (N, C, H, W) uint8, labels (N,) int64, (N,) bool: which of them are test images, and the
     preparation: "drawing" or "whole" where "auto" was asked for.
 
@@ -72,7 +73,7 @@ def load_pictures(
             images = np.stack(_each(files, drawing, progress))
         else:
             images = _stack(_each(files, lambda member: _shrunk(path, member), progress), shape)
-    return classes, images, labels, test, preparation
+    return Loaded(classes, images, labels, test, preparation=preparation)
 
 
 # ---- files and their classes ----------------------------------------------------------------------------------------
@@ -122,6 +123,14 @@ def _misplaced(path: Path, member: Member) -> str:
 # ---- reading --------------------------------------------------------------------------------------------------------
 
 
+def read_pictures(path: Path, members: list[Member], progress: Progress | None = None) -> np.ndarray:
+    """Files of pictures → (N, 1, H, W) uint8, or (N, 3, H, W) if one has colour, as a whole (see `load_pictures`).
+
+    Raises DataError when a file is no picture.
+    """
+    return _stack(_each(members, lambda member: _shrunk(path, member), progress))
+
+
 def _each(members: list[Member], read: Callable[[Member], Item], progress: Progress | None) -> list[Item]:
     """Large files are read in several threads, as Pillow decodes without the GIL; small ones are faster in one."""
     large = sum(member.size for member in members) > LARGE_FILE * len(members)
@@ -162,7 +171,7 @@ def _shrunk(path: Path, member: Member) -> _Picture:
 # ---- one size -------------------------------------------------------------------------------------------------------
 
 
-def _stack(pictures: list[_Picture], shape: Shape | None) -> np.ndarray:
+def _stack(pictures: list[_Picture], shape: Shape | None = None) -> np.ndarray:
     """→ (N, C, H, W) uint8: the channels and size of `shape`, else those that suit the pictures."""
     coloured = any(picture.coloured for picture in pictures)
     sizes = {picture.pixels.shape[:2] for picture in pictures}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,16 @@ import torch
 
 from mnist_core.config import Shape
 from mnist_core.data.archive import stamp
+from mnist_core.data.arrays import Loaded
 from mnist_core.data.cifar10 import cifar10_available, load_cifar10
+from mnist_core.data.csv_table import load_csv
 from mnist_core.data.dataset import CUSTOM_KINDS, Dataset
+from mnist_core.data.idx import load_idx
 from mnist_core.data.image_folder import load_pictures
+from mnist_core.data.kinds import wrong_kind
 from mnist_core.data.mnist import load_digits, load_mnist, mnist_available
+from mnist_core.data.npz import load_npz
+from mnist_core.data.parquet import load_parquet
 from mnist_core.data.pen_digits import load_drawings
 from mnist_core.data.prepared import prepared
 from mnist_core.errors import DataError
@@ -42,8 +47,8 @@ def load_dataset(
     preparation: str = "auto",
     shape: Shape | None = None,
 ) -> Dataset:
-    """The dataset called `name`, from `data_dir` (default: `data_folder()`): one of DATASETS, `folder:PATH` or
-    `drawings:PATH`.
+    """The dataset called `name`, from `data_dir` (default: `data_folder()`): one of DATASETS, or KIND:PATH with a KIND
+    of CUSTOM_KINDS.
 
     The last few are kept in memory; those of a PATH, relative to the working directory, are read anew when their files
     have changed. `progress` is called where reading takes time. `preparation` and `shape` are those of the model that
@@ -57,11 +62,18 @@ def load_dataset(
     if kind in CUSTOM_KINDS:
         own = resolve_path(kind, path)
         state = stamp(own)
-        if kind == "folder":
-            return _cached(
-                (name, own, preparation, shape), state, lambda: _load_pictures(name, own, progress, preparation, shape)
-            )
-        stored = _cached((name, own), state, lambda: _from_arrays(name, *_CUSTOM_LOADERS[kind](own, progress)))
+
+        def pictures() -> Loaded:
+            return load_pictures(own, progress, preparation, shape)
+
+        if kind == "folder":  # prepared from the pictures' own pixels, before they have one size
+            key = (name, own, preparation, shape)
+            return _cached(key, state, lambda: _from_arrays(name, *_load_own(kind, own, pictures)))
+        stored = _cached(
+            (name, own),
+            state,
+            lambda: _from_arrays(name, *_load_own(kind, own, lambda: _CUSTOM_LOADERS[kind](own, progress))),
+        )
         return _cached((name, own, preparation, shape), state, lambda: prepared(stored, preparation, shape))
     if name not in _LOADERS:
         own_names = ", ".join(f"{kind}:PATH" for kind in CUSTOM_KINDS)
@@ -98,19 +110,29 @@ def resolve_path(kind: str, text: str) -> Path:
     return path
 
 
+def _load_own(kind: str, path: Path, load: Callable[[], Loaded]) -> Loaded:
+    try:
+        return load()
+    except DataError:
+        if said := wrong_kind(kind, path):  # looked at only now, so that it can never refuse what can be read
+            raise DataError(said) from None
+        raise
+
+
 def _from_arrays(
-    name: str, classes: tuple[str, ...], images: np.ndarray, labels: np.ndarray, test: np.ndarray
+    name: str,
+    classes: tuple[str, ...],
+    images: np.ndarray,
+    labels: np.ndarray,
+    test: np.ndarray,
+    warning: str = "",
+    preparation: str = "unrecorded",
 ) -> Dataset:
     """All images (N, C, H, W) with labels (N,), and (N,) bool: which of them are test images → Dataset."""
     tensor = torch.from_numpy
-    return Dataset(
-        name, classes, tensor(images[~test]), tensor(labels[~test]), tensor(images[test]), tensor(labels[test])
-    )
-
-
-def _load_pictures(name: str, path: Path, progress: Progress | None, preparation: str, shape: Shape | None) -> Dataset:
-    classes, images, labels, test, used = load_pictures(path, progress, preparation, shape)
-    return replace(_from_arrays(name, classes, images, labels, test), preparation=used)
+    train = tensor(images[~test]), tensor(labels[~test])
+    parts = *train, tensor(images[test]), tensor(labels[test])
+    return Dataset(name, classes, *parts, preparation=preparation, warning=warning)
 
 
 def _load_cifar10(data_dir: Path) -> Dataset:
@@ -118,6 +140,11 @@ def _load_cifar10(data_dir: Path) -> Dataset:
 
 
 _LOADERS = {"mnist": load_mnist, "digits": load_digits, "cifar10": _load_cifar10}
-# a folder's pictures are prepared from their own pixels, before they have one size
-_CUSTOM_LOADERS = {"drawings": load_drawings}
+_CUSTOM_LOADERS: dict[str, Callable[[Path, Progress | None], Loaded]] = {
+    "drawings": load_drawings,
+    "idx": load_idx,
+    "csv": load_csv,
+    "npz": load_npz,
+    "parquet": load_parquet,
+}
 DATASETS = tuple(_LOADERS)

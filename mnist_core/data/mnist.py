@@ -6,59 +6,73 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from mnist_core.data.arrays import require_content
 from mnist_core.data.dataset import DIGITS, Dataset
+from mnist_core.data.idx import read_idx
+from mnist_core.data.lookalikes import mnist_warning
 from mnist_core.errors import DataError
 
-_MNIST_FILES = {
-    "train_images": ("train-images-idx3-ubyte", (60_000, 28, 28)),
-    "train_labels": ("train-labels-idx1-ubyte", (60_000,)),
-    "test_images": ("t10k-images-idx3-ubyte", (10_000, 28, 28)),
-    "test_labels": ("t10k-labels-idx1-ubyte", (10_000,)),
-}
+_PARTS = ("train-images", "train-labels", "t10k-images", "t10k-labels")
+_DAMAGED = "delete it and download MNIST again"
 
 
 def mnist_available(data_dir: Path | str) -> bool:
-    """Whether all four files of MNIST are in `data_dir`; their contents are checked on loading."""
-    return all((Path(data_dir) / "MNIST" / "raw" / name).is_file() for name, _ in _MNIST_FILES.values())
+    """Whether all four files of MNIST are in `data_dir`, plain or .gz; their contents are checked on loading."""
+    return None not in _files(Path(data_dir))
+
+
+def _files(data_dir: Path) -> list[Path | None]:
+    """The file of each part under one of its names: as published, as 7-Zip unpacks it, or still packed."""
+    raw = data_dir / "MNIST" / "raw"
+    found = []
+    for part in _PARTS:
+        kind = "idx3-ubyte" if part.endswith("images") else "idx1-ubyte"
+        names = (f"{part}{mark}{kind}{packed}" for packed in ("", ".gz") for mark in ("-", "."))
+        found.append(next((raw / name for name in names if (raw / name).is_file()), None))
+    return found
 
 
 def load_mnist(data_dir: Path) -> Dataset:
-    """MNIST from torchvision's layout in `data_dir`. Raises DataError when files are missing or damaged."""
-    raw = data_dir / "MNIST" / "raw"
-    if not mnist_available(data_dir):
+    """MNIST from torchvision's layout in `data_dir`; its `warning` says so where the files hold anything else.
+
+    Raises DataError when files are missing or damaged, or hold no grey images of 28×28 px with labels of 0 to 9.
+    """
+    files = [path for path in _files(data_dir) if path is not None]
+    if len(files) < len(_PARTS):
         raise DataError(
             f"MNIST is not in {data_dir}. Download it on the Train page or with `python -m mnist_core download`, "
             "set MNIST_LAB_DATA to a folder that has it, or use the built-in dataset 'digits'."
         )
-    parts = {part: read_idx(raw / name, shape) for part, (name, shape) in _MNIST_FILES.items()}
-    for part in ("train_labels", "test_labels"):
-        if int(parts[part].max()) > 9:
-            raise DataError(f"{raw / _MNIST_FILES[part][0]} holds labels above 9: delete it and download MNIST again.")
+    arrays = [read_idx(path, _DAMAGED) for path in files]
+    for images_at in (0, 2):
+        _check(files[images_at], arrays[images_at], files[images_at + 1], arrays[images_at + 1])
+    tensors = [torch.from_numpy(values) for values in arrays]
     return Dataset(
         "mnist",
         DIGITS,
-        parts["train_images"].unsqueeze(1),
-        parts["train_labels"].long(),
-        parts["test_images"].unsqueeze(1),
-        parts["test_labels"].long(),
+        tensors[0].unsqueeze(1),
+        tensors[1].long(),
+        tensors[2].unsqueeze(1),
+        tensors[3].long(),
+        warning=mnist_warning(arrays),
     )
 
 
-def read_idx(path: Path, shape: tuple[int, ...]) -> Tensor:
-    """A file in MNIST's IDX format → uint8 tensor of exactly `shape`. Raises DataError when it holds anything else.
-
-    Format: two zero bytes, 8 for unsigned bytes, the number of dimensions, each as a big-endian int32, then the bytes.
-    """
-    try:
-        raw = np.fromfile(path, dtype=np.uint8)
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}).") from None
-    header = bytes([0, 0, 8, len(shape)]) + np.array(shape, dtype=">i4").tobytes()
-    if raw[: len(header)].tobytes() != header or raw.size != len(header) + int(np.prod(shape)):
-        raise DataError(f"{path} is damaged or no MNIST file: delete it and download MNIST again.")
-    return torch.from_numpy(raw[len(header) :].reshape(shape))
+def _check(images_path: Path, images: np.ndarray, labels_path: Path, labels: np.ndarray) -> None:
+    if images.dtype != np.uint8 or images.shape[1:] != (28, 28) or not len(images):
+        raise DataError(
+            f"{images_path} is no MNIST file, as it does not hold images of 28×28 bytes: {_DAMAGED}, "
+            "or use `idx:FOLDER` for other images."
+        )
+    if labels.dtype != np.uint8 or labels.shape != (len(images),):
+        raise DataError(
+            f"{labels_path} does not have a label for each of the {len(images):,} images in {images_path.name}: "
+            f"{_DAMAGED}."
+        )
+    if int(labels.max()) > 9:
+        raise DataError(f"{labels_path} holds labels above 9: {_DAMAGED}, or use `idx:FOLDER` for other labels.")
+    require_content(images, str(images_path))
 
 
 def load_digits(_data_dir: Path) -> Dataset:

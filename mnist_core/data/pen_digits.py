@@ -13,6 +13,7 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mnist_core.data.arrays import Loaded
 from mnist_core.data.splits import held_out, natural_sort_key
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.drawing.strokes import Strokes, jitter_strokes, render_strokes
@@ -69,9 +70,7 @@ class StrokeFile(BaseModel):
         return np.array([index[str(digit.label)] for digit in self.digits], dtype=np.int64)
 
 
-def load_drawings(
-    path: Path, progress: Progress | None = None
-) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray]:
+def load_drawings(path: Path, progress: Progress | None = None) -> Loaded:
     """→ classes, images (N, 1, 28, 28) uint8, labels (N,) int64, and (N,) bool: which of them are test images.
 
     Where digits have writers, those of the last fifth of the writers, in natural order, are the test images, which then
@@ -83,7 +82,7 @@ def load_drawings(
     classes, labels = file.classes(), file.labels()
     test = held_out(classes, labels, _last_writers(path, file.digits))
     images = _render(file, path, lambda n: (file.digits[n].strokes, BRUSH, HEIGHT), range(len(labels)), progress)
-    return classes, images, labels, test
+    return Loaded(classes, images, labels, test)
 
 
 def load_copies(

@@ -39,7 +39,7 @@ def to_model_input(pixels: np.ndarray) -> np.ndarray | None:
 
 
 def as_pixels(pixels: np.ndarray) -> np.ndarray:
-    """(H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8, or float in [0, 1] → the same as uint8, (H, W) if of one channel.
+    """(H, W), (H, W, 1), (H, W, 3) or (H, W, 4), uint8 or float in [0, 1] → uint8, (H, W) if it has one channel.
 
     Raises DrawingError for any other shape.
     """

@@ -82,10 +82,15 @@ def test_what_is_no_drawing_is_refused_in_a_sentence(extra, sentence):
 
 def test_drawings_of_other_classes_are_refused(tmp_path):
     path = tmp_path / "two.json"
-    path.write_text(json.dumps(sheet()))  # ones and sevens alone
-    config = TrainConfig(dataset="digits", extra=f"drawings:{path}")
-    with pytest.raises(DataError, match="classes 1, 7"):
+    two = sheet()  # ones and sevens alone
+    for digit in two["digits"]:
+        digit["label"] = {1: "one", 7: "seven"}[digit["label"]]
+    path.write_text(json.dumps(two))
+    config = TrainConfig(dataset="digits", extra=f"drawings:{path}", extra_copies=1)
+    with pytest.raises(DataError, match="are one, seven"):
         with_extra(load_dataset("digits"), config)
+    mapped = with_extra(load_dataset("digits"), config.replace(classes="one=1,seven=7"))
+    assert set(mapped.train_labels[-mapped.extra :].tolist()) == {1, 7}
 
 
 def test_copies_differ_and_repeat_with_their_seed(strokes):

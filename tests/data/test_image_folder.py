@@ -79,7 +79,7 @@ def test_other_sizes_become_a_square_with_their_proportions(tmp_path):
     wide = np.full((50, 100), 250, np.uint8)
     wide[10:40, 20:80] = 30
     files = small_set() | {"train/cat/wide.png": encoded(wide)}
-    _, images, labels, test, _ = load_pictures(write_folder(tmp_path / "set", files))
+    _, images, labels, test, *_ = load_pictures(write_folder(tmp_path / "set", files))
     assert images.shape == (11, 1, 28, 28)
     (picture,) = [image[0] for image in images if image[0, :7].min() > 240 and image[0, 14, 14] < 60]
     assert picture[21:].min() > 240  # 28 × 14 in the middle, filled up with its border's tone

@@ -14,8 +14,31 @@ from mnist_core.errors import ConfigError, LabError
 from mnist_core.system.settings import data_folder
 from ui import actions, cache, page
 
-OWN = {"folder": "Your own pictures …", "drawings": "Your own pen strokes …"}
-PATH_LABEL = {"folder": "Folder or .zip of pictures", "drawings": "File of pen strokes (.json or .json.gz)"}
+OWN = {
+    "folder": "Your own pictures …",
+    "drawings": "Your own pen strokes …",
+    "csv": "A table of pixels (CSV) …",
+    "npz": "A NumPy file …",
+    "parquet": "A Parquet file …",
+    "idx": "IDX files, as MNIST has …",
+}
+PATH_LABEL = {
+    "folder": "Folder, .zip or .tar of pictures",
+    "drawings": "File of pen strokes (.json or .json.gz)",
+    "csv": "CSV file, or a folder with a train and a test file",
+    "npz": "File (.npz)",
+    "parquet": "File (.parquet), or a folder of them",
+    "idx": "Folder of the four IDX files",
+}
+PATH_EXAMPLE = {
+    "folder": "/home/ann/pictures or ~/pictures.zip",
+    "drawings": "~/strokes.json.gz",
+    "csv": "~/mnist_train.csv",
+    "npz": "~/mnist.npz",
+    "parquet": "~/train.parquet",
+    "idx": "~/MNIST/raw",
+}
+_ONE_FIFTH = "Without a test part, one fifth of each class is held out as test."
 PATH_HELP = {
     "folder": (
         "A path on the machine where the lab runs. In it, one folder a class: `train/cat/1.png`, `train/dog/1.png`, … "
@@ -27,6 +50,13 @@ PATH_HELP = {
         '`{"box": [w, h], "y_axis": "up", "digits": [{"label": 7, "strokes": [[[x, y], …], …], "writer": 12}, …]}`. '
         "Where writers are given, the last fifth of them is the test part."
     ),
+    "csv": (
+        "A path on the machine where the lab runs. A row an image: its label first or last, and its pixels, with or "
+        f"without a line of names. {_ONE_FIFTH}"
+    ),
+    "npz": f"A path on the machine where the lab runs. `x_train`, `y_train`, `x_test`, `y_test`, as Keras has it. {_ONE_FIFTH}",
+    "parquet": f"A path on the machine where the lab runs. The columns `image` and `label`, as on the Hub. {_ONE_FIFTH}",
+    "idx": "A path on the machine where the lab runs. Images and labels of the training and the test part, packed or not.",
 }
 
 
@@ -64,7 +94,7 @@ def choose_dataset(label: str, default: str, key: str, known: Sequence[str] | No
         return kind
     path = st.text_input(
         PATH_LABEL[kind],
-        placeholder="/home/ann/pictures or ~/pictures.zip" if kind == "folder" else "~/strokes.json.gz",
+        placeholder=PATH_EXAMPLE[kind],
         help=PATH_HELP[kind],
         key=f"{key}-{kind}",
         persist_state="session",
