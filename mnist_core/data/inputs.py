@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,11 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from mnist_core.data.archive import is_ignored
-from mnist_core.data.csv_source import SUFFIXES as TABLES
 from mnist_core.data.csv_table import read_unlabelled
 from mnist_core.data.splits import natural_sort_key
 from mnist_core.drawing.images import SUFFIXES, read_picture
 from mnist_core.errors import DrawingError
+
+TABLES = (".csv", ".csv.gz", ".tsv")
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,9 @@ def inputs(names: Sequence[str]) -> Iterator[Input]:
     cannot be read.
     """
     for name in names:
-        table = name.startswith("csv:") and not Path(name).exists()
+        table = name.startswith("csv:") and not os.path.exists(name)  # unlike Path.exists, False for a name too long
         path = Path(name.removeprefix("csv:") if table else name)
-        if path.is_dir() and not table:
+        if os.path.isdir(path) and not table:
             yield from _folder(path)
         elif table or name.lower().endswith(TABLES):
             for row, image in enumerate(read_unlabelled(path)):
