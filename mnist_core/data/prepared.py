@@ -34,6 +34,8 @@ def prepared(data: Dataset, preparation: str, shape: Shape | None = None) -> Dat
     the channels, height and width of `shape`. Raises DataError for colour images as drawings.
     """
     kind = data.name.partition(":")[0]
+    if kind == "mnist" and data.warning:  # other images in MNIST's files: nothing is known of their geometry
+        kind = ""
     if preparation == "auto":
         preparation = BUILT_IN.get(kind) or choose(data)
     if preparation == "unrecorded":

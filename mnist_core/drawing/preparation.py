@@ -23,7 +23,8 @@ INK_LEVEL = 50  # of 255
 # A set of pictures is one of drawings where nearly all of them have thin strokes on a ground of one tone.
 DRAWN_SHARE = 0.9
 MIN_DRAWN_SIDE = 16  # px: in smaller pictures strokes and shapes look alike
-BORDER_SHARE, BORDER_LEVELS = 0.75, 40  # of the border's pixels; how far from the border's median
+# of the border, and how far from its median. This holds for 100 % of digits cropped to the edge, for 39 % of CIFAR-10
+BORDER_SHARE, BORDER_LEVELS = 0.65, 40
 STROKE_LEVEL, MAX_HALF_WIDTH = 100, 5.7  # of a model's input; as in inference/rejection.py
 
 
