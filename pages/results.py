@@ -152,7 +152,7 @@ with page.errors_as_messages():
         own = model.card.dataset
         offer_download(own, "results")
         here = [name for name in dict.fromkeys((own, *DATASETS)) if is_available(name, data_folder())]
-        name = choose_dataset("Test images of", here[0], f"test-{model.id}-{here[0]}", here)
+        name = choose_dataset("Test images of", here[0], f"test-{model.id}-{here[0]}", here, check=False)
         if name is not None:
             if name != own:
                 st.info(

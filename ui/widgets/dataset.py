@@ -82,11 +82,13 @@ def _own() -> dict[str, str]:
     return OWN if actions.changeable() else {}
 
 
-def choose_dataset(label: str, default: str, key: str, known: Sequence[str] | None = None) -> str | None:
+def choose_dataset(
+    label: str, default: str, key: str, known: Sequence[str] | None = None, *, check: bool = True
+) -> str | None:
     """A select box over `known` (default: all) and a person's own datasets → a name for `cache.dataset`.
 
-    A person's own is chosen by its path; None, with a message, while it cannot be read. Datasets in `known` may be
-    missing on this machine.
+    A person's own is chosen by its path; None, with a message, while it cannot be read (which is not tried where
+    `check` is off). Datasets in `known` may be missing on this machine.
     """
     known = known or DATASETS
     kind = st.selectbox(
@@ -109,6 +111,8 @@ def choose_dataset(label: str, default: str, key: str, known: Sequence[str] | No
     if not path:
         st.caption("Type where it is and press Enter. The question mark tells what must be in it.")
         return None
+    if not check:
+        return f"{kind}:{path}"
     with page.errors_as_messages():
         return cache.dataset(f"{kind}:{path}").name
     return None
