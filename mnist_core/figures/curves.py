@@ -180,9 +180,10 @@ def overlay_figure(
 ) -> go.Figure:
     """Training lines solid, before smoothing faint behind; validation lines dotted, with markers.
 
-    The legend is left to the page (see `key`), as several figures share one. A log axis leaves out values of 0 or less.
+    The legend is left to the page (see `key`), as several figures share one. On a log axis, which has no 0, values of
+    0 are markers at its bottom, which say so.
     """
-    faint, strong = [], []
+    faint, strong, zeros = [], [], []
     for curve in sorted(curves, key=lambda curve: curve.kind):
         y = curve.y
         if curve.kind == "train" and curve.window > 1:
@@ -191,9 +192,36 @@ def overlay_figure(
             faint.append({**raw, **quiet, "line": {**raw["line"], "width": 1}})
             y = smooth(y, curve.window)
         strong.append(_trace(curve, *downsample(curve.x, y), percent))
+        if log:
+            zeros.append((curve, zero_places(curve.x, curve.y)))
+    below = _zero_traces(zeros, [trace["y"] for trace in faint + strong])
     right = max((max(curve.x, default=0.0) for curve in curves), default=0.0)
     marked = mark_layout([(mark.x, mark.label, _look(mark.place)[0]) for mark in marks], right, top=not percent)
-    return go.Figure(faint + strong, {**_layout(title, x_title, percent, log), **marked})
+    return go.Figure(faint + strong + below, {**_layout(title, x_title, percent, log), **marked})
+
+
+def zero_places(x: Numbers, y: Numbers, most: int = 100) -> np.ndarray:
+    """(N,) and (N,) → at most `most` values of x at which y is not above 0: what a log axis cannot show."""
+    places = np.asarray(x, dtype=float)[np.asarray(y) <= 0]
+    return places if len(places) <= most else places[np.linspace(0, len(places) - 1, most).astype(int)]
+
+
+def _zero_traces(zeros: Sequence[tuple[Curve, np.ndarray]], shown: Sequence[np.ndarray]) -> list[dict[str, Any]]:
+    """Markers for the zeros of each curve, below the smallest value that is `shown`, at half of it."""
+    smallest = min((float(y[y > 0].min()) for y in shown if (y > 0).any()), default=1.0)
+    return [
+        {
+            "type": "scatter",
+            "name": f"{curve.name}: 0 (below the scale)",
+            "x": np.round(x, 4),
+            "y": np.full(len(x), smallest / 2),
+            "mode": "markers",
+            "marker": {"symbol": "triangle-down-open", "size": 9, "color": _look(curve.place)[0]},
+            "hovertemplate": f"{curve.kind} 0 (below the scale) at %{{x:,.4~g}}<extra></extra>",
+        }
+        for curve, x in zeros
+        if len(x)
+    ]
 
 
 @dataclass(frozen=True)
