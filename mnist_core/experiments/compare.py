@@ -36,7 +36,7 @@ def record(run: Run, reader: HistoryReader | None = None) -> Record:
     config, reader = run.config(), reader or HistoryReader(run)
     history, events = reader.history(), reader.events()
     validation = history.validation
-    times = np.concatenate([history.train.seconds, validation.seconds])
+    times = [series.seconds.max() for series in (history.train, validation) if len(series.seconds)]
     figures = {
         "best_val_accuracy": validation.accuracy.max() if len(validation.step) else None,
         "best_val_loss": validation.loss.min() if len(validation.step) else None,
@@ -44,7 +44,7 @@ def record(run: Run, reader: HistoryReader | None = None) -> Record:
         "last_val_loss": validation.loss[-1] if len(validation.step) else None,
         "test_accuracy": latest(events, "end", "test_accuracy"),
         "parameters": latest(events, "start", "parameters"),
-        "train_seconds": times.max() if len(times) else None,
+        "train_seconds": max(times, default=None),
     }
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in figures.items()}
     return Record(run.id, run.status().state, config, history, plain, run.owner)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,13 +39,9 @@ def downsample(x: Numbers, y: Numbers, most: int = 400) -> tuple[np.ndarray, np.
     xs, ys = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if len(xs) <= most:
         return xs, ys
-    edges = np.linspace(0, len(xs), most + 1).astype(int)
-    counts = np.diff(edges)
-    means = np.add.reduceat(ys, edges[:-1]) / counts
-    # the right end of each group, so that the curve reaches the last x
-    places = xs[edges[1:] - 1]
-    places[0] = xs[0]
-    return places, means
+    edges = _edges(len(xs), most)
+    means = np.add.reduceat(ys, edges[:-1]) / np.diff(edges)
+    return _places(xs, edges), means
 
 
 def smooth(y: Numbers, window: int = 25) -> np.ndarray:
@@ -55,6 +52,31 @@ def smooth(y: Numbers, window: int = 25) -> np.ndarray:
     starts = np.maximum(ends - window, 0)
     means: np.ndarray = (total[ends] - total[starts]) / np.maximum(ends - starts, 1)
     return means
+
+
+def smoothed(x: Numbers, y: Numbers, window: int, most: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    """`downsample(x, smooth(y, window), most)`, which never holds more than one group of neighbours at a time."""
+    xs, ys = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if len(xs) <= most:
+        return xs, smooth(ys, window)
+    edges = _edges(len(xs), most)
+    means = [
+        smooth(ys[max(first - window + 1, 0) : last], window)[first - last :].mean()
+        for first, last in itertools.pairwise(edges.tolist())
+    ]
+    return _places(xs, edges), np.array(means)
+
+
+def _edges(count: int, groups: int) -> np.ndarray:
+    """(groups + 1,) int: where groups of neighbours begin and end."""
+    return np.linspace(0, count, groups + 1).astype(int)
+
+
+def _places(xs: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """The right end of each group, so that the curve reaches the last x; of the first group the left one."""
+    places: np.ndarray = xs[edges[1:] - 1]
+    places[0] = xs[0]
+    return places
 
 
 def curve_figure(
@@ -75,8 +97,7 @@ def curve_spec(
     traces, lowest, highest = [], 0.9, 0.0
     for curve in sorted(curves, key=lambda curve: -curve.place):
         validation = curve.kind == "validation"
-        y = np.asarray(curve.y, dtype=float) if validation else smooth(curve.y, curve.window)
-        x, y = downsample(curve.x, y)
+        x, y = downsample(curve.x, curve.y) if validation else smoothed(curve.x, curve.y, curve.window)
         colour = VALIDATION if validation else TRAIN
         if curve.place:
             colour = EARLIER[(curve.place - 1) % len(EARLIER)]
@@ -180,20 +201,48 @@ def overlay_figure(
 ) -> go.Figure:
     """Training lines solid, before smoothing faint behind; validation lines dotted, with markers.
 
-    The legend is left to the page (see `key`), as several figures share one. A log axis leaves out values of 0 or less.
+    The legend is left to the page (see `key`), as several figures share one. On a log axis, which has no 0, values of
+    0 are markers at its bottom, which say so.
     """
-    faint, strong = [], []
+    faint, strong, zeros = [], [], []
     for curve in sorted(curves, key=lambda curve: curve.kind):
-        y = curve.y
+        points = downsample(curve.x, curve.y)
         if curve.kind == "train" and curve.window > 1:
-            raw = _trace(curve, *downsample(curve.x, y), percent)
+            raw = _trace(curve, *points, percent)
             quiet = {"opacity": 0.35, "hoverinfo": "skip", "hovertemplate": None}
             faint.append({**raw, **quiet, "line": {**raw["line"], "width": 1}})
-            y = smooth(y, curve.window)
-        strong.append(_trace(curve, *downsample(curve.x, y), percent))
-    right = max((max(curve.x, default=0.0) for curve in curves), default=0.0)
+            points = smoothed(curve.x, curve.y, curve.window)
+        strong.append(_trace(curve, *points, percent))
+        if log:
+            zeros.append((curve, zero_places(curve.x, curve.y)))
+    below = _zero_traces(zeros, [trace["y"] for trace in faint + strong])
+    right = max((float(np.max(curve.x, initial=0.0)) for curve in curves), default=0.0)
     marked = mark_layout([(mark.x, mark.label, _look(mark.place)[0]) for mark in marks], right, top=not percent)
-    return go.Figure(faint + strong, {**_layout(title, x_title, percent, log), **marked})
+    return go.Figure(faint + strong + below, {**_layout(title, x_title, percent, log), **marked})
+
+
+def zero_places(x: Numbers, y: Numbers, most: int = 100) -> np.ndarray:
+    """(N,) and (N,) → at most `most` values of x at which y is not above 0: what a log axis cannot show."""
+    places = np.asarray(x, dtype=float)[np.asarray(y) <= 0]
+    return places if len(places) <= most else places[np.linspace(0, len(places) - 1, most).astype(int)]
+
+
+def _zero_traces(zeros: Sequence[tuple[Curve, np.ndarray]], shown: Sequence[np.ndarray]) -> list[dict[str, Any]]:
+    """Markers for the zeros of each curve, below the smallest value that is `shown`, at half of it."""
+    smallest = min((float(y[y > 0].min()) for y in shown if (y > 0).any()), default=1.0)
+    return [
+        {
+            "type": "scatter",
+            "name": f"{curve.name}: 0 (below the scale)",
+            "x": np.round(x, 4),
+            "y": np.full(len(x), smallest / 2),
+            "mode": "markers",
+            "marker": {"symbol": "triangle-down-open", "size": 9, "color": _look(curve.place)[0]},
+            "hovertemplate": f"{curve.kind} 0 (below the scale) at %{{x:,.4~g}}<extra></extra>",
+        }
+        for curve, x in zeros
+        if len(x)
+    ]
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from mnist_core.system.files import remove_temporaries
 from mnist_core.system.settings import limits
 
 if TYPE_CHECKING:
+    from mnist_core.data.dataset import Dataset
     from mnist_core.training.events import Event
     from mnist_core.training.state import TrainState
 
@@ -98,7 +99,7 @@ def _train(writer: RunWriter, place: _Place, data_dir: Path | str | None) -> End
                     return _stop(writer, state, over_time or "Stopped by hand.")
             for change in changes.apply(commands.control, state):
                 writer.append(change)
-        return _complete(writer, state)
+        return _complete(writer, state, data)
 
 
 def _paused(writer: RunWriter, place: _Place, state: TrainState) -> bool:
@@ -124,9 +125,15 @@ def _stop(writer: RunWriter, state: TrainState, reason: str) -> Ending:
     return Ending("stopped", reason, writer.checkpoint)
 
 
-def _complete(writer: RunWriter, state: TrainState) -> Ending:
+def _complete(writer: RunWriter, state: TrainState, data: Dataset) -> Ending:
+    from mnist_core.training.diagnosis import diagnosed
+
     metrics = writer.evaluate_on_test()
-    writer.append(end_event("completed", state.step, state.seconds, metrics))
+    event = end_event("completed", state.step, state.seconds, metrics)
+    if sentence := diagnosed(state, data, metrics):
+        event["diagnosis"] = sentence
+        log(f"Run {writer.run.id}: {sentence}")  # on the command line too
+    writer.append(event)
     reason = ""
     if state.stopped_early and state.epoch < state.config.epochs:
         best = state.epoch - state.early_stopping.epochs_without_improvement

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import threading
-from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from mnist_core.runs.columns import COLUMNS, ColumnWriter, MismatchError, covered, read_columns, rebuild
+from mnist_core.runs.lines import parse_event, parse_line, read_lines
 from mnist_core.runs.run import Run
-from mnist_core.training.changes import CHANGEABLE, change_label
+from mnist_core.training.changes import change_label
 from mnist_core.training.events import ChangeEvent, EndEvent, Event, ResumeEvent, StartEvent, StepEvent
 
 # a link in place of the file would lead the writing out of the run
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-_EVENT: TypeAdapter[Event] = TypeAdapter(
-    Annotated[Event, Field(discriminator="event")], config=ConfigDict(strict=True, allow_inf_nan=False)
-)
-_LARGEST = 1e15  # of any number in an event but `asked`, which counts nanoseconds
-_COLUMNS = ("step", "loss", "accuracy")  # of the steps, of which there are many
+_MUCH = 4_000_000  # bytes of a log that take a quarter of a second to parse: worth columns
+_PART = 2**16  # steps
 
 
 # ---- writing --------------------------------------------------------------------------------------------------------
@@ -38,30 +36,48 @@ class EventLog:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._file = os.open(path, _FLAGS, 0o666)
-        self.resumed = os.fstat(self._file).st_size > 0
+        self._size = os.fstat(self._file).st_size
+        self.resumed = self._size > 0
+        self._added: list[bytes] = []  # lines whose numbers are not in the columns yet
         # ends a line that a kill may have torn; an empty one is skipped
         self._pending = b"\n" if self.resumed else b""
+        self._columns: ColumnWriter | None = None
 
     def __enter__(self) -> EventLog:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._columns is not None:
+            self._columns.close()
         os.close(self._file)
 
     def add(self, event: Event) -> None:
         """Takes an event in; `flush` writes it."""
-        self._pending += json.dumps(event).encode() + b"\n"
+        line = json.dumps(event).encode() + b"\n"
+        self._pending += line
+        self._added.append(line)
 
     def flush(self) -> None:
         """Writes what is not written yet. Raises OSError, with all of the rest kept."""
         while self._pending:
             self._pending = self._pending[os.write(self._file, self._pending) :]
+        if self._columns is None and self._added:  # takes in all that the log holds, what an earlier process left too
+            self._columns = ColumnWriter(self._path)
+            self._size = os.fstat(self._file).st_size
+        elif self._columns is not None:
+            for line in self._added:
+                self._size += len(line)
+                self._columns.add(self._size, line)
+        self._added.clear()
 
     def sync(self) -> None:
         """Waits until all of it would outlive a loss of power. Raises OSError."""
         self.flush()
         os.fsync(self._file)
+        if self._columns is not None:
+            self._columns.flush()
 
 
 def end_event(reason: str, step: int, train_seconds: float, metrics: Mapping[str, float] | None = None) -> EndEvent:
@@ -74,24 +90,6 @@ def end_event(reason: str, step: int, train_seconds: float, metrics: Mapping[str
 
 
 # ---- reading: events ------------------------------------------------------------------------------------------------
-
-
-def parse_event(line: bytes) -> Event | None:
-    """A line of metrics.jsonl → the event, whole and with finite numbers; None for anything else a file may hold."""
-    try:
-        event = _EVENT.validate_json(line)
-    except ValidationError:
-        return None
-    numbers = [value for name, value in event.items() if isinstance(value, int | float) and name != "asked"]
-    if any(abs(number) > _LARGEST for number in numbers):
-        return None
-    if event["event"] == "start" and min(event["steps_per_epoch"], event["total_steps"], event["train_images"]) < 1:
-        return None  # they are divided by
-    if event["event"] == "step" and event["images_per_second"] <= 0:
-        return None
-    if event["event"] == "change" and event["field"] not in CHANGEABLE:
-        return None
-    return event
 
 
 class EventReader:
@@ -107,23 +105,19 @@ class EventReader:
 
         After a resume the events behind the point of resumption are dropped: they happened again.
         """
-        try:
-            with self.run.metrics_path.open("rb") as file:
-                file.seek(self._offset)
-                added = file.read()
-        except OSError:
-            return self.events
-        complete = added[: added.rfind(b"\n") + 1]
-        self._offset += len(complete)
-        for line in complete.splitlines():
-            if (event := parse_event(line)) is None:
-                continue
-            if event["event"] == "resume":
-                self._drop_after(event)
-            self._take(event)
+        with contextlib.suppress(OSError):
+            for end, line in read_lines(self.run.metrics_path, self._offset):
+                self._offset = end
+                self._take_line(line)
         return self.events
 
+    def _take_line(self, line: bytes) -> None:
+        if (event := parse_event(line)) is not None:
+            self._take(event)
+
     def _take(self, event: Event) -> None:
+        if event["event"] == "resume":
+            self._drop_after(event)
         self.events.append(event)
 
     def _drop_after(self, resumption: ResumeEvent) -> None:
@@ -229,39 +223,105 @@ class HistoryReader:
         with self._lock:
             events = self._reader.read()
             if self._history is None or self._history[0] != self._reader.taken:
-                steps = [np.array(values) for values in self._reader.columns]
-                rate = self._reader.newest_step["images_per_second"] if self._reader.newest_step else None
-                self._history = self._reader.taken, _history(events, steps, rate)
+                newest = self._reader.newest_step
+                rate = newest["images_per_second"] if newest is not None else None
+                self._history = self._reader.taken, _history(events, self._reader.steps.T, rate)
             return self._history[1]
 
 
 class _CompactReader(EventReader):
-    """An EventReader that keeps three numbers of each step, and the newest step whole."""
+    """An EventReader that keeps three numbers of each step, and the newest step whole.
+
+    What it finds the first time it takes from the columns beside the log, as far as these go. A long log without them
+    gets them, once its run has ended.
+    """
 
     def __init__(self, run: Run) -> None:
         super().__init__(run)
-        self.columns = [array("d") for _ in _COLUMNS]
-        self.newest_step: StepEvent | None = None
+        self._columns = run.folder / COLUMNS
+        self._begun = False
+        self._clear()
+
+    def _clear(self) -> None:
+        self.events.clear()
+        self._offset = 0
+        self._rows, self._count = np.empty((1024, 3)), 0
+        self._newest = b""
         self.taken = 0  # events so far, those dropped again included: tells one moment from another
+
+    @property
+    def steps(self) -> np.ndarray:
+        """(N, 3) float64: step, loss and accuracy. What is in it never changes."""
+        return self._rows[: self._count]
+
+    @property
+    def newest_step(self) -> StepEvent | None:
+        event = parse_event(self._newest)
+        return event if event is not None and event["event"] == "step" else None
+
+    def read(self) -> list[Event]:
+        if not self._begun:
+            self._begun = True
+            try:
+                self._read_columns()
+            except (OSError, MismatchError):
+                self._clear()
+        return super().read()
+
+    def _read_columns(self) -> None:
+        log = self.run.metrics_path
+        rows, end = covered(log, self._columns)
+        if log.stat().st_size - end > _MUCH and not self.run.status().active:
+            rebuild(log, self._columns)
+            rows, end = covered(log, self._columns)
+        if not rows:
+            return
+        self._reserve(rows)
+        for found in read_columns(log, self._columns, rows):
+            if isinstance(found, np.ndarray):
+                self._extend(found)
+            elif (event := parse_event(found)) is not None and event["event"] != "step":
+                self._take(event)
+            else:
+                self._newest = found
+        self._offset = end
+
+    def _take_line(self, line: bytes) -> None:
+        found = parse_line(line)
+        if isinstance(found, tuple):
+            self._reserve(self._count + 1)
+            self._rows[self._count] = found
+            self._count, self.taken = self._count + 1, self.taken + 1
+            self._newest = line
+        elif found is not None:
+            self._take(found)
 
     def _take(self, event: Event) -> None:
         self.taken += 1
-        if event["event"] != "step":
-            super()._take(event)
-            return
-        self.newest_step = event
-        for values, value in zip(self.columns, (event["step"], event["loss"], event["accuracy"]), strict=True):
-            values.append(value)
+        super()._take(event)
+
+    def _extend(self, rows: np.ndarray) -> None:
+        self.taken += len(rows)
+        self._reserve(self._count + len(rows))
+        self._rows[self._count : self._count + len(rows)] = rows
+        self._count += len(rows)
+
+    def _reserve(self, count: int) -> None:
+        if count > len(self._rows):
+            rows = np.empty((count + count // 8 + 1024, 3))
+            rows[: self._count] = self.steps
+            self._rows = rows
 
     def _drop_after(self, resumption: ResumeEvent) -> None:
         super()._drop_after(resumption)
-        kept = np.array(self.columns[0]) <= resumption["step"]
-        self.columns = [array("d", np.array(values)[kept]) for values in self.columns]
-        if self.newest_step is not None and not precedes(self.newest_step, resumption):
-            self.newest_step = None
+        # a copy: who has looked already keeps what was there
+        kept = self.steps[self.steps[:, 0] <= resumption["step"]]
+        self._rows, self._count = kept, len(kept)
+        if (newest := self.newest_step) is not None and not precedes(newest, resumption):
+            self._newest = b""
 
 
-def _history(events: list[Event], steps: Sequence[np.ndarray], rate: float | None) -> History:
+def _history(events: list[Event], steps: np.ndarray, rate: float | None) -> History:
     per_epoch = latest(events, "start", "steps_per_epoch") or 1
     checks = [
         (event["step"], event["val_loss"], event["val_accuracy"])
@@ -305,5 +365,9 @@ def seconds_at(events: Iterable[Event], steps: Sequence[float] | np.ndarray, rat
     wanted = np.asarray(steps, dtype=float)
     images, per_epoch = (latest(events, "start", name) for name in ("train_images", "steps_per_epoch"))
     per_step = images / per_epoch / rate if rate and images else 0.0
-    seconds: np.ndarray = np.interp(wanted, places, times) + np.maximum(wanted - places[-1], 0.0) * per_step
+    seconds = np.empty(len(wanted))
+    for first in range(0, len(wanted), _PART):  # in parts, as each operation takes memory for its result
+        part = wanted[first : first + _PART]
+        late = np.maximum(part - places[-1], 0.0) * per_step
+        seconds[first : first + _PART] = np.interp(part, places, times) + late
     return seconds

@@ -92,10 +92,14 @@ class ResumeEvent(TypedDict):
 
 
 class EndEvent(TypedDict):
-    """The training has ended, with the metrics of the checkpoint that is its result."""
+    """The training has ended, with the metrics of the checkpoint that is its result.
+
+    `diagnosis` is a sentence where that is no better than guessing.
+    """
 
     event: Literal["end"]
     reason: str
+    diagnosis: NotRequired[str]
     step: NotRequired[int]
     train_seconds: NotRequired[float]
     train_loss: NotRequired[float]

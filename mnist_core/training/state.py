@@ -21,6 +21,7 @@ from mnist_core.inference.metrics import infer
 from mnist_core.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from mnist_core.models.classifier import Classifier, build_model, permute_outputs, set_dropout
 from mnist_core.system.device import default_device, use_threads
+from mnist_core.training.checks import check_batches, check_data
 from mnist_core.training.early_stopping import EarlyStopping
 from mnist_core.training.events import ChangeEvent
 from mnist_core.training.optim import _averager, make_optimizer
@@ -32,7 +33,8 @@ class TrainState:
     """What a training carries from one step to the next: weights, optimizer, average, position, random state.
 
     `data` is a dataset that is prepared for `config` (`load_for`). Raises ConfigError or DataError when the two do not
-    fit, CheckpointError when `config.init_from` or `config.teachers` names no model.
+    fit or nothing could be learned (see `checks.py`), CheckpointError when `config.init_from` or `config.teachers`
+    names no model.
     """
 
     def __init__(self, config: TrainConfig, data: Dataset, device: str | None = None) -> None:
@@ -41,6 +43,8 @@ class TrainState:
         self.config = config
         use_threads(config.threads)
         self.device = torch.device(device or default_device())
+        own = len(data.train_labels) - data.extra
+        check_data(data.train_images[:own], data.train_labels[:own])
         self.train_indices, self.val_indices = train_and_validation(data, config)
         pretrained = load_pretrained(config, data.shape, data.classes) if config.init_from else None
         self.teachers = [model.to(self.device) for model in load_teachers(config, data.shape, data.classes)]
@@ -53,6 +57,7 @@ class TrainState:
             self.mean, self.std = [0.0] * data.shape.channels, [1.0] * data.shape.channels
         torch.manual_seed(config.seed)
         self.model: Classifier = build_model(config, data.shape, self.mean, self.std).to(self.device)
+        check_batches(config, self.model, len(self.train_indices))
         if pretrained is not None:
             self.model.load_state_dict(pretrained.model.state_dict())
         self.optimizer = make_optimizer(config, self.model)

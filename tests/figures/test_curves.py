@@ -235,3 +235,19 @@ def test_on_a_log_axis_a_band_stays_above_nothing():
     figure = band_figure([Band("a", 0, [1], np.array([[0.1], [3.9]]))], "Loss", "epoch", log=True)
     assert figure.layout.yaxis.type == "log"
     assert min(figure.data[0].y) == pytest.approx(0.02)
+
+
+def test_a_loss_of_zero_is_marked_at_the_bottom_of_a_log_axis():
+    curves = [Curve("perfect", 1, [1, 2, 3, 4], [0.4, 0.0, 0.2, 0.0], "train", 1)]
+    *_, zeros = overlay_figure(curves, "Loss", "step", log=True).data
+    assert (zeros.mode, list(zeros.x), zeros.marker.color) == ("markers", [2, 4], COLOURS[1])
+    assert max(zeros.y) < 0.2
+    assert min(zeros.y) > 0
+    assert "0 (below the scale)" in zeros.hovertemplate
+    assert len(overlay_figure(curves, "Loss", "step").data) == 1  # a linear axis has a 0
+
+
+def test_a_loss_that_is_always_zero_is_marked_too():
+    *_, zeros = overlay_figure([Curve("all", 0, range(5000), [0.0] * 5000, window=1)], "Loss", "step", log=True).data
+    assert len(zeros.x) == 100
+    assert (zeros.y > 0).all()

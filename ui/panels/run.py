@@ -12,7 +12,7 @@ from mnist_core.errors import LabError
 from mnist_core.experiments.export import bundle, command
 from mnist_core.figures.curves import Curve, curve_spec
 from mnist_core.models.checkpoint import read_card
-from mnist_core.runs.history import History, HistoryReader
+from mnist_core.runs.history import History, HistoryReader, latest
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import ACTIVE, ENDED, Run, Status, list_runs
 from mnist_core.system.files import disk_error_sentence, pending_disk_error
@@ -65,6 +65,9 @@ def _words(run: Run, earlier: list[Run], was_active: bool, fed: str | None) -> N
             st.error(status.reason, icon=":material/error:")
         elif status.state in ("completed", "stopped") and status.reason:
             st.caption(status.reason)
+        diagnosis = latest(cache.reader(run).events(), "end", "diagnosis")
+        if diagnosis and status.state in ENDED:
+            st.warning(page.escape_markdown(diagnosis), icon=":material/troubleshoot:")
         _storage(run, status)
         _what(run)
 

@@ -1,0 +1,34 @@
+"""What is refused before a training begins, as nothing could be learned from it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mnist_core.config import TrainConfig
+from mnist_core.errors import ConfigError, DataError
+from mnist_core.models.classifier import Classifier
+
+
+def check_data(images: Tensor, labels: Tensor) -> None:
+    """(N, C, H, W) uint8 and (N,) int64 training images and labels, of which something can be learned.
+
+    Raises DataError when all labels, or all images, are the same.
+    """
+    if len(labels) and bool((labels == labels[0]).all()):
+        raise DataError("All training images have the same label: there is nothing to tell apart.")
+    # image by image, as nearly every dataset differs at once and a comparison of all takes a copy
+    first = images[0] if len(images) else images
+    if all(torch.equal(image, first) for image in images):
+        raise DataError("All training images are the same, pixel by pixel: there is nothing to learn from.")
+
+
+def check_batches(config: TrainConfig, model: Classifier, images: int) -> None:
+    """Raises ConfigError when `model` has batch norm and its batches of the `images` would have one image each."""
+    one = min(config.batch_size, images) == 1
+    if one and any(isinstance(module, _BatchNorm) for module in model.modules()):
+        raise ConfigError(
+            "Batch norm compares the images of a batch, and each batch would have one image: "
+            "choose a batch size of 2 or more, or switch batch norm off."
+        )

@@ -1,0 +1,133 @@
+"""Why a training learned nothing, told at its end by what it measured; what is refused beforehand is in checks.py."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mnist_core.config import TrainConfig
+from mnist_core.data.dataset import Dataset
+from mnist_core.errors import ConfigError
+from mnist_core.recipes import get_recipe
+from mnist_core.training.state import TrainState
+
+CHANCE = 0.01  # below this probability, an accuracy is no luck
+FEW_STEPS = 100
+RATE_RANGE = (0.01, 3.0)  # of the recipe's own learning rate: outside it, the rate is the likeliest cause
+USUAL_RATE = {"sgd": 0.1, "adam": 0.001, "adamw": 0.001}  # where the recipe is not known
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a training measured: losses in nats, accuracies and shares in [0, 1], the rest are counts.
+
+    `largest_share` is that of the most frequent class in the validation images, `answers` how many classes the model
+    ever chose on them; `recipe_rate` is the learning rate that the recipe began with, None where it is not known.
+    """
+
+    val_accuracy: float
+    val_images: int
+    largest_share: float
+    classes: int
+    steps: int
+    train_images: int
+    train_loss: float = math.nan
+    train_accuracy: float = math.nan
+    answers: int = 0
+    recipe_rate: float | None = None
+
+
+def tail_probability(right: int, images: int, share: float) -> float:
+    """The probability of `right` or more right answers in `images`, each right with probability `share`."""
+    if right <= 0 or share >= 1:
+        return 1.0
+    if share <= 0:
+        return 0.0
+    size = math.lgamma(images + 1)
+    logs = (
+        size
+        - math.lgamma(k + 1)
+        - math.lgamma(images - k + 1)
+        + k * math.log(share)
+        + (images - k) * math.log1p(-share)
+        for k in range(right, images + 1)
+    )
+    return min(1.0, math.fsum(map(math.exp, logs)))
+
+
+def guesses(accuracy: float, images: int, share: float) -> bool:
+    """Whether `accuracy` on `images` is no better than always naming a class of this `share` (binomial, one-sided)."""
+    return tail_probability(round(accuracy * images), images, share) > CHANCE
+
+
+def diagnosed(state: TrainState, data: Dataset, metrics: Mapping[str, float]) -> str:
+    """`diagnose` of a training that has ended with `metrics`; "" where they have no validation accuracy."""
+    if "val_accuracy" not in metrics:
+        return ""
+    labels = data.train_labels[state.val_indices]
+    answers = state.validation_logits(data.train_images[state.val_indices]).argmax(1)
+    try:
+        rate = get_recipe(state.config.recipe).config(state.config.dataset).learning_rate
+    except ConfigError:  # a name of one's own
+        rate = None
+    measured = Measured(
+        metrics["val_accuracy"],
+        len(labels),
+        labels.bincount().max().item() / len(labels),
+        len(data.classes),
+        state.step,
+        len(state.train_indices),
+        metrics.get("train_loss", math.nan),
+        metrics.get("train_accuracy", math.nan),
+        len(answers.unique()),
+        rate,
+    )
+    return diagnose(state.config, measured)
+
+
+def diagnose(config: TrainConfig, measured: Measured) -> str:
+    """A sentence on a training that ended no better than guessing, with the likeliest cause; "" on any other."""
+    if not guesses(measured.val_accuracy, measured.val_images, measured.largest_share):
+        return ""
+    always = " It answers the same class to every image." if measured.answers == 1 else ""
+    return (
+        f"This model is no better than guessing: {measured.val_accuracy:.1%} of the held-out images are right, "
+        f"and always naming the most frequent class is right on {measured.largest_share:.1%}.{always} "
+        f"{_cause(config, measured)}"
+    )
+
+
+def _cause(config: TrainConfig, measured: Measured) -> str:
+    rate, chance = config.learning_rate, math.log(measured.classes)
+    usual = measured.recipe_rate or USUAL_RATE[config.optimizer]
+    if measured.train_loss > 1.5 * chance:
+        return (
+            f"The loss, {measured.train_loss:.3g}, is above the {chance:.2f} of guessing: most likely the learning "
+            f"rate of {rate:g} is too high. Try {min(usual, rate / 10):g}."
+        )
+    if rate > RATE_RANGE[1] * usual:
+        return f"Most likely the learning rate of {rate:g} is too high: {usual:g} is usual here."
+    if rate < RATE_RANGE[0] * usual:
+        return f"Most likely the learning rate of {rate:g} is too low: {usual:g} is usual here."
+    if measured.steps < FEW_STEPS:
+        return f"Most likely {measured.steps} batches are too few: train for more epochs, or with smaller batches."
+    known = math.isfinite(measured.train_accuracy)
+    if known and not guesses(measured.train_accuracy, measured.train_images, measured.largest_share):
+        if config.batch_norm and config.batch_size < 8:
+            return (
+                f"It knows its training images ({measured.train_accuracy:.1%}): most likely batches of "
+                f"{config.batch_size} are too small for batch norm. Try 32 or more."
+            )
+        return (
+            f"It knows its training images ({measured.train_accuracy:.1%}) and nothing else: most likely they are too "
+            "few, or their labels do not depend on what they show."
+        )
+    if config.precision == "bfloat16":
+        return "Perhaps bfloat16 is too coarse here: try precision float32."
+    if config.normalization != "standard":
+        return "Perhaps the pixels differ too little: try the normalization standard."
+    return (
+        "The settings do not explain it. Whether the labels have anything to do with the images cannot be told from "
+        "the measurements: look at some of both on the Data page."
+    )
