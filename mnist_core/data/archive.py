@@ -1,25 +1,30 @@
-"""The files of a folder or a .zip: listed, and read into memory within limits, never extracted."""
+"""The files of a folder, a .zip or a .tar: listed, and read into memory within limits, never extracted."""
 
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
 import re
 import stat
 import struct
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import IO
 
+from mnist_core.data.zip_names import ENCODINGS, decoded_names
 from mnist_core.errors import DataError
 
 MAX_ENTRIES = 100_000  # files and folders, ignored ones included
 MAX_FILE_BYTES = 64 * 2**20
 MAX_TOTAL_BYTES = 4 * 2**30
-MAX_DEPTH = 5  # names in a path: top/train/class/picture, and one more
+MAX_TAR_BYTES = 2**30  # of a .tar, whose files are all held in memory
+MAX_DEPTH = 8  # names in a path: top/train/class/picture, and some more folders around them
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, struct.error, ValueError)  # of a .zip
 
 
@@ -39,19 +44,34 @@ class Member:
         return "/".join(self.parts)
 
 
+class Listing(list[Member]):
+    """The files; `folders`, the names of the folders that are listed; and `warning`, a sentence or empty."""
+
+    def __init__(self, members: list[Member], folders: list[tuple[str, ...]] | None = None, warning: str = "") -> None:
+        super().__init__(members)
+        self.folders = folders or []
+        self.warning = warning
+
+
 @contextlib.contextmanager
-def open_archive(path: Path) -> Iterator[list[Member]]:
-    """The files in `path`, a folder or a .zip, without hidden files, system files and archives within it.
+def open_archive(path: Path, encoding: str = "") -> Iterator[Listing]:
+    """The files in `path`, a folder, .zip, .tar or .tar.gz, without hidden and system files and archives within it.
+
+    `encoding` is that of names in a .zip which does not say it; without it, it is guessed (`decoded_names`).
 
     Raises DataError when there is no such path, it cannot be read, is encrypted or damaged, has a name or a link that
     leads out of it, or is over a limit.
     """
+    folders: list[tuple[str, ...]] = []
     if path.is_dir():
-        members = [
-            Member(parts, status.st_size, partial(_read_file, file)) for parts, file, status in _folder_files(path)
-        ]
+        found = _folder_files(path, folders)
+        members = [Member(parts, status.st_size, partial(_read_file, file)) for parts, file, status in found]
         _check_sizes(path, members)
-        yield members
+        yield Listing(members, folders)
+        return
+    if _is_tar(path):
+        members = list(_tar_members(path, folders))
+        yield Listing(members, folders)
         return
     try:
         file = zipfile.ZipFile(path)
@@ -60,9 +80,18 @@ def open_archive(path: Path) -> Iterator[list[Member]]:
     except (*_DAMAGE, NotImplementedError):
         raise DataError(f"{path} is neither a folder nor a whole .zip file: pack it again.") from None
     with file:
-        members = list(_zip_members(path, file))
+        names, guess = decoded_names(file.infolist()[: MAX_ENTRIES + 1], encoding)
+        members = list(_zip_members(path, file, names, folders))
         _check_sizes(path, members)
-        yield members
+        yield Listing(members, folders, guess and _guessed(path, guess))
+
+
+def _guessed(path: Path, guess: str) -> str:
+    others = ", ".join(name for name in ENCODINGS if name != guess)
+    return (
+        f"{path.name} does not say how its names are encoded, and they were read as {guess}: where they look wrong, "
+        f"use `folder:PATH#encoding=NAME` ({others})."
+    )
 
 
 def stamp(path: Path) -> Hashable:
@@ -80,8 +109,13 @@ def stamp(path: Path) -> Hashable:
         raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
 
 
-def _folder_files(root: Path) -> Iterator[tuple[tuple[str, ...], str, os.stat_result]]:
-    """Names below `root`, path and status of each file in it; a link is followed as long as it stays inside."""
+def _folder_files(
+    root: Path, folders: list[tuple[str, ...]] | None = None
+) -> Iterator[tuple[tuple[str, ...], str, os.stat_result]]:
+    """Names below `root`, path and status of each file in it; a link is followed as long as it stays inside.
+
+    The names of the folders are added to `folders`.
+    """
     inside, seen = root.resolve(), 0
     pending: list[tuple[tuple[str, ...], str]] = [((), str(root))]
     try:
@@ -100,24 +134,29 @@ def _folder_files(root: Path) -> Iterator[tuple[tuple[str, ...], str, os.stat_re
                     if len(parts) >= MAX_DEPTH:
                         raise DataError(f"{'/'.join(parts)} in {root} lies too deep: pictures lie in train/CLASS/.")
                     pending.append((parts, entry.path))
+                    if folders is not None:
+                        folders.append(parts)
                 elif entry.is_file():
                     yield parts, entry.path, entry.stat()
     except OSError as error:
         raise DataError(f"{error.filename or root} cannot be read ({error.strerror or error}).") from None
 
 
-def _zip_members(path: Path, file: zipfile.ZipFile) -> Iterator[Member]:
+def _zip_members(
+    path: Path, file: zipfile.ZipFile, names: list[str], folders: list[tuple[str, ...]]
+) -> Iterator[Member]:
     infos = file.infolist()
     if len(infos) > MAX_ENTRIES:
         raise DataError(f"{path} holds {len(infos):,} files, over the limit of {MAX_ENTRIES:,}.")
-    for info in infos:
-        name = info.filename.replace("\\", "/")  # as some Windows programs write
-        parts = tuple(part for part in name.split("/") if part not in ("", "."))
-        if name.startswith("/") or ".." in parts or re.match("[A-Za-z]:", name):
-            raise DataError(f"{path} holds the name '{_printable(name)}', which leads out of it: it is refused.")
+    for info, stored in zip(infos, names, strict=True):
+        name = stored.replace("\\", "/")  # as some Windows programs write
+        parts = _inner_parts(path, name)
         if stat.S_ISLNK(info.external_attr >> 16):
             raise DataError(f"{path} holds the link '{_printable(name)}': pack the files themselves.")
-        if name.endswith("/") or not parts or _ignored(parts):
+        if not parts or _ignored(parts):
+            continue
+        if name.endswith("/"):
+            folders.append(parts)
             continue
         if info.flag_bits & 1:
             raise DataError(f"{path} is encrypted: unpack it with its password, and give the folder.")
@@ -126,14 +165,89 @@ def _zip_members(path: Path, file: zipfile.ZipFile) -> Iterator[Member]:
         yield Member(parts, info.file_size, partial(_read_packed, path, file, info))
 
 
+def _inner_parts(path: Path, name: str) -> tuple[str, ...]:
+    parts = tuple(part for part in name.split("/") if part not in ("", "."))
+    if name.startswith("/") or ".." in parts or re.match("[A-Za-z]:", name):
+        raise DataError(f"{path} holds the name '{_printable(name)}', which leads out of it: it is refused.")
+    return parts
+
+
+# ---- .tar -----------------------------------------------------------------------------------------------------------
+
+
+class _Bounded:
+    """A stream of which no more is read at once than a file may have: a header could ask for any amount."""
+
+    def __init__(self, file: IO[bytes] | gzip.GzipFile) -> None:
+        self.seek, self.tell, self._read = file.seek, file.tell, file.read
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= MAX_FILE_BYTES + 2**16:
+            raise tarfile.ReadError("a header asks for too much")
+        return self._read(size)
+
+
+def _is_tar(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            start = (gzip.GzipFile(fileobj=file) if packed else file).read(512)
+    except (OSError, EOFError, zlib.error):  # opened again below, with a sentence
+        return path.name.lower().endswith((".tar", ".tar.gz", ".tgz"))
+    return start[257:262] == b"ustar" or path.name.lower().endswith((".tar", ".tar.gz", ".tgz"))
+
+
+def _tar_members(path: Path, folders: list[tuple[str, ...]]) -> Iterator[Member]:
+    """All files, read in the order in which they are packed: a .tar.gz cannot be read in another."""
+    seen = total = 0
+    try:
+        with open(path, "rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            stream = _Bounded(gzip.GzipFile(fileobj=raw) if packed else raw)
+            with tarfile.open(fileobj=stream, mode="r:") as file:  # type: ignore[call-overload]
+                for info in file:
+                    seen, total = seen + 1, total + info.size
+                    if seen > MAX_ENTRIES:
+                        raise DataError(f"{path} holds over {MAX_ENTRIES:,} files, the limit.")
+                    if total > MAX_TAR_BYTES:
+                        limit = f"{MAX_TAR_BYTES / 1e9:.0f} GB"
+                        raise DataError(
+                            f"{path} holds over {limit}, the limit of a .tar: unpack it, and give the folder."
+                        )
+                    parts = _inner_parts(path, info.name)
+                    if not (info.isreg() or info.isdir()):
+                        raise DataError(f"{path} holds the link '{_printable(info.name)}': pack the files themselves.")
+                    if not parts or _ignored(parts):
+                        continue
+                    if info.isdir():
+                        folders.append(parts)
+                        continue
+                    _check_sizes(path, [Member(parts, info.size, bytes)])
+                    content = file.extractfile(info)
+                    data = content.read() if content else b""
+                    if len(data) != info.size:
+                        raise tarfile.ReadError("cut short")
+                    yield Member(parts, info.size, partial(bytes, data))
+                stream.seek(file.offset)  # tarfile takes a damaged header for the end, which is a block of zeros
+                rest = stream.read(MAX_FILE_BYTES)  # to the end of a .gz, where its checksum is
+                if not rest.startswith(bytes(512)) or stream.read(1):
+                    raise tarfile.ReadError("cut short")
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, struct.error, ValueError, OverflowError):
+        raise DataError(f"{path} is a damaged .tar file, or cut short: pack it again.") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
+
+
 def _printable(name: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in name[:100])
 
 
 def _ignored(parts: tuple[str, ...]) -> bool:
     """Whether it is a hidden or a system file, or an archive within the archive."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in parts) or (
-        parts[-1].lower() in ("thumbs.db", "desktop.ini") or parts[-1].lower().endswith(".zip")
+    return any(part.startswith(".") or part in ("__MACOSX", "@eaDir") for part in parts) or (
+        parts[-1].lower() in ("thumbs.db", "desktop.ini", "icon\r") or parts[-1].lower().endswith(".zip")
     )
 
 

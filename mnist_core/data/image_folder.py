@@ -1,4 +1,4 @@
-"""Image folders: a person's own images in a folder or a .zip of train/CLASS/*.png and test/CLASS/*.png."""
+"""Image folders: a person's own images in a folder, .zip or .tar of train/CLASS/*.png and test/CLASS/*.png."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from PIL import Image, ImageOps
 
 from mnist_core.data.archive import Member, open_archive
 from mnist_core.data.arrays import Loaded
+from mnist_core.data.picture_files import Options, Sample, find_samples, unreadable
 from mnist_core.data.splits import held_out, natural_sort_key
-from mnist_core.drawing.images import FORMATS, SUFFIXES, fit_image, flatten_alpha, size_within
+from mnist_core.drawing.images import FORMATS, fit_image, flatten_alpha, size_within
 from mnist_core.errors import DataError
 from mnist_core.system.progress import Progress
 from mnist_core.system.threads import map_in_threads
@@ -24,81 +25,43 @@ MAX_KEPT_SIDE = 64  # px: images that all have one size up to this keep it
 GREY_SIDE, COLOUR_SIDE = 28, 32  # px: others are resized to these, the sizes of MNIST and CIFAR-10
 MAX_GREY_SPREAD = 8  # levels between the channels of a pixel that lossy compression leaves in a grey picture
 LARGE_FILE = 2**15  # bytes on average (measured: 60,000 files of 900 bytes take 12 s in one thread, 16 s in two)
-# folder → whether its images are test images; those of a validation folder become training images, as every training
-# holds out its own validation part
-PART_FOLDERS = {"train": False, "training": False, "val": False, "valid": False, "validation": False}
-PART_FOLDERS |= {"test": True, "testing": True}
 
 
-@dataclass(frozen=True)
-class _Sample:
-    member: Member
-    label: str
-    test: bool | None
-
-
-def load_pictures(path: Path, progress: Progress | None = None) -> Loaded:
+def load_pictures(path: Path, progress: Progress | None = None, options: Options | None = None) -> Loaded:
     """→ classes, images (N, C, H, W) uint8, labels (N,) int64, and (N,) bool: which of them are test images.
 
     Classes are the folders' names in natural order. Images are grey if none has colour, else RGB. Images that all have
     one size up to 64 px keep it; others are fitted into 28×28 (grey) or 32×32 (colour) px in their proportions.
     Without a test folder, one fifth is held out.
 
-    Raises DataError when the folder has another layout, a file is no picture, or a limit is exceeded.
+    Raises DataError when the folder has another layout, files are no pictures (all are named, or left out if `options`
+    say so), or a limit is exceeded.
     """
-    with open_archive(path) as members:
-        samples = sorted(_samples(path, members), key=lambda s: (s.test or False, natural_sort_key(s.member.name)))
-        classes = tuple(sorted({sample.label for sample in samples}, key=natural_sort_key))
-        index = {name: number for number, name in enumerate(classes)}
-        labels = np.array([index[sample.label] for sample in samples], dtype=np.int64)
-        given = np.array([bool(sample.test) for sample in samples]) if any(s.test for s in samples) else None
-        test = held_out(classes, labels, given)
-        pictures = _read_all(path, [sample.member for sample in samples], progress)
-    return Loaded(classes, _stack(pictures), labels, test)
+    options = options or Options()
+    with open_archive(path, options.encoding) as listing:
+        samples, warning = find_samples(path, listing, options)
+        samples.sort(key=lambda s: (s.test or False, natural_sort_key(s.member.name)))
+        _labelled(samples)  # what is wrong with the classes is said before anything is read
+        read = _read_all(path, [sample.member for sample in samples], progress)
+    bad = [(s.member, found) for s, found in zip(samples, read, strict=True) if isinstance(found, DataError)]
+    if bad and not options.skip_unreadable:
+        raise unreadable(path, bad)
+    if bad:
+        samples = [s for s, found in zip(samples, read, strict=True) if not isinstance(found, DataError)]
+        warning = f"{warning} {len(bad):,} unreadable pictures were left out.".strip()
+    pictures = [found for found in read if not isinstance(found, DataError)]
+    return Loaded(*_labelled(samples, _stack(pictures)), warning)
 
 
-# ---- files and their classes ----------------------------------------------------------------------------------------
-
-
-def _samples(path: Path, members: list[Member]) -> list[_Sample]:
-    """Each picture with the class of its folder. Raises DataError when a file is misplaced."""
-    start = 0
-    if not _top_folders(members, 0) & set(PART_FOLDERS) and len(_top_folders(members, 0)) == 1:
-        nested = [member for member in members if len(member.parts) > 2]
-        start = 1 if nested else 0  # a packed folder has all its files in one top folder
-    parted = bool(_top_folders(members, start) & set(PART_FOLDERS))
-    samples = []
-    for member in members:
-        parts = member.parts[start:]
-        is_picture = parts[-1].lower().endswith(SUFFIXES) if parts else False
-        if len(parts) != 2 + parted:
-            if is_picture:
-                raise DataError(_misplaced(path, member))
-            continue  # a README beside the folders
-        if not is_picture:
-            raise DataError(
-                f"{member.name} in {path} is no picture ({', '.join(SUFFIXES)}): take it out of the class folder."
-            )
-        if parted and parts[0].lower() not in PART_FOLDERS:
-            raise DataError(_misplaced(path, member))
-        label = parts[parted]
-        if not label.isprintable() or len(label) > 60:
-            raise DataError(f"{path} has a class folder whose name is over 60 characters or unreadable: rename it.")
-        samples.append(_Sample(member, label, PART_FOLDERS[parts[0].lower()] if parted else None))
-    if not samples:
-        raise DataError(f"There are no pictures in {path}: they lie in train/CLASS/ and test/CLASS/, or in CLASS/.")
-    return samples
-
-
-def _top_folders(members: list[Member], start: int) -> set[str]:
-    return {member.parts[start].lower() for member in members if len(member.parts) > start + 1}
-
-
-def _misplaced(path: Path, member: Member) -> str:
-    return (
-        f"{member.name} in {path} lies in no class folder: put pictures into train/CLASS/ and test/CLASS/, "
-        "or into CLASS/ alone."
-    )
+def _labelled(
+    samples: list[Sample], images: np.ndarray | None = None
+) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray]:
+    """→ classes, the images, labels (N,) int64 and (N,) bool: which are test images. Raises DataError as `held_out`."""
+    classes = tuple(sorted({sample.label for sample in samples}, key=natural_sort_key))
+    index = {name: number for number, name in enumerate(classes)}
+    labels = np.array([index[sample.label] for sample in samples], dtype=np.int64)
+    given = np.array([bool(sample.test) for sample in samples]) if any(s.test for s in samples) else None
+    return classes, np.empty(0, np.uint8) if images is None else images, labels, held_out(classes, labels, given)
 
 
 # ---- reading --------------------------------------------------------------------------------------------------------
@@ -109,14 +72,24 @@ def read_pictures(path: Path, members: list[Member], progress: Progress | None =
 
     Raises DataError when a file is no picture.
     """
-    return _stack(_read_all(path, members, progress))
+    read = _read_all(path, members, progress)
+    if bad := [found for found in read if isinstance(found, DataError)]:
+        raise bad[0]
+    return _stack([found for found in read if not isinstance(found, DataError)])
 
 
-def _read_all(path: Path, members: list[Member], progress: Progress | None) -> list[_Picture]:
+def _read_all(path: Path, members: list[Member], progress: Progress | None) -> list[_Picture | DataError]:
     """Large files are read in several threads, as Pillow decodes without the GIL; small ones are faster in one."""
+
+    def read(member: Member) -> _Picture | DataError:
+        try:
+            return _decode(member.read(), f"{member.name} in {path}")
+        except DataError as error:  # all that cannot be read are named together
+            return error
+
     large = sum(member.size for member in members) > LARGE_FILE * len(members)
     threads = min(4, os.cpu_count() or 1) if large else 1
-    return map_in_threads(lambda m: _decode(m.read(), f"{m.name} in {path}"), members, threads, progress)
+    return map_in_threads(read, members, threads, progress)
 
 
 @dataclass(frozen=True)

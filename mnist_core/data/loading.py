@@ -21,6 +21,7 @@ from mnist_core.data.mnist import load_digits, load_mnist, mnist_available
 from mnist_core.data.npz import load_npz
 from mnist_core.data.parquet import load_parquet
 from mnist_core.data.pen_digits import load_drawings
+from mnist_core.data.picture_files import Options, split_options
 from mnist_core.errors import DataError
 from mnist_core.system.progress import Progress
 from mnist_core.system.settings import data_folder
@@ -50,8 +51,9 @@ def load_dataset(name: str, data_dir: Path | str | None = None, progress: Progre
     data_dir = Path(data_dir if data_dir is not None else data_folder()).resolve()
     kind, _, path = name.partition(":")
     if kind in CUSTOM_KINDS:
-        own = resolve_path(kind, path)
-        return _cached((name, own), stamp(own), lambda: _from_arrays(name, *_load_own(kind, own, progress)))
+        text, options = own_options(kind, path)
+        own = resolve_path(kind, text)
+        return _cached((name, own), stamp(own), lambda: _from_arrays(name, *_load_own(kind, own, progress, options)))
     if name not in _LOADERS:
         own_names = ", ".join(f"{kind}:PATH" for kind in CUSTOM_KINDS)
         raise DataError(f"There is no dataset '{name[:100]}'; there are: {', '.join(_LOADERS)}, {own_names}.")
@@ -86,8 +88,15 @@ def resolve_path(kind: str, text: str) -> Path:
     return path
 
 
-def _load_own(kind: str, path: Path, progress: Progress | None) -> Loaded:
+def own_options(kind: str, text: str) -> tuple[str, Options]:
+    """What stands behind the colon → the path, and the options behind its `#` where a folder of pictures has some."""
+    return split_options(text) if kind == "folder" else (text, Options())
+
+
+def _load_own(kind: str, path: Path, progress: Progress | None, options: Options) -> Loaded:
     try:
+        if kind == "folder":
+            return load_pictures(path, progress, options)
         return _CUSTOM_LOADERS[kind](path, progress)
     except DataError:
         if said := wrong_kind(kind, path):  # looked at only now, so that it can never refuse what can be read
@@ -110,7 +119,6 @@ def _load_cifar10(data_dir: Path) -> Dataset:
 
 _LOADERS = {"mnist": load_mnist, "digits": load_digits, "cifar10": _load_cifar10}
 _CUSTOM_LOADERS: dict[str, Callable[[Path, Progress | None], Loaded]] = {
-    "folder": load_pictures,
     "drawings": load_drawings,
     "idx": load_idx,
     "csv": load_csv,
