@@ -152,7 +152,7 @@ def _zip_members(
         name = stored.replace("\\", "/")  # as some Windows programs write
         parts = _inner_parts(path, name)
         if stat.S_ISLNK(info.external_attr >> 16):
-            raise DataError(f"{path} holds the link '{_printable(name)}': pack the files themselves.")
+            raise DataError(f"{path} holds the link '{printable(name)}': pack the files themselves.")
         if not parts or _ignored(parts):
             continue
         if name.endswith("/"):
@@ -168,7 +168,7 @@ def _zip_members(
 def _inner_parts(path: Path, name: str) -> tuple[str, ...]:
     parts = tuple(part for part in name.split("/") if part not in ("", "."))
     if name.startswith("/") or ".." in parts or re.match("[A-Za-z]:", name):
-        raise DataError(f"{path} holds the name '{_printable(name)}', which leads out of it: it is refused.")
+        raise DataError(f"{path} holds the name '{printable(name)}', which leads out of it: it is refused.")
     return parts
 
 
@@ -218,7 +218,7 @@ def _tar_members(path: Path, folders: list[tuple[str, ...]]) -> Iterator[Member]
                         )
                     parts = _inner_parts(path, info.name)
                     if not (info.isreg() or info.isdir()):
-                        raise DataError(f"{path} holds the link '{_printable(info.name)}': pack the files themselves.")
+                        raise DataError(f"{path} holds the link '{printable(info.name)}': pack the files themselves.")
                     if not parts or _ignored(parts):
                         continue
                     if info.isdir():
@@ -240,7 +240,8 @@ def _tar_members(path: Path, folders: list[tuple[str, ...]]) -> Iterator[Member]
         raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
 
 
-def _printable(name: str) -> str:
+def printable(name: str) -> str:
+    """The first 100 characters of a name from a file, on one line."""
     return "".join(c if c.isprintable() else "?" for c in name[:100])
 
 
@@ -255,7 +256,7 @@ def _check_sizes(path: Path, members: list[Member]) -> None:
     for member in members:
         if member.size > MAX_FILE_BYTES:
             raise DataError(
-                f"{_printable(member.name)} in {path} has {member.size / 1e6:,.0f} MB, over the limit of "
+                f"{printable(member.name)} in {path} has {member.size / 1e6:,.0f} MB, over the limit of "
                 f"{MAX_FILE_BYTES / 1e6:.0f} MB: shrink it or take it out."
             )
     total = sum(member.size for member in members)
@@ -286,6 +287,6 @@ def _read_packed(path: Path, file: zipfile.ZipFile, info: zipfile.ZipInfo) -> by
         data = b""
     if len(data) != info.file_size or not data:
         raise DataError(
-            f"{_printable(info.filename)} in {path} is empty or damaged: take it out or pack the .zip again."
+            f"{printable(info.filename)} in {path} is empty or damaged: take it out or pack the .zip again."
         )
     return data

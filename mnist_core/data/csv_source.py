@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from mnist_core.data.archive import printable
 from mnist_core.errors import DataError
 from mnist_core.system.progress import Progress
 
@@ -112,7 +113,7 @@ def _of_file(path: Path) -> Source:
 
 
 def _of_member(path: Path, file: zipfile.ZipFile, info: zipfile.ZipInfo) -> Source:
-    name = "".join(c if c.isprintable() else "?" for c in info.filename[:100])
+    name = printable(info.filename)
     return Source(f"{name} in {path}", _is_test(name.rpartition("/")[2]), info.file_size, lambda: file.open(info))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from mnist_core.data.archive import Member, open_archive
+from mnist_core.data.archive import Member, open_archive, printable
 from mnist_core.data.arrays import Loaded
 from mnist_core.data.picture_files import Options, Sample, find_samples, unreadable
 from mnist_core.data.splits import held_out, natural_sort_key
@@ -83,7 +83,7 @@ def _read_all(path: Path, members: list[Member], progress: Progress | None) -> l
 
     def read(member: Member) -> _Picture | DataError:
         try:
-            return _decode(member.read(), f"{member.name} in {path}")
+            return _decode(member.read(), f"{printable(member.name)} in {path}")
         except DataError as error:  # all that cannot be read are named together
             return error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,9 @@ CACHE_SIZE = 3  # datasets
 
 def is_available(name: str, data_dir: Path | str) -> bool:
     """Whether the dataset can be loaded without a download."""
-    return {"mnist": mnist_available, "cifar10": cifar10_available}.get(name, lambda _: True)(data_dir)
+    if name in ("mnist", "fashion-mnist", "kmnist"):
+        return mnist_available(data_dir, name)
+    return cifar10_available(data_dir) if name == "cifar10" else True
 
 
 def default_dataset(data_dir: Path | str) -> str:
@@ -117,7 +120,13 @@ def _load_cifar10(data_dir: Path) -> Dataset:
     return _from_arrays("cifar10", *load_cifar10(data_dir))
 
 
-_LOADERS = {"mnist": load_mnist, "digits": load_digits, "cifar10": _load_cifar10}
+_LOADERS: dict[str, Callable[[Path], Dataset]] = {
+    "mnist": load_mnist,
+    "digits": load_digits,
+    "cifar10": _load_cifar10,
+    "fashion-mnist": partial(load_mnist, name="fashion-mnist"),
+    "kmnist": partial(load_mnist, name="kmnist"),
+}
 _CUSTOM_LOADERS: dict[str, Callable[[Path, Progress | None], Loaded]] = {
     "drawings": load_drawings,
     "idx": load_idx,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mnist_core.data.archive import Listing, Member
+from mnist_core.data.archive import Listing, Member, printable
 from mnist_core.drawing.images import SUFFIXES
 from mnist_core.errors import DataError
 
@@ -103,7 +103,10 @@ def find_samples(path: Path, listing: Listing, options: Options) -> tuple[list[S
     if not options.labels_in_names:
         _require_pure(path, listing, {sample.member.parts[:-1] for sample in samples})
         _require_filled(path, listing, samples)
-    said = [f"{top} has {len(groups[top]):,} pictures in no class folder, which were left out." for top in left_out]
+    said = [
+        f"{printable(top)} has {len(groups[top]):,} pictures in no class folder, which were left out."
+        for top in left_out
+    ]
     return samples, " ".join(filter(None, (listing.warning, *said)))
 
 
@@ -149,7 +152,7 @@ def _label(path: Path, inner: tuple[str, ...], options: Options) -> str:
         match = _LABELS.fullmatch(label)
         if not match:
             raise DataError(
-                f"{label[:60]} in {path} does not begin with its class and a _ or -, as in 7_12.png: rename it."
+                f"{printable(label)} in {path} does not begin with its class and a _ or -, as in 7_12.png: rename it."
             )
         label = match[1]
     label = label.strip()
@@ -179,7 +182,8 @@ def _require_pure(path: Path, listing: Listing, folders: set[tuple[str, ...]]) -
     for member in listing:
         if member.parts[:-1] in folders and not _is_picture(member) and member.parts[-1].lower() not in _BESIDE:
             raise DataError(
-                f"{member.name} in {path} is no picture ({', '.join(SUFFIXES)}): take it out of the class folder."
+                f"{printable(member.name)} in {path} is no picture ({', '.join(SUFFIXES)}): "
+                "take it out of the class folder."
             )
 
 
@@ -195,14 +199,15 @@ def _require_filled(path: Path, listing: Listing, samples: Sequence[Sample]) -> 
             if any(member.parts[: len(folder)] == folder and _is_picture(member) for member in listing):
                 continue
             raise DataError(
-                f"The class folder '{'/'.join(folder)}' in {path} has no picture: put some in, or take the folder out."
+                f"The class folder '{printable('/'.join(folder))}' in {path} has no picture: "
+                "put some in, or take the folder out."
             )
 
 
 def _misplaced(path: Path, members: Sequence[Member]) -> str:
     first = members[0]
     said = (
-        f"{first.name} in {path} lies in no class folder: put pictures into train/CLASS/ and test/CLASS/, "
+        f"{printable(first.name)} in {path} lies in no class folder: put pictures into train/CLASS/ and test/CLASS/, "
         "or into CLASS/ alone."
     )
     if len(members) > 1:
@@ -210,7 +215,7 @@ def _misplaced(path: Path, members: Sequence[Member]) -> str:
     starts = Counter(match[1] for member in members if (match := _LABELS.fullmatch(member.parts[-1])))
     if 1 < len(starts) <= 100 and sum(starts.values()) == len(members) and max(starts.values()) > 1:
         example = first.parts[-1]
-        said += f" If {example} begins with its class, use `folder:{path}#labels=names`."
+        said += f" If {printable(example)} begins with its class, use `folder:{path}#labels=names`."
     return said
 
 
@@ -218,7 +223,7 @@ def unreadable(path: Path, problems: Sequence[tuple[Member, DataError]]) -> Data
     """One error that names all pictures which cannot be read, the first 20 of them by name."""
     if len(problems) == 1:
         return DataError(f"{problems[0][1]} Or leave it out with `folder:{path}#unreadable=skip`.")
-    names = ", ".join(member.name for member, _ in problems[:20])
+    names = ", ".join(printable(member.name) for member, _ in problems[:20])
     more = f" and {len(problems) - 20:,} more" if len(problems) > 20 else ""
     return DataError(
         f"{len(problems):,} pictures in {path} cannot be read: {names}{more}. Save them again as PNG or JPEG, or leave "
