@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import os
 import re
 import stat
 import struct
-import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO
 
+from mnist_core.data.tar_files import is_tar, tar_entries
 from mnist_core.data.zip_names import ENCODINGS, decoded_names
 from mnist_core.errors import DataError
 
@@ -69,7 +67,7 @@ def open_archive(path: Path, encoding: str = "") -> Iterator[Listing]:
         _check_sizes(path, members)
         yield Listing(members, folders)
         return
-    if _is_tar(path):
+    if is_tar(path):
         members = list(_tar_members(path, folders))
         yield Listing(members, folders)
         return
@@ -172,72 +170,26 @@ def _inner_parts(path: Path, name: str) -> tuple[str, ...]:
     return parts
 
 
-# ---- .tar -----------------------------------------------------------------------------------------------------------
-
-
-class _Bounded:
-    """A stream of which no more is read at once than a file may have: a header could ask for any amount."""
-
-    def __init__(self, file: IO[bytes] | gzip.GzipFile) -> None:
-        self.seek, self.tell, self._read = file.seek, file.tell, file.read
-
-    def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= MAX_FILE_BYTES + 2**16:
-            raise tarfile.ReadError("a header asks for too much")
-        return self._read(size)
-
-
-def _is_tar(path: Path) -> bool:
-    try:
-        with open(path, "rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-            file.seek(0)
-            start = (gzip.GzipFile(fileobj=file) if packed else file).read(512)
-    except (OSError, EOFError, zlib.error):  # opened again below, with a sentence
-        return path.name.lower().endswith((".tar", ".tar.gz", ".tgz"))
-    return start[257:262] == b"ustar" or path.name.lower().endswith((".tar", ".tar.gz", ".tgz"))
-
-
 def _tar_members(path: Path, folders: list[tuple[str, ...]]) -> Iterator[Member]:
     """All files, read in the order in which they are packed: a .tar.gz cannot be read in another."""
-    seen = total = 0
-    try:
-        with open(path, "rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            stream = _Bounded(gzip.GzipFile(fileobj=raw) if packed else raw)
-            with tarfile.open(fileobj=stream, mode="r:") as file:  # type: ignore[call-overload]
-                for info in file:
-                    seen, total = seen + 1, total + info.size
-                    if seen > MAX_ENTRIES:
-                        raise DataError(f"{path} holds over {MAX_ENTRIES:,} files, the limit.")
-                    if total > MAX_TAR_BYTES:
-                        limit = f"{MAX_TAR_BYTES / 1e9:.0f} GB"
-                        raise DataError(
-                            f"{path} holds over {limit}, the limit of a .tar: unpack it, and give the folder."
-                        )
-                    parts = _inner_parts(path, info.name)
-                    if not (info.isreg() or info.isdir()):
-                        raise DataError(f"{path} holds the link '{printable(info.name)}': pack the files themselves.")
-                    if not parts or _ignored(parts):
-                        continue
-                    if info.isdir():
-                        folders.append(parts)
-                        continue
-                    _check_sizes(path, [Member(parts, info.size, bytes)])
-                    content = file.extractfile(info)
-                    data = content.read() if content else b""
-                    if len(data) != info.size:
-                        raise tarfile.ReadError("cut short")
-                    yield Member(parts, info.size, partial(bytes, data))
-                stream.seek(file.offset)  # tarfile takes a damaged header for the end, which is a block of zeros
-                rest = stream.read(MAX_FILE_BYTES)  # to the end of a .gz, where its checksum is
-                if not rest.startswith(bytes(512)) or stream.read(1):
-                    raise tarfile.ReadError("cut short")
-    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, struct.error, ValueError, OverflowError):
-        raise DataError(f"{path} is a damaged .tar file, or cut short: pack it again.") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
+    total = 0
+    for number, (info, read) in enumerate(tar_entries(path, MAX_FILE_BYTES), start=1):
+        total += info.size
+        if number > MAX_ENTRIES:
+            raise DataError(f"{path} holds over {MAX_ENTRIES:,} files, the limit.")
+        if total > MAX_TAR_BYTES:
+            limit = f"{MAX_TAR_BYTES / 1e9:.0f} GB"
+            raise DataError(f"{path} holds over {limit}, the limit of a .tar: unpack it, and give the folder.")
+        parts = _inner_parts(path, info.name)
+        if not (info.isreg() or info.isdir()):
+            raise DataError(f"{path} holds the link '{printable(info.name)}': pack the files themselves.")
+        if not parts or _ignored(parts):
+            continue
+        if info.isdir():
+            folders.append(parts)
+            continue
+        _check_sizes(path, [Member(parts, info.size, bytes)])
+        yield Member(parts, info.size, partial(bytes, read()))
 
 
 def printable(name: str) -> str:

@@ -45,8 +45,8 @@ def mnist_warning(files: Sequence[np.ndarray]) -> str:
         return ""
     if {digests[0], digests[2]} & {_FASHION[0], _FASHION[2]}:
         return (
-            "These files are Fashion-MNIST, ten kinds of clothing, and not MNIST: move them to `FashionMNIST/raw` and use "
-            "`fashion-mnist`, or use `idx:FOLDER`."
+            "These files are Fashion-MNIST, ten kinds of clothing, and not MNIST: move them to `FashionMNIST/raw` and "
+            "use `fashion-mnist`, or use `idx:FOLDER`."
         )
     train_images, train_labels, test_images, _ = files
     turned = orientation(train_images[:, None], train_labels)
