@@ -16,7 +16,7 @@ import numpy as np
 from scipy import ndimage
 
 from benchmarks.drawn import writers
-from mnist_core.data.pen_digits import StrokeFile, read_strokes
+from mnist_core.data.stroke_files import StrokeFile, read_strokes
 from mnist_core.drawing.strokes import render_strokes
 from mnist_core.inference.predictor import Predictor
 from mnist_core.models.checkpoint import find_checkpoint

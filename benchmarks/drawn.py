@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from mnist_core.data.pen_digits import GRID, Cell, load_grid, read_strokes
+from mnist_core.data.pen_digits import GRID, Cell, load_grid
+from mnist_core.data.stroke_files import read_strokes
 from mnist_core.inference.predictor import Predictor
 from mnist_core.models.checkpoint import find_checkpoint
 

@@ -9,11 +9,12 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from mnist_core.data.archive import printable
 from mnist_core.errors import DataError
 from mnist_core.system.progress import Progress
 
@@ -32,7 +33,7 @@ class Source:
     size: int  # bytes, unpacked if it is in a .zip
     open: Callable[[], IO[bytes]]
 
-    def lines(self, progress: Progress | None = None) -> Iterator[str]:
+    def lines(self, progress: Progress | None = None) -> Generator[str, None, None]:
         """The lines that are not blank. Raises DataError when the file is damaged or over a limit."""
         try:
             with self.open() as file:
@@ -50,21 +51,21 @@ class Source:
         stream: IO[bytes] = gzip.GzipFile(fileobj=start) if magic == b"\x1f\x8b" else start  # type: ignore[assignment]
         buffered = io.BufferedReader(stream, 2**16)  # type: ignore[type-var]
         wide = buffered.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff")  # as Excel saves "Unicode text"
-        text = io.TextIOWrapper(buffered, encoding="utf-16" if wide else "utf-8-sig")
-        done = 0
-        for number in range(2**62):
-            line = text.readline(MAX_LINE + 1)
-            if not line:
-                break
-            done += len(line)
-            if len(line) > MAX_LINE or "\0" in line:
-                raise DataError(f"{self.name} is no CSV of images, as its line {number + 1} is binary or too long.")
-            if done > MAX_TEXT:
-                raise DataError(f"{self.name} has over {MAX_TEXT / 1e9:.0f} GB of text, the limit: split it.")
-            if progress and number % 1000 == 999:
-                progress(min(done / max(self.size, 1), 1.0))
-            if line.strip():
-                yield line
+        with io.TextIOWrapper(buffered, encoding="utf-16" if wide else "utf-8-sig") as text:
+            done = 0
+            for number in range(2**62):
+                line = text.readline(MAX_LINE + 1)
+                if not line:
+                    break
+                done += len(line)
+                if len(line) > MAX_LINE or "\0" in line:
+                    raise DataError(f"{self.name} is no CSV of images, as its line {number + 1} is binary or too long.")
+                if done > MAX_TEXT:
+                    raise DataError(f"{self.name} has over {MAX_TEXT / 1e9:.0f} GB of text, the limit: split it.")
+                if progress and number % 1000 == 999:
+                    progress(min(done / max(self.size, 1), 1.0))
+                if line.strip():
+                    yield line
         if progress:
             progress(1.0)
 
@@ -112,7 +113,7 @@ def _of_file(path: Path) -> Source:
 
 
 def _of_member(path: Path, file: zipfile.ZipFile, info: zipfile.ZipInfo) -> Source:
-    name = "".join(c if c.isprintable() else "?" for c in info.filename[:100])
+    name = printable(info.filename)
     return Source(f"{name} in {path}", _is_test(name.rpartition("/")[2]), info.file_size, lambda: file.open(info))
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,11 @@ class _Layout:
 
 
 def _read(source: Source, progress: Progress | None) -> _Table:
-    lines = source.lines(progress)
+    with contextlib.closing(source.lines(progress)) as lines:
+        return _table(source, lines)
+
+
+def _table(source: Source, lines: Iterator[str]) -> _Table:
     first = next(lines, None)
     if first is None:
         raise DataError(f"{source.name} is empty: choose another file.")

@@ -17,6 +17,8 @@ TITLES = {
     "mnist": "MNIST (70,000 handwritten digits, 28×28)",
     "digits": "digits (1,797 small handwritten digits, built in)",
     "cifar10": "CIFAR-10 (60,000 small colour photos of 10 things, 32×32)",
+    "fashion-mnist": "Fashion-MNIST (70,000 pictures of 10 kinds of clothing, 28×28)",
+    "kmnist": "KMNIST (70,000 handwritten Japanese characters of 10 kinds, 28×28)",
 }
 CUSTOM_KINDS = (
     "folder",

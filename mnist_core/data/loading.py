@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from mnist_core.data.mnist import load_digits, load_mnist, mnist_available
 from mnist_core.data.npz import load_npz
 from mnist_core.data.parquet import load_parquet
 from mnist_core.data.pen_digits import load_drawings
+from mnist_core.data.picture_files import Options, split_options
 from mnist_core.data.prepared import prepared
 from mnist_core.errors import DataError
 from mnist_core.system.progress import Progress
@@ -32,7 +34,9 @@ CACHE_SIZE = 6  # datasets; those that differ in their preparation alone share t
 
 def is_available(name: str, data_dir: Path | str) -> bool:
     """Whether the dataset can be loaded without a download."""
-    return {"mnist": mnist_available, "cifar10": cifar10_available}.get(name, lambda _: True)(data_dir)
+    if name in ("mnist", "fashion-mnist", "kmnist"):
+        return mnist_available(data_dir, name)
+    return cifar10_available(data_dir) if name == "cifar10" else True
 
 
 def default_dataset(data_dir: Path | str) -> str:
@@ -60,11 +64,12 @@ def load_dataset(
     data_dir = Path(data_dir if data_dir is not None else data_folder()).resolve()
     kind, _, path = name.partition(":")
     if kind in CUSTOM_KINDS:
-        own = resolve_path(kind, path)
+        text, options = own_options(kind, path)
+        own = resolve_path(kind, text)
         state = stamp(own)
 
         def pictures() -> Loaded:
-            return load_pictures(own, progress, preparation, shape)
+            return load_pictures(own, progress, preparation, shape, options)
 
         if kind == "folder":  # prepared from the pictures' own pixels, before they have one size
             key = (name, own, preparation, shape)
@@ -110,6 +115,11 @@ def resolve_path(kind: str, text: str) -> Path:
     return path
 
 
+def own_options(kind: str, text: str) -> tuple[str, Options]:
+    """What stands behind the colon → the path, and the options behind its `#` where a folder of pictures has some."""
+    return split_options(text) if kind == "folder" else (text, Options())
+
+
 def _load_own(kind: str, path: Path, load: Callable[[], Loaded]) -> Loaded:
     try:
         return load()
@@ -139,7 +149,13 @@ def _load_cifar10(data_dir: Path) -> Dataset:
     return _from_arrays("cifar10", *load_cifar10(data_dir))
 
 
-_LOADERS = {"mnist": load_mnist, "digits": load_digits, "cifar10": _load_cifar10}
+_LOADERS: dict[str, Callable[[Path], Dataset]] = {
+    "mnist": load_mnist,
+    "digits": load_digits,
+    "cifar10": _load_cifar10,
+    "fashion-mnist": partial(load_mnist, name="fashion-mnist"),
+    "kmnist": partial(load_mnist, name="kmnist"),
+}
 _CUSTOM_LOADERS: dict[str, Callable[[Path, Progress | None], Loaded]] = {
     "drawings": load_drawings,
     "idx": load_idx,

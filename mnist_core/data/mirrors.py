@@ -17,7 +17,12 @@ from typing import IO
 from mnist_core.errors import DataError
 from mnist_core.system.settings import mirrors
 
-SOURCES = {"mnist": "12 MB", "cifar10": "170 MB"}  # datasets that can be downloaded, and their packed size
+SOURCES = {
+    "mnist": "12 MB",
+    "fashion-mnist": "31 MB",
+    "kmnist": "21 MB",
+    "cifar10": "170 MB",
+}  # datasets that can be downloaded, and their packed size
 _DAMAGE = (gzip.BadGzipFile, EOFError, zlib.error, tarfile.TarError)
 
 
@@ -119,6 +124,28 @@ _MNIST = Source(
         Resource("t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c"),
     ),
 )
+_FASHION = Source(
+    "Fashion-MNIST",
+    "FashionMNIST/raw",
+    ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
+    (
+        Resource("train-images-idx3-ubyte.gz", "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
+        Resource("train-labels-idx1-ubyte.gz", "25c81989df183df01b3e8a0aad5dffbe"),
+        Resource("t10k-images-idx3-ubyte.gz", "bef4ecab320f06d8554ea6380940ec79"),
+        Resource("t10k-labels-idx1-ubyte.gz", "bb300cfdad3c16e7a12a480ee83cd310"),
+    ),
+)
+_KMNIST = Source(
+    "KMNIST",
+    "KMNIST/raw",
+    ("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
+    (
+        Resource("train-images-idx3-ubyte.gz", "bdb82020997e1d708af4cf47b453dcf7"),
+        Resource("train-labels-idx1-ubyte.gz", "e144d726b3acfaa3e44228e80efcd344"),
+        Resource("t10k-images-idx3-ubyte.gz", "5c965bf0a639b31b8f53240b1b52f4d7"),
+        Resource("t10k-labels-idx1-ubyte.gz", "7320c461ea6c1c855c0b718fb2a4b134"),
+    ),
+)
 _CIFAR10 = Source(
     "CIFAR-10",
     "cifar-10-batches-py",
@@ -144,13 +171,13 @@ _CIFAR10 = Source(
 
 
 def known_source(name: str) -> Source:
-    """The source of `mnist` or `cifar10`: the files, checksums and mirrors that torchvision names.
+    """The source of one of SOURCES: the files, checksums and mirrors that torchvision names.
 
     `settings.mirrors()` replaces the mirrors, for copies within an own network. Raises DataError for any other name.
     """
     if name not in SOURCES:
         raise DataError(f"'{name}' cannot be downloaded; these can: {', '.join(SOURCES)}.")
-    source = {"mnist": _MNIST, "cifar10": _CIFAR10}[name]
+    source = {"mnist": _MNIST, "fashion-mnist": _FASHION, "kmnist": _KMNIST, "cifar10": _CIFAR10}[name]
     return replace(source, mirrors=mirrors() or source.mirrors)
 
 

@@ -1,7 +1,8 @@
-"""MNIST in its IDX files, and scikit-learn's built-in `digits` in MNIST's geometry."""
+"""MNIST, Fashion-MNIST and KMNIST in their IDX files, and scikit-learn's built-in `digits` in MNIST's geometry."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,68 +11,100 @@ import torch
 from mnist_core.data.arrays import require_content
 from mnist_core.data.dataset import DIGITS, Dataset
 from mnist_core.data.idx import read_idx
-from mnist_core.data.lookalikes import mnist_warning
+from mnist_core.data.lookalikes import published_warning
 from mnist_core.errors import DataError
 
 _PARTS = ("train-images", "train-labels", "t10k-images", "t10k-labels")
-_DAMAGED = "delete it and download MNIST again"
 
 
-def mnist_available(data_dir: Path | str) -> bool:
-    """Whether all four files of MNIST are in `data_dir`, plain or .gz; their contents are checked on loading."""
-    return None not in _files(Path(data_dir))
+@dataclass(frozen=True)
+class _Published:
+    """A dataset in four files of MNIST's names: its title, its folder in the data folder, and its classes by label."""
+
+    title: str
+    folder: str
+    classes: tuple[str, ...]
+
+    @property
+    def remedy(self) -> str:
+        return f"delete it and download {self.title} again"
 
 
-def _files(data_dir: Path) -> list[Path | None]:
+# folders and classes as torchvision has them
+_PUBLISHED = {
+    "mnist": _Published("MNIST", "MNIST/raw", DIGITS),
+    "fashion-mnist": _Published(
+        "Fashion-MNIST",
+        "FashionMNIST/raw",
+        (
+            *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+            *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+        ),
+    ),
+    "kmnist": _Published("KMNIST", "KMNIST/raw", ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")),
+}
+
+
+def mnist_available(data_dir: Path | str, name: str = "mnist") -> bool:
+    """Whether all four files of a dataset are in `data_dir`, plain or .gz; their contents are checked on loading."""
+    return None not in _files(Path(data_dir), name)
+
+
+def _files(data_dir: Path, name: str) -> list[Path | None]:
     """The file of each part under one of its names: as published, as 7-Zip unpacks it, or still packed."""
-    raw = data_dir / "MNIST" / "raw"
+    raw = data_dir / _PUBLISHED[name].folder
     found = []
     for part in _PARTS:
         kind = "idx3-ubyte" if part.endswith("images") else "idx1-ubyte"
         names = (f"{part}{mark}{kind}{packed}" for packed in ("", ".gz") for mark in ("-", "."))
-        found.append(next((raw / name for name in names if (raw / name).is_file()), None))
+        found.append(next((raw / file for file in names if (raw / file).is_file()), None))
     return found
 
 
-def load_mnist(data_dir: Path) -> Dataset:
-    """MNIST from torchvision's layout in `data_dir`; its `warning` says so where the files hold anything else.
+def load_mnist(data_dir: Path, name: str = "mnist") -> Dataset:
+    """`mnist`, `fashion-mnist` or `kmnist` from torchvision's layout in `data_dir`.
+
+    Its `warning` says so where the files of `mnist` or `fashion-mnist` hold anything else.
 
     Raises DataError when files are missing or damaged, or hold no grey images of 28×28 px with labels of 0 to 9.
     """
-    files = [path for path in _files(data_dir) if path is not None]
+    published = _PUBLISHED[name]
+    files = [path for path in _files(data_dir, name) if path is not None]
     if len(files) < len(_PARTS):
+        which = "" if name == "mnist" else f" {name}"
         raise DataError(
-            f"MNIST is not in {data_dir}. Download it on the Train page or with `python -m mnist_core download`, "
-            "set MNIST_LAB_DATA to a folder that has it, or use the built-in dataset 'digits'."
+            f"{published.title} is not in {data_dir}. Download it on the Train page or with "
+            f"`python -m mnist_core download{which}`, set MNIST_LAB_DATA to a folder that has it, or use the built-in "
+            "dataset 'digits'."
         )
-    arrays = [read_idx(path, _DAMAGED) for path in files]
-    for images_at in (0, 2):
-        _check(files[images_at], arrays[images_at], files[images_at + 1], arrays[images_at + 1])
+    arrays = [read_idx(path, published.remedy) for path in files]
+    for at in (0, 2):
+        _check(files[at], arrays[at], files[at + 1], arrays[at + 1], published.remedy)
     tensors = [torch.from_numpy(values) for values in arrays]
     return Dataset(
-        "mnist",
-        DIGITS,
+        name,
+        published.classes,
         tensors[0].unsqueeze(1),
         tensors[1].long(),
         tensors[2].unsqueeze(1),
         tensors[3].long(),
-        warning=mnist_warning(arrays),
+        warning=published_warning(name, arrays),
     )
 
 
-def _check(images_path: Path, images: np.ndarray, labels_path: Path, labels: np.ndarray) -> None:
+def _check(images_path: Path, images: np.ndarray, labels_path: Path, labels: np.ndarray, remedy: str) -> None:
     if images.dtype != np.uint8 or images.shape[1:] != (28, 28) or not len(images):
         raise DataError(
-            f"{images_path} is no MNIST file, as it does not hold images of 28×28 bytes: {_DAMAGED}, "
+            f"{images_path} cannot be used, as it does not hold images of 28×28 bytes: {remedy}, "
             "or use `idx:FOLDER` for other images."
         )
     if labels.dtype != np.uint8 or labels.shape != (len(images),):
         raise DataError(
             f"{labels_path} does not have a label for each of the {len(images):,} images in {images_path.name}: "
-            f"{_DAMAGED}."
+            f"{remedy}."
         )
     if int(labels.max()) > 9:
-        raise DataError(f"{labels_path} holds labels above 9: {_DAMAGED}, or use `idx:FOLDER` for other labels.")
+        raise DataError(f"{labels_path} holds labels above 9: {remedy}, or use `idx:FOLDER` for other labels.")
     require_content(images, str(images_path))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
+from mnist_core.data.archive import printable
 from mnist_core.data.arrays import MAX_ARRAY_BYTES, Loaded, Part, as_images, as_names, assemble
 from mnist_core.errors import DataError
 from mnist_core.system.progress import Progress
@@ -56,13 +57,19 @@ def _load(path: Path, file: zipfile.ZipFile, progress: Progress | None) -> Loade
         if pair is None:
             if is_test:
                 continue
-            found = ", ".join(sorted(arrays))[:200] or "none"
+            found = printable(", ".join(sorted(arrays))) or "none"
             raise DataError(
                 f"{path} has no arrays of a known name ({found}): call them x_train, y_train, x_test and y_test, "
                 "or images and labels."
             )
         images, labels = (_read(path, file, arrays[name]) for name in pair)
-        parts.append(Part(as_images(images, f"{pair[0]} in {path}"), as_names(labels, f"{pair[1]} in {path}"), is_test))
+        parts.append(
+            Part(
+                as_images(images, f"{printable(pair[0])} in {path}"),
+                as_names(labels, f"{printable(pair[1])} in {path}"),
+                is_test,
+            )
+        )
         if progress:
             progress((number + 1) / len(pairs))
     return assemble(parts, str(path))
@@ -74,7 +81,7 @@ def _pair(plain: dict[str, str], pairs: tuple[tuple[str, str], ...]) -> tuple[st
 
 def _read(path: Path, file: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
     """One array; its size is checked in its header before memory is taken. Raises DataError."""
-    name = f"{info.filename} in {path}"
+    name = f"{printable(info.filename)} in {path}"
     try:
         with file.open(info) as source:
             version = npy.read_magic(source)

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mnist_core.data.archive import MAX_FILE_BYTES, Member
+from mnist_core.data.archive import MAX_FILE_BYTES, Member, printable
 from mnist_core.data.arrays import MAX_ARRAY_BYTES, Loaded, Part, assemble, name_of_class
 from mnist_core.data.image_folder import read_pictures
 from mnist_core.errors import DataError
@@ -100,7 +100,7 @@ def _column(path: Path, schema: Any, names: tuple[str, ...], what: str) -> str:
     for name in names:
         if name in there:
             return there[name]
-    columns = ", ".join(schema.names)[:200]
+    columns = printable(", ".join(schema.names))
     raise DataError(f"{path} has no column of {what} ({' or '.join(names[:3])}) among {columns}: rename it.")
 
 
@@ -123,7 +123,7 @@ def _picture(path: Path, row: int, value: Any) -> bytes:
 
 def _name(path: Path, known: list[str], value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise DataError(f"{path} has a label that is no whole number or name: {str(value)[:40]}.")
+        raise DataError(f"{path} has a label that is no whole number or name: {printable(str(value)[:40])}.")
     if isinstance(value, int) and 0 <= value < len(known):
         return name_of_class(known[value], str(path))
     return name_of_class(str(value), str(path))

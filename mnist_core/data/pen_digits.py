@@ -1,27 +1,24 @@
-"""Pen strokes in JSON, plain or gzipped, rendered as the images that the Draw page would make of them."""
+"""Pen strokes, rendered as the images that the Draw page would make of them."""
 
 from __future__ import annotations
 
-import gzip
 import math
 import os
-import zlib
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mnist_core.data.arrays import Loaded
 from mnist_core.data.splits import held_out, natural_sort_key
+from mnist_core.data.stroke_files import Digit, StrokeFile, read_strokes
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.drawing.strokes import Strokes, jitter_strokes, render_strokes
 from mnist_core.errors import DataError, DrawingError
 from mnist_core.system.progress import Progress
 from mnist_core.system.threads import map_in_threads
 
-MAX_BYTES = 64 * 2**20  # packed or unpacked
 # brush in px of a canvas of 280; height as the share of the canvas that a digit takes
 BRUSH, HEIGHT = 20, 0.7  # defaults of the Draw page
 BRUSHES, HEIGHTS = (8, 36), (0.3, 0.95)  # ranges in use there
@@ -39,35 +36,6 @@ class Cell(NamedTuple):
 GRID = tuple(
     Cell(brush, height) for brush in (12, 20, 28) for height in (0.35, 0.7, 0.9) if brush < 28 or height >= 0.7
 )
-Coordinate = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
-Side = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
-Name = Annotated[str, Field(min_length=1, max_length=60)] | Annotated[int, Field(ge=0, le=10**9)]
-
-
-class _Digit(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-    label: Name
-    strokes: Annotated[list[list[tuple[Coordinate, Coordinate]]], Field(max_length=1000)]
-    writer: Name | None = None
-
-
-class StrokeFile(BaseModel):
-    """The file's format: digits as pen trajectories inside a box (width, height); `y_axis` is the direction of y."""
-
-    model_config = ConfigDict(strict=True)
-
-    box: tuple[Side, Side]
-    y_axis: Literal["up", "down"]
-    digits: Annotated[list[_Digit], Field(min_length=1, max_length=100_000)]
-
-    def classes(self) -> tuple[str, ...]:
-        return tuple(sorted({str(digit.label) for digit in self.digits}, key=natural_sort_key))
-
-    def labels(self) -> np.ndarray:
-        """(N,) int64 indices into `classes`."""
-        index = {name: number for number, name in enumerate(self.classes())}
-        return np.array([index[str(digit.label)] for digit in self.digits], dtype=np.int64)
 
 
 def load_drawings(path: Path, progress: Progress | None = None) -> Loaded:
@@ -76,13 +44,13 @@ def load_drawings(path: Path, progress: Progress | None = None) -> Loaded:
     Where digits have writers, those of the last fifth of the writers, in natural order, are the test images, which then
     measure how well a model reads unknown writers. Otherwise one fifth is held out.
 
-    Raises DataError when the file is damaged, too large or not in this format, or a digit has no visible stroke.
+    Raises DataError when the file is damaged, too large or in no known format, or classes have too few digits.
     """
     file = read_strokes(path)
     classes, labels = file.classes(), file.labels()
     test = held_out(classes, labels, _last_writers(path, file.digits))
     images = _render(file, path, lambda n: (file.digits[n].strokes, BRUSH, HEIGHT), range(len(labels)), progress)
-    return Loaded(classes, images, labels, test)
+    return Loaded(classes, images, labels, test, file.warning)
 
 
 def load_copies(
@@ -154,37 +122,7 @@ def _render(
     return np.stack(map_in_threads(model_input, numbers, min(4, os.cpu_count() or 1), progress))[:, None]
 
 
-def read_strokes(path: Path) -> StrokeFile:
-    """The strokes in `path`. Raises DataError when the file is damaged, too large or not in this format."""
-    content = _read_bytes(path)
-    try:
-        return StrokeFile.model_validate_json(content)
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in problem["loc"]) or "the file"
-        raise DataError(
-            f"{path} is not in the format of pen strokes: {where}: {problem['msg']}. It is "
-            '{"box": [w, h], "y_axis": "up" or "down", "digits": [{"label": 7, "strokes": [[[x, y], …], …]}, …]}.'
-        ) from None
-
-
-def _read_bytes(path: Path) -> bytes:
-    """The JSON, unpacked if gzipped. Raises DataError when it cannot be read or is over MAX_BYTES."""
-    try:
-        with open(path, "rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-            file.seek(0)
-            content = (gzip.GzipFile(fileobj=file) if packed else file).read(MAX_BYTES + 1)
-    except (gzip.BadGzipFile, EOFError, zlib.error):
-        raise DataError(f"{path} is a damaged gzip file: pack it again.") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
-    if len(content) > MAX_BYTES:
-        raise DataError(f"{path} holds over {MAX_BYTES / 1e6:.0f} MB of JSON, the limit: split it.")
-    return content
-
-
-def _last_writers(path: Path, digits: list[_Digit]) -> np.ndarray | None:
+def _last_writers(path: Path, digits: list[Digit]) -> np.ndarray | None:
     """(N,) bool: the digits of the last fifth of the writers; None without writers, or with only one."""
     writers = {digit.writer for digit in digits}
     if len(writers) == 1:

@@ -17,7 +17,14 @@ from mnist_core.errors import DataError
 from mnist_core.system.threads import map_in_threads
 
 SAMPLE = 200  # images that the choice of a preparation looks at
-BUILT_IN = {"mnist": "drawing", "digits": "drawing", "drawings": "drawing", "cifar10": "whole"}
+BUILT_IN = {
+    "mnist": "drawing",
+    "digits": "drawing",
+    "drawings": "drawing",
+    "cifar10": "whole",
+    "fashion-mnist": "whole",
+    "kmnist": "whole",
+}
 GEOMETRY = ("mnist", "digits", "drawings")  # whose images are stored as prepared drawings
 SIDE = 28  # px of a prepared drawing
 

@@ -1,6 +1,8 @@
+import io
 import os
 import stat
 import struct
+import tarfile
 import zipfile
 
 import pytest
@@ -139,3 +141,51 @@ def test_a_stamp_changes_with_any_file_of_a_folder(tmp_path):
     first = stamp(packed)
     write_zip(packed, {**FILES, "x": b"x"})
     assert stamp(packed) != first
+
+
+def write_tar(path, files, mode="w", **attributes):
+    with tarfile.open(path, mode) as file:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            for key, value in attributes.items():
+                setattr(info, key, value)
+            file.addfile(info, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize(("name", "mode"), [("a.tar", "w"), ("a.tar.gz", "w:gz"), ("a.tgz", "w:gz")])
+def test_a_tar_holds_the_same_files(tmp_path, name, mode):
+    path = write_tar(tmp_path / name, {f"./{key}": value for key, value in {**FILES, **LEFT_BY_SYSTEMS}.items()}, mode)
+    assert contents(path) == FILES
+
+
+@pytest.mark.parametrize("name", ["../1.png", "/etc/1.png", "a/../../1.png"])
+def test_a_name_that_leads_out_of_a_tar_is_refused(tmp_path, name):
+    assert "leads out of it" in refusal(write_tar(tmp_path / "a.tar", {name: b"x"}))
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+def test_links_and_devices_in_a_tar_are_refused(tmp_path, kind):
+    assert "link" in refusal(write_tar(tmp_path / "a.tar", {"cat/1.png": b""}, type=kind, linkname="/etc/passwd"))
+
+
+def test_a_damaged_tar_is_a_sentence(tmp_path):
+    path = write_tar(tmp_path / "a.tar.gz", {f"cat/{n}.png": os.urandom(3000) for n in range(9)}, "w:gz")
+    raw = path.read_bytes()
+    for changed in (raw[:-3000], raw[:5000] + b"\0" * 50 + raw[5050:], b"\x1f\x8b", b"", b"<html>" * 200):
+        path.write_bytes(changed)
+        assert "damaged .tar" in refusal(path)
+    plain = write_tar(tmp_path / "a.tar", {f"cat/{n}.png": os.urandom(3000) for n in range(9)})
+    raw = plain.read_bytes()
+    for cut in (len(raw) // 2, 600, 3584):
+        plain.write_bytes(raw[:cut])
+        assert "damaged .tar" in refusal(plain)
+
+
+def test_limits_of_a_tar_hold(tmp_path, monkeypatch):
+    path = write_tar(tmp_path / "a.tar.gz", {"cat/1.png": bytes(600), "cat/2.png": bytes(600)}, "w:gz")
+    for limit, value in (("MAX_FILE_BYTES", 500), ("MAX_TAR_BYTES", 1000), ("MAX_ENTRIES", 1)):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, limit, value)
+            assert "limit" in refusal(path)

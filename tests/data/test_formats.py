@@ -202,6 +202,7 @@ DAMAGED = [
     ("a.csv", gzip.compress(table(TRAIN, TRAIN_LABELS))[:-200], "damaged"),
     ("a.npz", b"PK\3\4 and no more", "no whole .npz"),
     ("a.npz", npz(**KERAS)[:-100], "no whole .npz"),
+    ("a.npz", npz(**{"a\nb": TRAIN}), "known name .a.b"),
     ("a.npz", npz(pixels=TRAIN), "no arrays of a known name .pixels"),
     ("a.npz", npz(images=TRAIN, labels=TRAIN_LABELS[:-1]), "40 images and 39 labels"),
     ("a.npz", npz(images=TRAIN, labels=np.array([{}] * 40)), "Python objects"),

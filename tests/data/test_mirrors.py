@@ -24,13 +24,16 @@ NAME = "cifar-10-python.tar.gz"
 
 
 def test_sources_are_torchvisions(monkeypatch) -> None:
-    from torchvision.datasets import CIFAR10, MNIST
+    from torchvision.datasets import CIFAR10, KMNIST, MNIST, FashionMNIST
 
     monkeypatch.delenv("MNIST_LAB_MIRRORS", raising=False)
-    mnist, other = known_source("mnist"), known_source("cifar10")
-    assert mnist.mirrors == tuple(MNIST.mirrors)
-    assert [(r.filename, r.md5) for r in mnist.resources] == MNIST.resources
-    assert [file for r in mnist.resources for file in r.files] == list(ARRAYS)
+    other = known_source("cifar10")
+    for name, theirs in (("mnist", MNIST), ("fashion-mnist", FashionMNIST), ("kmnist", KMNIST)):
+        source = known_source(name)
+        assert source.mirrors == tuple(theirs.mirrors)
+        assert source.folder == f"{theirs.__name__}/raw"
+        assert [(r.filename, r.md5) for r in source.resources] == theirs.resources
+        assert [file for r in source.resources for file in r.files] == list(ARRAYS)
     assert other.mirrors[0] + other.resources[0].filename == CIFAR10.url
     assert other.resources[0].md5 == CIFAR10.tgz_md5
     listed = [*CIFAR10.train_list, *CIFAR10.test_list, [CIFAR10.meta["filename"], CIFAR10.meta["md5"]]]
@@ -38,8 +41,8 @@ def test_sources_are_torchvisions(monkeypatch) -> None:
     assert {*cifar10.TRAIN_FILES, cifar10.TEST_FILE, "batches.meta"} == set(other.resources[0].files)
     assert other.folder == cifar10.FOLDER
     monkeypatch.setenv("MNIST_LAB_MIRRORS", "http://a/ http://b/")
-    assert [known_source(name).mirrors for name in SOURCES] == [("http://a/", "http://b/")] * 2
-    with pytest.raises(DataError, match="mnist, cifar10"):
+    assert [known_source(name).mirrors for name in SOURCES] == [("http://a/", "http://b/")] * 4
+    with pytest.raises(DataError, match="mnist, fashion-mnist, kmnist, cifar10"):
         known_source("digits")
 
 

@@ -8,7 +8,7 @@ import torch
 
 from mnist_core.config import Shape
 from mnist_core.data.idx import read_idx
-from mnist_core.data.loading import default_dataset, load_dataset
+from mnist_core.data.loading import default_dataset, is_available, load_dataset
 from mnist_core.data.lookalikes import likeness
 from mnist_core.data.mnist import mnist_available
 from mnist_core.data.statistics import pixel_statistics
@@ -145,6 +145,21 @@ def test_mnist_is_found_packed_and_as_7zip_names_it(tmp_path, dotted, packed):
     data = load_dataset("mnist", tmp_path)
     np.testing.assert_array_equal(data.train_images[:, 0], small()["train-images-idx3-ubyte"])
     assert "40 training and 40 test images in place of 60,000 and 10,000" in data.warning
+
+
+@pytest.mark.parametrize(("name", "folder"), [("fashion-mnist", "FashionMNIST"), ("kmnist", "KMNIST")])
+def test_datasets_of_mnists_form_have_their_own_classes(tmp_path, name, folder):
+    from torchvision import datasets
+
+    with pytest.raises(DataError, match=f"download {name}"):
+        load_dataset(name, tmp_path)
+    write_small(tmp_path, small())
+    (tmp_path / "MNIST").rename(tmp_path / folder)
+    assert is_available(name, tmp_path)
+    data = load_dataset(name, tmp_path)
+    assert (data.name, list(data.classes)) == (name, getattr(datasets, folder).classes)
+    np.testing.assert_array_equal(data.test_images[:, 0], small()["t10k-images-idx3-ubyte"])
+    assert bool(data.warning) == (name == "fashion-mnist")  # whose checksums are known
 
 
 def test_transposed_digits_are_said(tmp_path):

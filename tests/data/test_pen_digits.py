@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from mnist_core.data import pen_digits as module
+from mnist_core.data import stroke_files as module
 from mnist_core.data.loading import load_dataset
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.drawing.strokes import render_strokes
@@ -81,13 +81,14 @@ GOOD = sheet()["digits"]
         (sheet(digits=[]), "digits"),
         (sheet(digits=[*GOOD, {"label": 7}]), "digits.20.strokes"),
         (sheet(digits=[*GOOD, {"label": True, "strokes": ONE}]), "digits.20.label"),
-        (sheet(digits=[*GOOD, {"label": 7, "strokes": [[[1, 2, 3]]]}]), "digits.20.strokes.0.0"),
         (sheet(digits=[*GOOD, {"label": 7, "strokes": [[["1", 2]]]}]), "digits.20.strokes.0.0"),
         (sheet(digits=[*GOOD, {"label": 7, "strokes": [[[1e9, 2]]]}]), "digits.20.strokes.0.0"),
         (json.dumps(sheet()).replace("50", "NaN").encode(), "digits.0.strokes.0.0"),
-        (sheet(digits=[*GOOD, {"label": 7, "strokes": []}]), "Digit 20 .* no visible stroke"),
-        (sheet(digits=[*GOOD, {"label": 7, "strokes": [[]]}]), "Digit 20 .* no visible stroke"),
         (sheet(digits=[{**GOOD[0], "writer": 1}, *GOOD]), "names the writer of some"),
+        (sheet(digits=[*GOOD, {"label": 7, "strokes": [[[1]]]}]), "digits.20.strokes.0.0"),
+        (sheet(digits=[{"label": 7, "strokes": [[]]}]), "no visible stroke in any of its 1"),
+        (b'{"word": "a", "drawing": [[[1, 2], [1]]]}', "line 1"),
+        (b'{"word": "a", "drawing": [[[1], [1]]]}\n{"word": "b", "drawing": [7]}', "line 2: drawing.0"),
         (sheet(digits=GOOD[::2]), "only the class '1'"),
         (sheet(4), "'1' has 4 images"),
     ],
@@ -116,3 +117,45 @@ def test_a_damaged_gzip_and_a_gzip_bomb_are_refused(tmp_path, monkeypatch):
 def test_a_folder_is_no_drawing(tmp_path):
     with pytest.raises(DataError, match="cannot be read"):
         load_dataset(f"drawings:{tmp_path}")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
+def test_a_byte_order_mark_and_utf_16_are_read(tmp_path, encoding):
+    text = ("\ufeff" if encoding == "utf-16-be" else "") + json.dumps(sheet())
+    assert len(load_dataset(write_sheet(tmp_path / "a.json", text.encode(encoding))).train_labels) == 16
+
+
+def test_times_and_pressure_of_points_are_ignored(tmp_path):
+    plain = load_dataset(write_sheet(tmp_path / "a.json", sheet()))
+    timed = sheet()
+    for digit in timed["digits"]:
+        digit["strokes"] = [[[x, y, 1.7e12 + n, 0.5] for n, (x, y) in enumerate(s)] for s in digit["strokes"]]
+    data = load_dataset(write_sheet(tmp_path / "b.json", timed))
+    np.testing.assert_array_equal(data.train_images, plain.train_images)
+
+
+def test_quick_draws_lines_are_read(tmp_path):
+    value = sheet(y_axis="down")
+    lines = [
+        {
+            "word": f"w{d['label']}",
+            "recognized": True,
+            "drawing": [[*zip(*s, strict=True), [*range(len(s))]] for s in d["strokes"]],
+        }
+        for d in value["digits"]
+    ]
+    content = "\n".join(map(json.dumps, lines)).encode()
+    data = load_dataset(write_sheet(tmp_path / "a.ndjson", content + b"\n"))
+    assert data.classes == ("w1", "w7")
+    own = load_dataset(write_sheet(tmp_path / "a.json", value))
+    np.testing.assert_array_equal(data.train_images, own.train_images)
+
+
+def test_empty_strokes_and_digits_are_left_out_and_counted(tmp_path):
+    value = sheet()
+    plain = load_dataset(write_sheet(tmp_path / "a.json", value))
+    value["digits"][0]["strokes"].append([])
+    value["digits"] += [{"label": 7, "strokes": []}, {"label": 1, "strokes": [[]]}]
+    data = load_dataset(write_sheet(tmp_path / "b.json", value))
+    assert "2 digits without a stroke and 2 empty strokes in b.json were left out" in data.warning
+    np.testing.assert_array_equal(data.train_images, plain.train_images)

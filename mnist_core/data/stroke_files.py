@@ -1,0 +1,157 @@
+"""Files of pen strokes: the lab's JSON, and Quick, Draw!'s with a drawing a line; plain or gzipped, UTF-8 or UTF-16."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import zlib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+
+from mnist_core.data.splits import natural_sort_key
+from mnist_core.errors import DataError
+
+MAX_BYTES = 64 * 2**20  # packed or unpacked
+MAX_DIGITS = 100_000
+Coordinate = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+
+
+def _without_time(point: Any) -> Any:
+    """[x, y, t] and [x, y, t, pressure] → (x, y)."""
+    return tuple(point[:2]) if isinstance(point, list) and 2 <= len(point) <= 4 else point
+
+
+Point = Annotated[tuple[Coordinate, Coordinate], BeforeValidator(_without_time)]
+Side = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+Name = Annotated[str, Field(min_length=1, max_length=60)] | Annotated[int, Field(ge=0, le=10**9)]
+
+
+class Digit(BaseModel):
+    """One character: its class, its strokes and perhaps who wrote it."""
+
+    model_config = ConfigDict(strict=True)
+
+    label: Name
+    strokes: Annotated[list[list[Point]], Field(max_length=1000)]
+    writer: Name | None = None
+
+
+class StrokeFile(BaseModel):
+    """The file's format: digits as pen trajectories inside a box (width, height); `y_axis` is the direction of y."""
+
+    model_config = ConfigDict(strict=True)
+
+    box: tuple[Side, Side]
+    y_axis: Literal["up", "down"]
+    digits: Annotated[list[Digit], Field(min_length=1, max_length=MAX_DIGITS)]
+    _warning: str = PrivateAttr("")
+
+    @property
+    def warning(self) -> str:
+        """A sentence about what was left out, or empty."""
+        return self._warning
+
+    def classes(self) -> tuple[str, ...]:
+        return tuple(sorted({str(digit.label) for digit in self.digits}, key=natural_sort_key))
+
+    def labels(self) -> np.ndarray:
+        """(N,) int64 indices into `classes`."""
+        index = {name: number for number, name in enumerate(self.classes())}
+        return np.array([index[str(digit.label)] for digit in self.digits], dtype=np.int64)
+
+
+class _QuickDraw(BaseModel):
+    """A line of Quick, Draw!'s files: strokes as lists of x, of y and perhaps of milliseconds, y counted downwards."""
+
+    model_config = ConfigDict(strict=True)
+
+    word: Name
+    drawing: Annotated[
+        list[Annotated[tuple[list[Coordinate], list[Coordinate]], BeforeValidator(_without_time)]],
+        Field(max_length=1000),
+    ]
+
+
+def read_strokes(path: Path) -> StrokeFile:
+    """The strokes in `path`; empty strokes, and digits that have no others, are left out and counted in its `warning`.
+
+    Raises DataError when the file is damaged, too large or in neither format, or nothing is left.
+    """
+    content = _read_bytes(path)
+    first = content.lstrip()[:100_000].partition(b"\n")[0].strip()
+    file = _quick_draw(path, content) if b'"drawing"' in first and b'"digits"' not in first else _own(path, content)
+    empty = sum(not stroke for digit in file.digits for stroke in digit.strokes)
+    kept = [digit for digit in file.digits if any(digit.strokes)]
+    blank = len(file.digits) - len(kept)
+    if not kept:
+        raise DataError(f"{path} has no visible stroke in any of its {blank:,} digits: record them again.")
+    said = []
+    if blank:
+        said.append(f"{blank:,} {'digit' if blank == 1 else 'digits'} without a stroke")
+    if empty:
+        said.append(f"{empty:,} empty {'stroke' if empty == 1 else 'strokes'}")
+    file.digits = kept
+    if said:
+        file._warning = f"{' and '.join(said)} in {path.name} were left out."
+    return file
+
+
+def _own(path: Path, content: bytes) -> StrokeFile:
+    try:
+        return StrokeFile.model_validate_json(content)
+    except ValidationError as error:
+        raise DataError(
+            f"{path} is not in the format of pen strokes: {_problem(error)} It is "
+            '{"box": [w, h], "y_axis": "up" or "down", "digits": [{"label": 7, "strokes": [[[x, y], …], …]}, …]}.'
+        ) from None
+
+
+def _quick_draw(path: Path, content: bytes) -> StrokeFile:
+    digits = []
+    side = 1.0
+    for number, line in enumerate(filter(None, map(bytes.strip, content.split(b"\n"))), start=1):
+        if number > MAX_DIGITS:
+            raise DataError(f"{path} has over {MAX_DIGITS:,} drawings, the limit: split it.")
+        try:
+            read = _QuickDraw.model_validate_json(line)
+        except ValidationError as error:
+            raise DataError(
+                f"{path} is not in the format of Quick, Draw! in its line {number}: {_problem(error)} It is "
+                '{"word": "cat", "drawing": [[[x, …], [y, …]], …]}.'
+            ) from None
+        if any(len(xs) != len(ys) for xs, ys in read.drawing):
+            raise DataError(f"{path} has a stroke with more x than y, or fewer, in its line {number}: take it out.")
+        strokes = [list(zip(xs, ys, strict=True)) for xs, ys in read.drawing]
+        side = max(side, *itertools.chain([1.0], *(itertools.chain(*stroke) for stroke in read.drawing)))
+        digits.append(Digit.model_construct(label=read.word, strokes=strokes, writer=None))
+    return StrokeFile.model_construct(box=(side, side), y_axis="down", digits=digits)
+
+
+def _problem(error: ValidationError) -> str:
+    problem = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in problem["loc"]) or "the file"
+    return f"{where}: {problem['msg']}."
+
+
+def _read_bytes(path: Path) -> bytes:
+    """The text as UTF-8 without a byte order mark, unpacked if gzipped.
+
+    Raises DataError when it cannot be read or is over MAX_BYTES.
+    """
+    try:
+        with open(path, "rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            content = (gzip.GzipFile(fileobj=file) if packed else file).read(MAX_BYTES + 1)
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        raise DataError(f"{path} is a damaged gzip file: pack it again.") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
+    if len(content) > MAX_BYTES:
+        raise DataError(f"{path} holds over {MAX_BYTES / 1e6:.0f} MB of JSON, the limit: split it.")
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):  # UTF-16, as some Windows programs save
+        return content.decode("utf-16", "replace").encode("utf-8", "replace")
+    return content.removeprefix(b"\xef\xbb\xbf")
