@@ -166,9 +166,8 @@ def _train(options: argparse.Namespace) -> None:
         config = get_recipe(options.recipe or "quick").config(dataset)
         named = {name: getattr(options, name) for name in ("epochs", "seed") if getattr(options, name) is not None}
         config = config.replace(**{**named, **parse_assignments(options.set)})
-        load_dataset(
-            config.dataset, data_dir, None, config.preparation
-        )  # a missing dataset is a wrong request, not a failed run
+        # a missing dataset is a wrong request, not a failed run
+        load_dataset(config.dataset, data_dir, None, config.preparation)
         _check_model(config, data_dir)
         check_limits([config], options.runs_dir)
         run = create_run(config, options.runs_dir, options.owner)

@@ -21,7 +21,7 @@ from mnist_core.runs.run import create_run
 @pytest.fixture
 def trained_config(monkeypatch, tiny_data):
     """A command line → the config that the real command line would train."""
-    monkeypatch.setattr("mnist_core.data.loading.load_dataset", lambda name, data_dir: tiny_data)
+    monkeypatch.setattr("mnist_core.data.loading.load_dataset", lambda name, *_: tiny_data)
 
     def parse(line: str) -> TrainConfig:
         configs = []
