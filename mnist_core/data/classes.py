@@ -50,6 +50,11 @@ def match_classes(
 
     Raises ClassesError for names that are no class of `mine`, DataError for a mapping that is wrong.
     """
+    if len(theirs) > len(mine):
+        raise DataError(
+            f"The classes are {listed(mine)}, and those of {whose} are more, {listed(theirs)}: choose another dataset "
+            "or another model."
+        )
     given = parse_mapping(mapping)
     unknown = [name for name in given if _find(name, theirs) is None]
     if unknown:

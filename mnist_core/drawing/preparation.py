@@ -31,8 +31,7 @@ STROKE_LEVEL, MAX_HALF_WIDTH = 100, 5.7  # of a model's input; as in inference/r
 def prepare(pixels: np.ndarray, kind: str, channels: int, height: int, width: int) -> np.ndarray | None:
     """(H, W), (H, W, 3) or (H, W, 4) uint8 → (height, width) or (height, width, 3) uint8, the input of a model.
 
-    `kind` is "drawing" (for one channel only) or "whole". None for a blank picture: no ink was found, or all pixels
-    are equal. Raises DrawingError for another shape.
+    `kind` is "drawing" (for one channel only) or "whole". None for a drawing in which no ink was found. Raises DrawingError for another shape.
     """
     pixels = as_pixels(pixels)
     if pixels.size == 0:
@@ -41,8 +40,6 @@ def prepare(pixels: np.ndarray, kind: str, channels: int, height: int, width: in
         image = pixels if is_prepared(pixels) else to_model_input(pixels)
     else:
         image = shrink(pixels, channels)
-        if image.min() == image.max():
-            return None
     if image is not None and image.shape[:2] != (height, width):
         image = fit_image(image, height, width)
     return image

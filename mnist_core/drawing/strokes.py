@@ -55,6 +55,20 @@ def _affine(rng: np.random.Generator) -> np.ndarray:
     return matrix
 
 
+def european_one(flag: float, foot: float = 0.0, angle: float = 45.0, slant: float = 0.0) -> list[np.ndarray]:
+    """A 1 of height 1 with a flag and a foot → its strokes, (points, 2) float64 each, y downwards.
+
+    `flag` and `foot` are lengths in shares of the height, 0 is none; `angle` is in degrees between stem and flag;
+    `slant` is how far the top leans to the right, in shares of the height.
+    """
+    turn = math.radians(angle)
+    tip = [[-flag * math.sin(turn), flag * math.cos(turn)]] if flag else []
+    strokes = [np.array([*tip, [0.0, 0.0], [0.0, 1.0]])]
+    if foot:
+        strokes.append(np.array([[-foot / 2, 1.0], [foot / 2, 1.0]]))
+    return [np.stack([stroke[:, 0] + slant * (1 - stroke[:, 1]), stroke[:, 1]], axis=1) for stroke in strokes]
+
+
 # ---- pen strokes → canvas ---------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from scipy.special import bdtrc
+
 from mnist_core.config import TrainConfig
 from mnist_core.data.dataset import Dataset
 from mnist_core.errors import ConfigError
@@ -40,20 +42,7 @@ class Measured:
 
 def tail_probability(right: int, images: int, share: float) -> float:
     """The probability of `right` or more right answers in `images`, each right with probability `share`."""
-    if right <= 0 or share >= 1:
-        return 1.0
-    if share <= 0:
-        return 0.0
-    size = math.lgamma(images + 1)
-    logs = (
-        size
-        - math.lgamma(k + 1)
-        - math.lgamma(images - k + 1)
-        + k * math.log(share)
-        + (images - k) * math.log1p(-share)
-        for k in range(right, images + 1)
-    )
-    return min(1.0, math.fsum(map(math.exp, logs)))
+    return 1.0 if right <= 0 or share >= 1 else float(bdtrc(right - 1, images, share))
 
 
 def guesses(accuracy: float, images: int, share: float) -> bool:
@@ -90,9 +79,15 @@ def diagnose(config: TrainConfig, measured: Measured) -> str:
     """A sentence on a training that ended no better than guessing, with the likeliest cause; "" on any other."""
     if not guesses(measured.val_accuracy, measured.val_images, measured.largest_share):
         return ""
+    if guesses(1.0, measured.val_images, measured.largest_share):
+        return (
+            f"Only {measured.val_images} images are held out: too few to tell whether this model is better than "
+            "guessing. Hold out more of them."
+        )
     always = " It answers the same class to every image." if measured.answers == 1 else ""
+    how = "can hardly be told from" if measured.val_accuracy > measured.largest_share else "is no better than"
     return (
-        f"This model is no better than guessing: {measured.val_accuracy:.1%} of the held-out images are right, "
+        f"This model {how} guessing: {measured.val_accuracy:.1%} of the held-out images are right, "
         f"and always naming the most frequent class is right on {measured.largest_share:.1%}.{always} "
         f"{_cause(config, measured)}"
     )
