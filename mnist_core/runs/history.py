@@ -136,13 +136,10 @@ def precedes(event: Event, resumption: ResumeEvent) -> bool:
 def recorded_changes(metrics: Path) -> dict[tuple[int, str], ChangeEvent]:
     """(number, setting) → the change event in a metrics.jsonl, those after a point of resumption included."""
     found: dict[tuple[int, str], ChangeEvent] = {}
-    try:
-        lines = metrics.read_bytes().splitlines()
-    except OSError:
-        return found
-    for line in lines:
-        if b'"change"' in line and (event := parse_event(line)) is not None and event["event"] == "change":
-            found.setdefault((event["asked"], event["field"]), event)
+    with contextlib.suppress(OSError), metrics.open("rb") as lines:
+        for line in lines:
+            if b'"change"' in line and (event := parse_event(line)) is not None and event["event"] == "change":
+                found.setdefault((event["asked"], event["field"]), event)
     return found
 
 
