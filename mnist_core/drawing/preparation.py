@@ -31,7 +31,8 @@ STROKE_LEVEL, MAX_HALF_WIDTH = 100, 5.7  # of a model's input; as in inference/r
 def prepare(pixels: np.ndarray, kind: str, channels: int, height: int, width: int) -> np.ndarray | None:
     """(H, W), (H, W, 3) or (H, W, 4) uint8 → (height, width) or (height, width, 3) uint8, the input of a model.
 
-    `kind` is "drawing" (for one channel only) or "whole". None for a drawing in which no ink was found. Raises DrawingError for another shape.
+    `kind` is "drawing" (for one channel only) or "whole". None for a drawing without ink. Raises
+    DrawingError for another shape.
     """
     pixels = as_pixels(pixels)
     if pixels.size == 0:
