@@ -83,7 +83,10 @@ def _parser() -> argparse.ArgumentParser:
 
     train = command("train", _train, "train a model, and judge it on the test images once at the end")
     train.add_argument("--recipe", help="where the settings start from (default: quick; see `recipes`)")
-    train.add_argument("--dataset", help="mnist, digits, cifar10, folder:PATH or drawings:PATH")
+    train.add_argument(
+        "--dataset",
+        help="mnist, digits, fashion-mnist, kmnist, cifar10, or KIND:PATH with folder, drawings, csv, npz, parquet or idx",
+    )
     train.add_argument("--epochs")
     train.add_argument("--seed")
     train.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="any setting; repeatable")
@@ -122,7 +125,9 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--seeds", type=int, default=5, help="trainings of `quick` (default: 5)")
 
     download = command("download", _download, "fetch a dataset into the data folder")
-    download.add_argument("dataset", nargs="?", default="mnist", help="mnist (the default) or cifar10")
+    download.add_argument(
+        "dataset", nargs="?", default="mnist", help="mnist (the default), fashion-mnist, kmnist or cifar10"
+    )
     command("recipes", _recipes, "list the recipes")
     return parser
 

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from mnist_core.data.archive import printable
 from mnist_core.errors import DataError
@@ -36,8 +36,8 @@ class Source:
     def lines(self, progress: Progress | None = None) -> Generator[str, None, None]:
         """The lines that are not blank. Raises DataError when the file is damaged or over a limit."""
         try:
-            with self.open() as file:
-                yield from self._lines(file, progress)
+            with self.open() as file, io.BufferedReader(file, 2**16) as start:  # type: ignore[type-var]
+                yield from self._lines(start, progress)
         except _DAMAGE:
             raise DataError(f"{self.name} is damaged or cut short: copy or pack it again.") from None
         except UnicodeError:
@@ -45,8 +45,7 @@ class Source:
         except OSError as error:
             raise DataError(f"{self.name} cannot be read ({error.strerror or error}).") from None
 
-    def _lines(self, raw: IO[bytes], progress: Progress | None) -> Iterator[str]:
-        start = io.BufferedReader(raw, 2**16)  # type: ignore[type-var]  # any binary stream
+    def _lines(self, start: io.BufferedReader[Any], progress: Progress | None) -> Iterator[str]:
         magic = start.peek(2)[:2]
         stream: IO[bytes] = gzip.GzipFile(fileobj=start) if magic == b"\x1f\x8b" else start  # type: ignore[assignment]
         buffered = io.BufferedReader(stream, 2**16)  # type: ignore[type-var]

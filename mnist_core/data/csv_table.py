@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from mnist_core.data.arrays import MAX_ARRAY_BYTES, MAX_SIDE, Loaded, Part, as_names, assemble, name_of_class
+from mnist_core.data.arrays import MAX_ARRAY_BYTES, Loaded, Part, as_names, assemble, name_of_class
+from mnist_core.data.csv_layout import Layout, find_layout, is_header, is_number
 from mnist_core.data.csv_source import Source, csv_sources
 from mnist_core.errors import DataError
 from mnist_core.system.progress import Progress
 
-LABEL_NAMES = ("label", "labels", "class", "y", "target", "digit")
-IGNORED_NAMES = ("", "id", "index", "imageid", "unnamed: 0", "split", "usage")
 ROWS_AT_ONCE = 2000
 
 
@@ -65,7 +64,7 @@ class _Table:
     """The rows of a file: pixels as bytes in chunks, and the columns that may be labels as numbers."""
 
     source: str
-    layout: _Layout
+    layout: Layout
     chunks: list[np.ndarray] = field(default_factory=list)  # (n, pixels) uint8; of "unit" ones 255 × the values
     unit: list[bool] = field(default_factory=list)  # whether all values of the chunk lie in 0 to 1
     first: list[np.ndarray] = field(default_factory=list)  # (n,) float32
@@ -117,19 +116,6 @@ class _Table:
         return pixels.reshape(count, 1, self.layout.height, self.layout.width)
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """Which columns are pixels; with `has_spare`, the first or the last is a label, found by its values."""
-
-    delimiter: str
-    columns: int
-    pixels: tuple[int, ...]
-    height: int
-    width: int
-    label: int | None
-    has_spare: bool
-
-
 def _read(source: Source, progress: Progress | None) -> _Table:
     with contextlib.closing(source.lines(progress)) as lines:
         return _table(source, lines)
@@ -141,8 +127,8 @@ def _table(source: Source, lines: Iterator[str]) -> _Table:
         raise DataError(f"{source.name} is empty: choose another file.")
     delimiter = next((mark for mark in (",", ";", "\t", " ") if mark in first), ",")
     cells = [cell.strip().strip('"').strip() for cell in first.strip().split(delimiter)]
-    header = _is_header(cells)
-    table = _Table(source.name, _layout(source.name, cells, header, delimiter))
+    header = is_header(cells)
+    table = _Table(source.name, find_layout(source.name, cells, header, delimiter))
     rows = lines if header else itertools.chain([first], lines)
     seen = int(header)
     while chunk := list(itertools.islice(rows, ROWS_AT_ONCE)):
@@ -153,60 +139,6 @@ def _table(source: Source, lines: Iterator[str]) -> _Table:
     if not table.chunks:
         raise DataError(f"{source.name} has a header and no rows: choose another file.")
     return table
-
-
-def _is_header(cells: list[str]) -> bool:
-    """Names, or the numbers 0, 1, 2, … (also as 0.1, 0.2, …) that pandas writes for columns without names."""
-    words = sum(bool(cell) and not _is_number(cell) for cell in cells)
-    if 2 * words > len(cells) or {cells[0].casefold(), cells[-1].casefold()} & set(LABEL_NAMES):
-        return True
-    tail = [cell.rpartition(".")[2] for cell in cells[-20:]]
-    if len(tail) < 20 or not all(part.isdecimal() for part in tail):
-        return False
-    return all(int(after) == int(before) + 1 for before, after in itertools.pairwise(tail))
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _layout(name: str, cells: list[str], header: bool, delimiter: str) -> _Layout:
-    titles = [cell.casefold() for cell in cells] if header else []
-    label = next((titles.index(title) for title in LABEL_NAMES if title in titles), None)
-    kept = [n for n in range(len(cells)) if n != label and (not titles or titles[n] not in IGNORED_NAMES)]
-    size = (_named_size([titles[n] for n in kept]) if titles else None) or _square(len(kept))
-    has_spare = False
-    if size is None and label is None:
-        size = _square(len(kept) - 1)
-        has_spare = size is not None
-    if size is None or not 2 <= min(size) <= max(size) <= MAX_SIDE:
-        raise DataError(
-            f"{name} has {len(cells):,} columns, which are no square image of up to {MAX_SIDE} px a side, with or "
-            "without a label (784 or 785 for MNIST): check it, or name the columns label, 1x1, 1x2, …"
-        )
-    pixels = kept[1:-1] if has_spare else kept
-    if has_spare:  # the first and last column are kept apart until it is known which of them is the label
-        return _Layout(delimiter, len(cells), tuple(kept), *size, None, True)
-    return _Layout(delimiter, len(cells), tuple(pixels), *size, label, False)
-
-
-def _square(count: int) -> tuple[int, int] | None:
-    side = round(max(count, 0) ** 0.5)
-    return (side, side) if side > 1 and side * side == count else None
-
-
-def _named_size(titles: list[str]) -> tuple[int, int] | None:
-    """Height and width from names of pixels such as 1x1 … 28x20 or r0c0 … r27c19."""
-    pairs = [re.findall(r"\d+", title) for title in titles]
-    if not pairs or any(len(pair) != 2 for pair in pairs):
-        return None
-    rows, columns = ([int(pair[n]) for pair in pairs] for n in (0, 1))
-    height, width = (max(values) - min(values) + 1 for values in (rows, columns))
-    return (height, width) if height * width == len(titles) else None
 
 
 def _add(table: _Table, lines: list[str], seen: int) -> None:
@@ -260,13 +192,13 @@ def _add(table: _Table, lines: list[str], seen: int) -> None:
     table.chunks.append(np.rint(values * np.float32(255 if unit else 1)).astype(np.uint8))
 
 
-def _bad_row(layout: _Layout, lines: list[str], seen: int) -> str:
+def _bad_row(layout: Layout, lines: list[str], seen: int) -> str:
     for number, line in enumerate(lines, start=seen + 1):
         cells = line.strip().split(layout.delimiter)
         if len(cells) != layout.columns:
             return f"row {number}, which has {len(cells):,} columns in place of {layout.columns:,}"
         for column in layout.pixels:
-            if not _is_number(cells[column].strip().strip('"')):
+            if not is_number(cells[column].strip().strip('"')):
                 return f"row {number}, which has {cells[column][:20]!r} in column {column + 1}"
     return f"rows {seen + 1} to {seen + len(lines)}"
 
