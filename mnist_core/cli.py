@@ -84,21 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     train = command("train", _train, "train a model, and judge it on the test images once at the end")
     train.add_argument("--recipe", help="where the settings start from (default: quick; see `recipes`)")
     train.add_argument(
-        "--dataset",
-        help="mnist, digits, fashion-mnist, kmnist, cifar10, or KIND:PATH with folder, drawings, csv, npz, parquet or idx",
-    )
-    train.add_argument("--epochs")
-    train.add_argument("--seed")
-    train.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="any setting; repeatable")
-    train.add_argument("--runs-dir", help="where the run is kept (default: $MNIST_LAB_RUNS, or ./runs)")
-    train.add_argument("--owner", default="", metavar="NAME", help="whose run it is, for the pages' lists")
-    train.add_argument("--resume", metavar="RUN", help="continue a run that was stopped or killed")
-
-    evaluate = command("evaluate", _evaluate, "measure a checkpoint on a dataset")
-    evaluate.add_argument("checkpoint", help="a shipped checkpoint's name, or the path of a checkpoint folder")
-    evaluate.add_argument("--dataset", help="default: the dataset it was trained on")
-    evaluate.add_argument(
-        "--classes", default="", metavar="THEIRS=MINE,…", help="the model's names of the dataset's classes, if others"
+        "--dataset", help="mnist, digits, fashion-mnist, kmnist, cifar10, or KIND:PATH (docs/formats.md)"
     )
     evaluate.add_argument("--split", choices=["test", "train", "validation"], default="test")
 

@@ -5,7 +5,7 @@ import streamlit as st
 
 from mnist_core.data.dataset import DIGITS
 from mnist_core.data.loading import DATASETS
-from mnist_core.drawing.images import MAX_BYTES, MAX_SIDE, read_picture
+from mnist_core.drawing.images import MAX_BYTES, MAX_PIXELS, read_picture
 from mnist_core.figures.classification import probability_bars
 from mnist_core.figures.images import enlarge
 from mnist_core.inference.predictor import Prediction, Predictor
@@ -54,8 +54,9 @@ def ask(card: Card) -> np.ndarray | None:
         st.caption("This model learned from colour pictures. A pen of one colour says nothing to it: give it a photo.")
     upload = st.file_uploader(
         "A photo or a screenshot of one digit" if card.shape.channels == 1 else "A photo",
-        type=["png", "jpg", "jpeg", "bmp", "gif", "webp"],
-        help=f"On light or dark ground; at most {MAX_BYTES // 2**20} MB and {MAX_SIDE} px a side. It is not kept.",
+        type=["png", "jpg", "jpeg", "jfif", "bmp", "gif", "webp", "tif", "tiff"],
+        help=f"On light or dark ground; at most {MAX_BYTES // 2**20} MB and {MAX_PIXELS // 10**6} megapixels. "
+        "It is not kept.",
     )
     if upload is None:
         return None

@@ -39,9 +39,10 @@ BAD = {
     "text": (b"seven\n", "cannot be read as a picture"),
     "truncated PNG": (encoded(Image.fromarray(NOISE))[:2000], "damaged or cut short"),
     "truncated JPEG": (encoded(Image.fromarray(NOISE), "JPEG")[:1000], "damaged or cut short"),
-    "too many bytes": (b"\x89PNG" + bytes(MAX_BYTES), "over the limit of 5 MB"),
-    "too wide": (encoded(Image.new("L", (5000, 10))), "5000 × 10 px, over 4096 px"),
-    "bomb": (png_header(60000, 60000), "over 4096 px"),
+    "too many bytes": (b"\x89PNG" + bytes(MAX_BYTES), "over the limit of 25 MB"),
+    "too many pixels": (png_header(10001, 10000), "10001 × 10000 px, over 100 megapixels"),
+    "HEIC": (b"\0\0\0\x18ftypheic" + bytes(99), "HEIC photo"),
+    "bomb": (png_header(60000, 60000), "over 100 megapixels"),
     "EPS": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "cannot be read as a picture"),
 }
 
@@ -78,6 +79,36 @@ def test_every_mode_reads_as_the_same_digit(mode):
     assert pixels.dtype == np.uint8
     assert pixels.shape in ((280, 280), (280, 280, 3), (280, 280, 4))
     assert likeness(to_model_input(pixels), to_model_input(grey)) > (0.9 if mode == "1" else 0.98)
+
+
+@pytest.mark.parametrize(("white", "black"), [(4095, 0), (1023, 0), (34000, 30000), (16383, 200)])
+def test_a_part_of_16_bits_reads_as_the_same_digit(white, black):
+    deep = (black + canvas() / 255 * (white - black)).astype(np.uint16)
+    for kind in ("PNG", "TIFF"):
+        pixels = read_picture(encoded(Image.fromarray(deep), kind))
+        assert likeness(to_model_input(pixels), to_model_input(canvas())) > 0.98
+
+
+def test_a_mask_of_0_and_1_reads_as_the_same_digit():
+    for mask in ((canvas() > 127).astype(np.uint8), np.stack([(canvas() > 127).astype(np.uint8)] * 3, 2)):
+        pixels = read_picture(encoded(Image.fromarray(mask)))
+        assert likeness(to_model_input(pixels), to_model_input(canvas())) > 0.9
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("RGB", "JPEG"), ("RGB", "PNG"), ("P", "PNG"), ("1", "PNG"), ("LA", "PNG")])
+def test_a_large_picture_is_shrunk_to_2048_px(mode, kind):
+    picture = Image.fromarray(canvas()).resize((4200, 3000)).convert("RGB").convert(mode)
+    pixels = read_picture(encoded(picture, kind))
+    assert 1600 <= max(pixels.shape) <= 2048
+    small = np.array(Image.fromarray(canvas()).resize((420, 300)))
+    assert likeness(to_model_input(pixels), to_model_input(small)) > 0.95
+
+
+def test_a_large_16_bit_picture_is_shrunk_to_2048_px():
+    grey = np.asarray(Image.fromarray(canvas()).resize((2500, 2500))).astype(np.uint16) * 16
+    pixels = read_picture(encoded(Image.fromarray(grey), "PNG"))
+    assert pixels.shape == (2048, 2048)
+    assert likeness(to_model_input(pixels), to_model_input(canvas())) > 0.95
 
 
 def test_a_palette_with_a_transparent_colour():
