@@ -83,8 +83,19 @@ def _parser() -> argparse.ArgumentParser:
 
     train = command("train", _train, "train a model, and judge it on the test images once at the end")
     train.add_argument("--recipe", help="where the settings start from (default: quick; see `recipes`)")
-    train.add_argument(
-        "--dataset", help="mnist, digits, fashion-mnist, kmnist, cifar10, or KIND:PATH (docs/formats.md)"
+    train.add_argument("--dataset", help="a name, or KIND:PATH as in docs/formats.md (default: mnist)")
+    train.add_argument("--epochs")
+    train.add_argument("--seed")
+    train.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="any setting; repeatable")
+    train.add_argument("--runs-dir", help="where the run is kept (default: $MNIST_LAB_RUNS, or ./runs)")
+    train.add_argument("--owner", default="", metavar="NAME", help="whose run it is, for the pages' lists")
+    train.add_argument("--resume", metavar="RUN", help="continue a run that was stopped or killed")
+
+    evaluate = command("evaluate", _evaluate, "measure a checkpoint on a dataset")
+    evaluate.add_argument("checkpoint", help="a shipped checkpoint's name, or the path of a checkpoint folder")
+    evaluate.add_argument("--dataset", help="default: the dataset it was trained on")
+    evaluate.add_argument(
+        "--classes", default="", metavar="THEIRS=MINE,…", help="the model's names of the dataset's classes, if others"
     )
     evaluate.add_argument("--split", choices=["test", "train", "validation"], default="test")
 
@@ -111,9 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--seeds", type=int, default=5, help="trainings of `quick` (default: 5)")
 
     download = command("download", _download, "fetch a dataset into the data folder")
-    download.add_argument(
-        "dataset", nargs="?", default="mnist", help="mnist (the default), fashion-mnist, kmnist or cifar10"
-    )
+    download.add_argument("dataset", nargs="?", default="mnist", help="mnist, fashion-mnist, kmnist or cifar10")
     command("recipes", _recipes, "list the recipes")
     return parser
 

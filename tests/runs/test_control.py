@@ -231,7 +231,7 @@ def test_a_change_is_obeyed_at_the_next_batch_and_recorded(changed):
 
 def test_the_card_has_the_settings_of_the_end_and_the_changes(changed):
     card = read_card(changed.checkpoint())
-    assert card.config == CONFIG.replace(schedule="one-cycle", **WANTED)
+    assert card.config == CONFIG.replace(schedule="one-cycle", preparation="drawing", **WANTED)
     assert [(c.step, c.field, c.before, c.to) for c in card.changes][1] == (12, "learning_rate", 0.003, 0.0005)
     assert changed.config() == CONFIG.replace(schedule="one-cycle")
     raw = json.loads((changed.checkpoint() / "card.json").read_text())
