@@ -223,10 +223,3 @@ def test_ink_as_bright_as_its_paper_is_read_by_colour(ink, paper):
     picture = (share * np.array(ink) + (1 - share) * np.array(paper)).astype(np.uint8)
     assert likeness(to_model_input(picture), to_model_input(canvas())) > 0.97
     assert to_model_input(np.broadcast_to(np.array(paper, np.uint8), picture.shape)) is None
-
-
-def test_grid_paper_without_a_digit_is_none():
-    paper = np.full((280, 280), 235, np.uint8)
-    for first in range(20, 280, 40):
-        paper[first : first + 3] = paper[:, first : first + 3] = 110
-    assert to_model_input(paper) is None
