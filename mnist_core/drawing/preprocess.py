@@ -16,6 +16,7 @@ WORK_SIDE = 400  # px: larger pictures are shrunk to this; a digit of a tenth of
 PAPER_SIDE = 56  # px: the background is estimated at about this size
 MIN_CONTRAST = 20  # grey levels between paper and ink; a picture with less is blank
 FINE = 4  # stroke width is measured and corrected at this multiple of the final resolution
+LINES = 5  # px of WORK_SIDE: dark lines thinner than this are removed where no ink was found
 STROKE_WIDTHS = (1.9, 3.5)  # px: widths outside this range are brought to its nearer end
 
 
@@ -30,6 +31,14 @@ def to_model_input(pixels: np.ndarray) -> np.ndarray | None:
     """
     grey = _grey(pixels)
     ink = None if grey is None else _ink(grey)
+    if ink is None and (coloured := _along_colour(pixels)) is not None:
+        ink = _ink(coloured)  # ink as bright as its paper, in another colour
+    if ink is None and grey is not None and min(grey.shape) >= 4 * LINES:
+        closed = ndimage.grey_closing(grey, LINES)
+        # grid lines are dark along most of some rows and columns; in noise, all rows are alike
+        dark = [np.median(closed - grey, axis=axis) > MIN_CONTRAST for axis in (0, 1)]
+        if all(3 <= lines.sum() < lines.size / 3 for lines in dark):
+            ink = _ink(closed)
     if ink is None:
         return None
     digit = _cropped(ink)
@@ -73,6 +82,30 @@ def _grey(pixels: np.ndarray) -> np.ndarray | None:
         paper = middle if high - low > 64 and 2 * seen.size > grey.size else 255.0 * (middle < 128)
         grey = paper + (grey - paper) * (alpha / np.float32(255))
     return grey
+
+
+def _along_colour(pixels: np.ndarray) -> np.ndarray | None:
+    """(H, W, 3) or opaque (H, W, 4) uint8 → (H, W) float32 along the direction in which its colours vary most.
+
+    That is the first principal component of RGB. None for a picture in greys, or one that varies too little.
+    """
+    pixels = np.asarray(pixels)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (3, 4) or pixels.size == 0:
+        return None
+    if pixels.shape[2] == 4 and pixels[:, :, 3].min() < 255:
+        return None
+    picture = Image.fromarray(np.ascontiguousarray(pixels[:, :, :3]))
+    colours = np.asarray(picture.reduce(max(1, -(-max(picture.size) // WORK_SIDE))), np.float64)
+    flat = colours.reshape(-1, 3)
+    chroma = np.ptp(flat, axis=1)
+    if chroma.max() < MIN_CONTRAST:
+        return None
+    direction = np.linalg.eigh(np.cov(flat.T) if len(flat) > 1 else np.eye(3))[1][:, -1]
+    along = (flat - np.median(flat, axis=0)) @ direction
+    if np.ptp(along) < MIN_CONTRAST:
+        return None
+    # the paper becomes mid-grey, so that noise and shadows are divided by the same tone whatever its colour
+    return np.clip(128 + along, 0, 255).reshape(colours.shape[:2]).astype(np.float32)
 
 
 def _ink(grey: np.ndarray) -> np.ndarray | None:

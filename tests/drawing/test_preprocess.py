@@ -211,3 +211,15 @@ def test_mnist_itself_passes_almost_unchanged(mnist_dir):
     assert (changes < 1).mean() > 0.97
     inverted = np.array([np.abs(to_model_input(255 - image).astype(int) - image).mean() for image in images])
     assert inverted.mean() < 1
+
+
+@pytest.mark.parametrize(
+    ("ink", "paper"),
+    [((255, 0, 0), (0, 130, 0)), ((230, 130, 150), (160, 160, 160)), ((0, 0, 160), (0, 0, 0))],
+    ids=["red on green", "pink on grey", "dark blue on black"],
+)
+def test_ink_as_bright_as_its_paper_is_read_by_colour(ink, paper):
+    share = canvas()[:, :, None] / 255
+    picture = (share * np.array(ink) + (1 - share) * np.array(paper)).astype(np.uint8)
+    assert likeness(to_model_input(picture), to_model_input(canvas())) > 0.97
+    assert to_model_input(np.broadcast_to(np.array(paper, np.uint8), picture.shape)) is None
