@@ -105,7 +105,8 @@ def _along_colour(pixels: np.ndarray) -> np.ndarray | None:
     if np.ptp(along) < MIN_CONTRAST:
         return None
     # the paper becomes mid-grey, so that noise and shadows are divided by the same tone whatever its colour
-    return np.clip(128 + along, 0, 255).reshape(colours.shape[:2]).astype(np.float32)
+    out: np.ndarray = np.clip(128 + along, 0, 255).reshape(colours.shape[:2]).astype(np.float32)
+    return out
 
 
 def _ink(grey: np.ndarray) -> np.ndarray | None:
