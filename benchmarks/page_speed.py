@@ -180,8 +180,8 @@ def processor_seconds(processes: list[int]) -> float:
 
 
 def watched_and_stopped(browser: Browser, running: Lab, pairs: int, seconds: float) -> tuple[list[float], float, float]:
-    """The rate of long runs with their page open, by their rate with the whole browser stopped (SIGSTOP), `pairs` times;
-    and the share of a core that the browser, at work, and the server take.
+    """The rate of long runs with their page open, by their rate with the whole browser stopped (SIGSTOP), `pairs`
+    times; and the share of a core that the browser, at work, and the server take.
 
     The two are seconds apart, so that the machine's own pace, which drifts, hardly enters. The server feeds the page
     in both; `watched_now_and_then` sees what that takes.
