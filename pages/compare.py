@@ -5,7 +5,17 @@ from typing import Any
 import streamlit as st
 
 from mnist_core.experiments.ablation import setting_label
-from mnist_core.experiments.compare import AXES, Record, curve_rows, differing, record, table, to_csv, to_json
+from mnist_core.experiments.compare import (
+    AXES,
+    Record,
+    curve_rows,
+    differing,
+    incomparable,
+    record,
+    table,
+    to_csv,
+    to_json,
+)
 from mnist_core.figures.curves import COLOURS, Curve, Mark, overlay_figure
 from mnist_core.runs.run import Run, list_runs
 from ui import cache, page
@@ -157,6 +167,8 @@ def compare(chosen: list[Run], names: dict[str, str], were_active: bool) -> None
     records = readable(chosen)
     if not records:
         return
+    if said := incomparable(records):
+        st.warning(page.escape_markdown(said), icon=":material/balance:")
     charts(records, names)
     results(records, names)
     downloads(records)

@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 
 from mnist_core.config import TrainConfig
+from mnist_core.data.classes import listed, match_classes
+from mnist_core.data.dataset import dataset_title
+from mnist_core.errors import CheckpointError, DataError
 from mnist_core.models.checkpoint import read_card
 from mnist_core.runs.history import History, HistoryReader, Series, latest
 from mnist_core.runs.run import Run
@@ -29,6 +32,7 @@ class Record:
     history: History
     figures: dict[str, float | None]
     owner: str = ""
+    classes: tuple[str, ...] = ()  # that its model tells apart; empty before it has one
 
 
 def record(run: Run, reader: HistoryReader | None = None) -> Record:
@@ -47,7 +51,36 @@ def record(run: Run, reader: HistoryReader | None = None) -> Record:
         "train_seconds": max(times, default=None),
     }
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in figures.items()}
-    return Record(run.id, run.status().state, config, history, plain, run.owner)
+    return Record(run.id, run.status().state, config, history, plain, run.owner, _classes(run))
+
+
+def _classes(run: Run) -> tuple[str, ...]:
+    folder = run.checkpoint()
+    try:
+        return tuple(read_card(folder).classes) if folder is not None else ()
+    except CheckpointError:
+        return ()
+
+
+def incomparable(records: Sequence[Record]) -> str:
+    """A sentence where the figures of the runs were measured on different images or classes; else empty."""
+    datasets = list(dict.fromkeys(dataset_title(r.config.dataset) for r in records))
+    if len({r.config.dataset for r in records}) > 1:
+        return (
+            f"These runs learned from different datasets ({', '.join(datasets)}): their losses and accuracies were "
+            "measured on different images, and do not say which run is better."
+        )
+    classes = list(dict.fromkeys(r.classes for r in records if r.classes))
+    try:
+        for other in classes[1:]:
+            match_classes(classes[0], other)
+            match_classes(other, classes[0])
+    except DataError:
+        lists = "; ".join(listed(names) for names in classes)
+        return f"These runs tell apart different classes ({lists}): their figures do not say which run is better."
+    if {"drawing", "whole"} <= {r.config.preparation for r in records}:
+        return "These runs learned from the same pictures, prepared in different ways: each was measured on its own."
+    return ""
 
 
 def seconds_left(runs: Iterable[Run]) -> float | None:

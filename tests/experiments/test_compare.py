@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from mnist_core.errors import RunError
 from mnist_core.experiments.compare import (
     curve_rows,
     differing,
+    incomparable,
     record,
     seconds_left,
     table,
@@ -156,6 +158,24 @@ def test_only_settings_that_differ_are_columns(three):
     assert [row["batch_norm"] for row in rows] == [True, False, True]
     assert list(rows[0])[:5] == ["run", "owner", "state", "batch_norm", "dropout"]
     assert "learning_rate" not in rows[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "classes", "said"),
+    [
+        ({}, ("a", "b"), ""),
+        ({}, ("B", "a"), ""),
+        ({}, ("a", "c"), "tell apart different classes (a, b; a, c)"),
+        ({"dataset": "digits"}, ("a", "b"), "different datasets (MNIST, digits)"),
+        ({"preparation": "whole"}, ("a", "b"), "prepared in different ways"),
+    ],
+)
+def test_runs_of_other_images_or_classes_are_said_to_be(three, settings, classes, said):
+    config = TrainConfig(preparation="drawing")
+    one = replace(three[0], config=config, classes=("a", "b"))
+    other = replace(three[1], config=config.replace(**settings), classes=classes)
+    assert said in incomparable([one, other])
+    assert bool(said) == bool(incomparable([one, other]))
 
 
 def test_csv_is_read_back_by_pandas_as_it_was(three):
