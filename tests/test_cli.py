@@ -15,6 +15,7 @@ from mnist_core.cli import main
 from mnist_core.config import TrainConfig
 from mnist_core.data.loading import load_dataset
 from mnist_core.data.splits import arrange, split
+from mnist_core.inference.predictor import Predictor
 from mnist_core.inference.rejection import certainty, shape_rejection
 from mnist_core.models.checkpoint import load_checkpoint
 from mnist_core.recipes import RECIPES
@@ -327,6 +328,30 @@ def test_one_bad_picture_among_many_does_not_hide_the_others(ask, trained, pictu
     assert [Path(strict_json(line)["path"]).name for line in out.splitlines()] == ["1.png", "2.png"]
     assert "notes.txt" in err
     assert all(line.startswith("error: ") for line in err.splitlines())
+
+
+def test_predict_reads_folders_in_folders_and_no_system_files(ask, trained, pictures, tmp_path):
+    for name in ("set/10/a.png", "set/2/b.png", "set/2/._b.png", "__MACOSX/set/2/b.png", ".hidden/c.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes((pictures / "3.png").read_bytes())
+    status, out, err = ask("predict", trained[0]["checkpoint"], str(tmp_path))
+    assert status == 0, err
+    found = [Path(strict_json(line)["path"]).relative_to(tmp_path).as_posix() for line in out.splitlines()]
+    assert found == ["set/2/b.png", "set/10/a.png"]
+
+
+@pytest.mark.parametrize("prefix", ["", "csv:"])
+def test_predict_reads_a_table_of_pixels(ask, trained, tmp_path, prefix):
+    digits = load_dataset("digits")
+    table = tmp_path / ("pixels.csv" if not prefix else "pixels.data")
+    rows = [",".join(map(str, image.flatten().tolist())) for image in digits.test_images[:5]]
+    table.write_text("\n".join(rows))
+    status, out, err = ask("predict", trained[0]["checkpoint"], f"{prefix}{table}")
+    assert status == 0, err
+    found = [strict_json(line) for line in out.splitlines()]
+    assert [line["path"] for line in found] == [f"{table}#{row}" for row in range(5)]
+    alone = Predictor(trained[0]["checkpoint"])
+    assert [line["digit"] for line in found] == [alone.predict(i[0].numpy()).digit for i in digits.test_images[:5]]
 
 
 # ---- the rest -------------------------------------------------------------------------------------------------------

@@ -10,13 +10,13 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from mnist_core.drawing.sheet import cut_out_sheet, without_grid
 from mnist_core.errors import DrawingError
 
 WORK_SIDE = 400  # px: larger pictures are shrunk to this; a digit of a tenth of the side still has 40 px
 PAPER_SIDE = 56  # px: the background is estimated at about this size
 MIN_CONTRAST = 20  # grey levels between paper and ink; a picture with less is blank
 FINE = 4  # stroke width is measured and corrected at this multiple of the final resolution
-LINES = 5  # px of WORK_SIDE: dark lines thinner than this are removed where no ink was found
 STROKE_WIDTHS = (1.9, 3.5)  # px: widths outside this range are brought to its nearer end
 
 
@@ -30,15 +30,13 @@ def to_model_input(pixels: np.ndarray) -> np.ndarray | None:
     other shape.
     """
     grey = _grey(pixels)
-    ink = None if grey is None else _ink(grey)
+    grey = None if grey is None else without_grid(grey)
+    sheet = None if grey is None else cut_out_sheet(grey)
+    ink = None if sheet is None else _ink(sheet)
+    if ink is None and grey is not None:
+        ink = _ink(grey)
     if ink is None and (coloured := _along_colour(pixels)) is not None:
         ink = _ink(coloured)  # ink as bright as its paper, in another colour
-    if ink is None and grey is not None and min(grey.shape) >= 4 * LINES:
-        closed = ndimage.grey_closing(grey, LINES)
-        # grid lines are dark along most of some rows and columns; in noise, all rows are alike
-        dark = [np.median(closed - grey, axis=axis) > MIN_CONTRAST for axis in (0, 1)]
-        if all(3 <= lines.sum() < lines.size / 3 for lines in dark):
-            ink = _ink(closed)
     if ink is None:
         return None
     digit = _cropped(ink)

@@ -1,0 +1,106 @@
+"""Paper: a sheet on a darker table is cut out, and printed squares are removed, so that neither is taken for ink."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+COARSE_SIDE = 100  # px: the sheet is looked for at about this size
+MIN_CONTRAST = 20  # grey levels between paper and line
+MIN_STEP = 40  # grey levels between table and sheet
+SHARES = (0.2, 0.9)  # of the picture that a sheet takes
+BORDER_SHARE = 0.6  # of the picture's border that is table, at least
+RECTANGULAR = 0.88  # of the tightest rectangle around it that a sheet fills; an ellipse fills 0.79
+MOST_INK = 0.25  # of the sheet
+LINE_WIDTH = 5  # px: dark lines up to this width, along most of a row or column, are printed
+LEAST_LINES, LEAST_SPAN = 3, 0.5  # lines in each direction, and the share of the side from the first to the last
+MARGIN = 0.03  # of the sheet's side that is left out at its edges, where it casts shadows
+
+
+def cut_out_sheet(grey: np.ndarray) -> np.ndarray | None:
+    """(H, W) float32 in 0…255 → the part with the sheet, the table in the tone of the paper; None without a sheet.
+
+    A sheet is a bright, filled, nearly rectangular area that has ink on it and table around it.
+    """
+    factor = max(1, max(grey.shape) // COARSE_SIDE)
+    coarse = np.asarray(Image.fromarray(grey).reduce(factor)) if factor > 1 else grey
+    step = _threshold(coarse)
+    if step is None:
+        return None
+    labels, count = ndimage.label(coarse > step)
+    if not count:
+        return None
+    bright = labels == 1 + int(np.bincount(labels.ravel())[1:].argmax())
+    sheet = ndimage.binary_fill_holes(bright)
+    border = np.concatenate([sheet[0], sheet[-1], sheet[:, 0], sheet[:, -1]])
+    ink = 1 - bright.sum() / sheet.sum()
+    if not SHARES[0] <= sheet.mean() <= SHARES[1] or (~border).mean() < BORDER_SHARE or not 0 < ink <= MOST_INK:
+        return None
+    if sheet.sum() < RECTANGULAR * _tightest_rectangle(sheet):
+        return None
+    margin = max(1, round(MARGIN * sheet.sum() ** 0.5))
+    inside = ndimage.binary_erosion(sheet, iterations=margin)
+    if not inside.any():
+        return None
+    rows, columns = np.nonzero(inside)
+    top, left = rows.min() * factor, columns.min() * factor
+    bottom, right = (rows.max() + 1) * factor, (columns.max() + 1) * factor
+    mask = np.kron(inside, np.ones((factor, factor), bool))[: grey.shape[0], : grey.shape[1]]
+    paper = np.float32(np.median(grey[: mask.shape[0], : mask.shape[1]][mask]))
+    part = grey[top:bottom, left:right]
+    return np.where(mask[top:bottom, left:right][: part.shape[0], : part.shape[1]], part, paper)
+
+
+def without_grid(grey: np.ndarray) -> np.ndarray:
+    """(H, W) float32 in 0…255 → the same without the upright lines of squared paper; itself where there are none.
+
+    A row that is darker along most of its length than the rows around it is a line. It takes the tone beside it, and
+    ink that is wider than a line stays.
+    """
+    if min(grey.shape) < 8 * LINE_WIDTH:
+        return grey
+    dark = [_dark_lines(np.median(sampled, axis=1)) for sampled in (grey[:, ::3], grey[::3].T)]
+    if not all(_is_printed(lines) for lines in dark):
+        return grey
+    rows, columns = (ndimage.binary_dilation(lines) for lines in dark)
+    across = ndimage.grey_closing(grey, (LINE_WIDTH + 2, 1))
+    cleaned = np.where(rows[:, None], across, grey)
+    along = ndimage.grey_closing(cleaned, (1, LINE_WIDTH + 2))
+    return np.where(columns, along, cleaned)
+
+
+def _dark_lines(levels: np.ndarray) -> np.ndarray:
+    """(N,) typical levels of rows → (N,) bool: rows darker than those on both sides."""
+    return np.asarray(ndimage.grey_closing(levels, LINE_WIDTH) - levels > MIN_CONTRAST)
+
+
+def _is_printed(lines: np.ndarray) -> bool:
+    """Whether there are lines all over: (N,) bool of rows or columns."""
+    places = np.flatnonzero(lines)
+    return bool(ndimage.label(lines)[1] >= LEAST_LINES and np.ptp(places) >= LEAST_SPAN * len(lines))
+
+
+def _threshold(grey: np.ndarray) -> float | None:
+    """The level that best separates dark from bright (Otsu, 1979); None where the two are closer than MIN_STEP."""
+    counts, edges = np.histogram(grey, bins=64, range=(0, 256))
+    middle = (edges[:-1] + edges[1:]) / 2
+    below = np.cumsum(counts)
+    above = below[-1] - below
+    sums = np.cumsum(counts * middle)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        dark, bright = sums / below, (sums[-1] - sums) / above
+        between = np.nan_to_num(below * above * (dark - bright) ** 2)
+    best = int(between.argmax())
+    if between[best] == 0 or bright[best] - dark[best] < MIN_STEP:
+        return None
+    return float(edges[best + 1])
+
+
+def _tightest_rectangle(mask: np.ndarray) -> float:
+    """The area, in pixels, of the smallest rectangle around `mask`, among those turned by multiples of 3°."""
+    points = np.argwhere(mask & ~ndimage.binary_erosion(mask))
+    angles = np.radians(np.arange(0, 90, 3))
+    along = points @ np.stack([np.cos(angles), np.sin(angles)])
+    across = points @ np.stack([-np.sin(angles), np.cos(angles)])
+    return float(((np.ptp(along, axis=0) + 1) * (np.ptp(across, axis=0) + 1)).min())

@@ -1,0 +1,83 @@
+"""Paper that is more than a plain ground: squares are printed on it, or it lies on a dark table."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mnist_core.drawing.preprocess import to_model_input
+from mnist_core.drawing.sheet import cut_out_sheet, without_grid
+from tests.helpers.drawing import canvas, likeness
+
+
+def squared(drawn: np.ndarray, apart: int, line: int, width: int, noise: float = 0) -> np.ndarray:
+    """(H, W) uint8 white on black → dark ink on squared paper."""
+    paper = np.full(drawn.shape, 235.0)
+    for first in range(11, len(drawn), apart):
+        paper[first : first + width] = paper[:, first : first + width] = line
+    picture = paper + (40 - paper) * (drawn / 255) + np.random.default_rng(0).normal(0, noise, drawn.shape)
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+def on_table(drawn: np.ndarray, table: int, share: float, angle: float) -> np.ndarray:
+    """(H, W) uint8 white on black → a photo of dark ink on a sheet that takes that share of it."""
+    side = int(len(drawn) / share**0.5)
+    sheet = Image.fromarray((230 - (drawn / 255) * 190).astype(np.uint8))
+    mask = Image.new("L", sheet.size, 255).rotate(angle, expand=True)
+    turned = sheet.rotate(angle, expand=True)
+    photo = Image.new("L", (max(side, turned.width), max(side, turned.height)), table)
+    photo.paste(turned, ((photo.width - turned.width) // 2, (photo.height - turned.height) // 2), mask)
+    light = np.linspace(0.85, 1, photo.width)
+    noise = np.random.default_rng(1).normal(0, 3, (photo.height, photo.width))
+    return np.clip(np.asarray(photo) * light + noise, 0, 255).astype(np.uint8)
+
+
+def drawing(side: int, brush: float, height: float = 0.6) -> np.ndarray:
+    return canvas(canvas=side, brush=brush, height=height)
+
+
+@pytest.mark.parametrize("noise", [0, 3])
+@pytest.mark.parametrize("line", [110, 150, 185])
+@pytest.mark.parametrize(("apart", "width"), [(30, 2), (45, 3), (60, 3)])
+def test_a_digit_on_squared_paper_is_read_as_on_plain(apart, width, line, noise):
+    drawn = drawing(400, 22)
+    assert likeness(to_model_input(squared(drawn, apart, line, width, noise)), to_model_input(drawn)) > 0.9
+
+
+@pytest.mark.parametrize("line", [110, 185])
+def test_squared_paper_without_a_digit_is_blank(line):
+    assert to_model_input(squared(np.zeros((400, 400)), 40, line, 3)) is None
+
+
+@pytest.mark.parametrize("angle", [0, 7])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.8])
+@pytest.mark.parametrize("table", [20, 110])
+def test_a_digit_on_a_sheet_on_a_table_is_read(table, share, angle):
+    drawn = drawing(420, 24)
+    photo = on_table(drawn, table, share, angle)
+    turned = np.asarray(Image.fromarray(drawn).rotate(angle))
+    assert likeness(to_model_input(photo), to_model_input(turned)) > 0.9
+
+
+def test_drawings_and_plain_paper_have_neither_sheet_nor_squares():
+    for brush, height in ((12, 0.4), (20, 0.7), (36, 0.95)):
+        drawn = canvas(brush=brush, height=height).astype(np.float32)
+        for picture in (drawn, 255 - drawn):
+            assert cut_out_sheet(picture) is None
+            assert without_grid(picture) is picture
+
+
+def test_a_filled_shape_is_no_sheet():
+    block = np.zeros((280, 280), np.float32)
+    block[60:220, 60:220] = 255
+    assert cut_out_sheet(block) is None  # there is no ink on it
+    y, x = np.mgrid[:280, :280] - 140
+    ring = np.where((np.hypot(x, y) < 110) & (np.hypot(x, y) > 45), 255, 0).astype(np.float32)
+    assert cut_out_sheet(ring) is None  # a thick 0
+
+
+def test_every_level_and_size_of_picture_is_taken():
+    random = np.random.default_rng(2)
+    for shape in ((1, 1), (1, 400), (40, 40), (41, 400), (400, 263)):
+        for picture in (np.zeros(shape), np.full(shape, 255), random.uniform(0, 255, shape)):
+            cut_out_sheet(picture.astype(np.float32))
+            without_grid(picture.astype(np.float32))
