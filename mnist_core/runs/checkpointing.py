@@ -12,6 +12,7 @@ from mnist_core.data.prepare import load_for
 from mnist_core.errors import RunError
 from mnist_core.inference.calibration import calibrated
 from mnist_core.inference.metrics import infer, loss_and_accuracy
+from mnist_core.models.card import About
 from mnist_core.models.checkpoint import is_whole, load_checkpoint, read_card, save_checkpoint, update_card
 from mnist_core.runs.history import EventLog, EventReader, end_event
 from mnist_core.runs.run import Run
@@ -63,6 +64,7 @@ class RunCheckpoints:
             step=state.step,
             train_seconds=round(state.seconds, 3),
             metrics=metrics,
+            about=About(limits=[self.data.warning[:1000]] if self.data.warning else []),  # what was left out, say
             **calibrated(logits, self.data.train_labels[state.val_indices]),
         )
         self._consider(folder, metrics)

@@ -20,6 +20,7 @@ from mnist_core.runs.run import Run
 from mnist_core.training import loop
 from mnist_core.training.resume import read_resume
 from tests.helpers import until
+from tests.helpers.files import encoded, write_folder
 from tests.helpers.runs import CONFIG, Killed, created, events, steps, weights, written
 
 
@@ -366,3 +367,17 @@ def test_a_second_run_starts_when_the_first_pauses_or_ends(tmp_path):
     for thread in threads:
         thread.join(timeout=60)
     assert first.status().state == "completed"
+
+
+def test_the_card_says_what_was_left_out_of_the_dataset(tmp_path):
+    digits = load_dataset("digits")
+    files = {
+        f"{int(label)}/{row}.png": encoded(image[0].numpy())
+        for row, (image, label) in enumerate(zip(digits.train_images[:300], digits.train_labels[:300], strict=True))
+    }
+    root = write_folder(tmp_path / "set", {**files, "3/broken.png": b"no picture", "4/too.png": b"none"})
+    run = created(tmp_path, dataset=f"folder:{root}#unreadable=skip", epochs=1)
+    execute(run)
+    assert run.status().state == "completed", run.status()
+    (said,) = load_checkpoint(run.checkpoint()).card.about.limits
+    assert "2 unreadable pictures were left out" in said
