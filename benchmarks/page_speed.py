@@ -21,7 +21,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
-from itertools import pairwise
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page
@@ -129,24 +128,31 @@ def rates(browser: Browser, running: Lab, pairs: int) -> tuple[list[float], list
     return headless, watched, frames
 
 
-def watched_now_and_then(browser: Browser, running: Lab, turns: int, seconds: float) -> tuple[list[float], list[float]]:
-    """Batches a second of one long run with no page open, `turns` + 1 times, and between these with its page open.
+def watched_now_and_then(
+    browser: Browser, running: Lab, turns: int, seconds: float
+) -> list[tuple[float, float, float]]:
+    """Batches a second of long runs before their page is opened, with it open and after it was closed, `turns` times.
 
     Without the moments in which a page opens or closes, and without those after, in which the server still feeds it.
+    Each turn has a run of its own, which lasts longer than a turn.
     """
     open_page(browser, running, "train").close()  # the first visitor starts the worker
-    run = start_training(running)
-    time.sleep(PATIENCE_SECONDS + 2)
-    alone, watched = [batches_per_second(run, seconds)], []
+    rates = []
     for _ in range(turns):
+        run = start_training(running)
+        time.sleep(PATIENCE_SECONDS + 2)
+        before = batches_per_second(run, seconds)
         page = open_page(browser, running, "train", rest=10.0)
-        watched.append(batches_per_second(run, seconds))
+        watched = batches_per_second(run, seconds)
         page.close()
         time.sleep(PATIENCE_SECONDS + 2)
-        alone.append(batches_per_second(run, seconds))
-    run.command("stop")
-    wait_for_end(running)
-    return alone, watched
+        after = batches_per_second(run, seconds)
+        if not run.status().active:
+            raise RuntimeError("The training ended while it was measured: this machine needs a longer one.")
+        rates.append((before, watched, after))
+        run.command("stop")
+        wait_for_end(running)
+    return rates
 
 
 def browser_processes() -> list[int]:
@@ -251,14 +257,15 @@ def main() -> None:
                 f"the chart drew {statistics.median(frames):.1f} times a second"
             )
         if options.turns:
-            alone, watched = watched_now_and_then(browser, running, options.turns, 15.0)
-            ratios = [2 * rate / sum(beside) for rate, beside in zip(watched, pairwise(alone), strict=True)]
+            rates_of_turns = watched_now_and_then(browser, running, options.turns, 15.0)
+            ratios = [2 * watched / (before + after) for before, watched, after in rates_of_turns]
             listed = ", ".join(f"{ratio:.1%}" for ratio in ratios)
             deviation = statistics.stdev(ratios) if len(ratios) > 1 else 0.0
             print(
-                f"one long training, page open and closed in turn, {len(ratios)} turns: "
+                f"long trainings, page open and closed in turn, {len(ratios)} turns: "
                 f"{statistics.mean(ratios):.1%} ± {deviation:.1%} of the rates around it (mean ± deviation of "
-                f"{listed}), which were {', '.join(f'{rate:.0f}' for rate in alone)} batches a second"
+                f"{listed}), which were "
+                f"{', '.join(f'{before:.0f} and {after:.0f}' for before, _, after in rates_of_turns)} batches a second"
             )
         if options.stops:
             ratios, browsing, serving = watched_and_stopped(browser, running, options.stops, 3.0)
