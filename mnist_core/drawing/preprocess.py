@@ -15,6 +15,7 @@ from mnist_core.errors import DrawingError
 
 WORK_SIDE = 400  # px: larger pictures are shrunk to this; a digit of a tenth of the side still has 40 px
 PAPER_SIDE = 56  # px: the background is estimated at about this size
+PHOTO_NOISE = 0.5  # grey levels; a canvas has none
 MIN_CONTRAST = 20  # grey levels between paper and ink; a picture with less is blank
 FINE = 4  # stroke width is measured and corrected at this multiple of the final resolution
 STROKE_WIDTHS = (1.9, 3.5)  # px: widths outside this range are brought to its nearer end
@@ -31,7 +32,8 @@ def to_model_input(pixels: np.ndarray) -> np.ndarray | None:
     """
     grey = _grey(pixels)
     grey = None if grey is None else without_grid(grey)
-    sheet = None if grey is None else cut_out_sheet(grey)
+    # a photo has noise; on a canvas, a thick rectangular 0 would look like a sheet
+    sheet = None if grey is None or _noise(grey) <= PHOTO_NOISE else cut_out_sheet(grey)
     ink = None if sheet is None else _ink(sheet)
     if ink is None and grey is not None:
         ink = _ink(grey)
@@ -113,7 +115,7 @@ def _ink(grey: np.ndarray) -> np.ndarray | None:
     if noise > 2 and large:
         grey = ndimage.gaussian_filter(grey, 1)
         noise *= 0.3  # what a Gaussian of 1 px leaves of white noise
-    paper, light_on_dark = _paper(grey, photo=noise > 0.5 and large)
+    paper, light_on_dark = _paper(grey, photo=noise > PHOTO_NOISE and large)
     if light_on_dark:
         ink = grey - paper
     else:  # on paper, ink is the share of light that the pen absorbs: it is the same in a shadow
