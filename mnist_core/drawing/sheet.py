@@ -21,8 +21,8 @@ MARGIN = 0.03  # of the sheet's side that is left out at its edges, where it cas
 def cut_out_sheet(grey: np.ndarray) -> np.ndarray | None:
     """(H, W) float32 in 0…255 → the part with the sheet, the table in the tone of the paper; None without a sheet.
 
-    A sheet is a bright, filled, nearly rectangular area that has ink on it and table around it. A thick rectangular 0 on
-    a canvas is such an area too: ask for photos only.
+    A sheet is a bright, filled, nearly rectangular area that has ink on it and table around it. A thick rectangular 0
+    on a canvas is such an area too: ask for photos only.
     """
     factor = max(1, max(grey.shape) // COARSE_SIDE)
     coarse = np.asarray(Image.fromarray(grey).reduce(factor)) if factor > 1 else grey
