@@ -219,7 +219,7 @@ def explore(data: Dataset) -> None:
 
 with page.errors_as_messages():
     present = default_dataset(data_folder())
-    name = choose_dataset("Dataset", present, f"data-{present}")
+    name = choose_dataset("Dataset", present, f"data-{present}", check=False)  # it is read below, once
     offer_download(name if name in SOURCES else "mnist", "data")
     if name is not None and is_available(name, data_folder()):
         preparation = "auto"

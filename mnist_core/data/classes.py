@@ -55,11 +55,12 @@ def match_classes(
             f"The classes are {listed(mine)}, and those of {whose} are more, {listed(theirs)}: choose another dataset "
             "or another model."
         )
-    given = parse_mapping(mapping)
-    unknown = [name for name in given if _find(name, theirs) is None]
-    if unknown:
-        raise DataError(f"{whose.capitalize()} has no class '{unknown[0][:60]}' to map: it has {listed(theirs)}.")
-    wanted = {theirs[_find(name, theirs) or 0]: target for name, target in given.items()}
+    wanted = {}
+    for name, target in parse_mapping(mapping).items():
+        place = _find(name, theirs)
+        if place is None:
+            raise DataError(f"{whose.capitalize()} has no class '{name[:60]}' to map: it has {listed(theirs)}.")
+        wanted[theirs[place]] = target
     found = [_find(wanted.get(name, name), mine) for name in theirs]
     for name, index in zip(theirs, found, strict=True):
         if index is None and name in wanted:

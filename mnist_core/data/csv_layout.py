@@ -61,10 +61,8 @@ def find_layout(name: str, cells: list[str], header: bool, delimiter: str) -> La
             f"{name} has {len(cells):,} columns, which are no square image of up to {MAX_SIDE} px a side, with or "
             "without a label (784 or 785 for MNIST): check it, or name the columns label, 1x1, 1x2, …"
         )
-    pixels = kept[1:-1] if has_spare else kept
-    if has_spare:  # the first and last column are kept apart until it is known which of them is the label
-        return Layout(delimiter, len(cells), tuple(kept), *size, None, True)
-    return Layout(delimiter, len(cells), tuple(pixels), *size, label, False)
+    # with a spare column, first and last are kept apart until it is known which of them is the label
+    return Layout(delimiter, len(cells), tuple(kept), *size, label, has_spare)
 
 
 def _square(count: int) -> tuple[int, int] | None:

@@ -19,13 +19,14 @@ SHRUNK_SIDE = 64  # px: larger pictures are first shrunk to this, so that many o
 # An image in MNIST's geometry is taken as it is. MNIST's own test images: longest side 17 to 20 px, centre of mass
 # within 0.5 px, at most 5.4 % of the border not black; those of `digits`, centred by their box: within 3.3 px.
 PREPARED_SIDES, PREPARED_OFFSET, PREPARED_BORDER = (17, 20), 3.5, 0.9
-INK_LEVEL = 50  # of 255
+PREPARED_INK = 50  # of 255
 # A set of pictures is one of drawings where nearly all of them have thin strokes on a ground of one tone.
 DRAWN_SHARE = 0.9
 MIN_DRAWN_SIDE = 16  # px: in smaller pictures strokes and shapes look alike
 # of the border, and how far from its median. This holds for 100 % of digits cropped to the edge, for 39 % of CIFAR-10
 BORDER_SHARE, BORDER_LEVELS = 0.65, 40
-STROKE_LEVEL, MAX_HALF_WIDTH = 100, 5.7  # of a model's input; as in inference/rejection.py
+INK_LEVEL = 100  # of 255, in a model's input: darker pixels do not count as ink
+MAX_HALF_WIDTH = 5.7  # px, at the widest place; strokes of MNIST have 1.3, and 1 digit in 1,300 has more than this
 
 
 def prepare(pixels: np.ndarray, kind: str, channels: int, height: int, width: int) -> np.ndarray | None:
@@ -53,7 +54,7 @@ def is_prepared(pixels: np.ndarray) -> bool:
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     if (border == 0).mean() < PREPARED_BORDER:
         return False
-    rows, columns = np.nonzero(pixels > INK_LEVEL)
+    rows, columns = np.nonzero(pixels > PREPARED_INK)
     if not len(rows) or not PREPARED_SIDES[0] <= 1 + max(np.ptp(rows), np.ptp(columns)) <= PREPARED_SIDES[1]:
         return False
     return bool(max(abs(c - 14) for c in ndimage.center_of_mass(pixels)) <= PREPARED_OFFSET)
@@ -69,6 +70,11 @@ def shrink(pixels: np.ndarray, channels: int) -> np.ndarray:
         size = size_within(picture.size, SHRUNK_SIDE, SHRUNK_SIDE)
         picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
     return np.array(picture.convert("L" if channels == 1 else "RGB"))
+
+
+def is_filled(image: np.ndarray) -> bool:
+    """Whether a (28, 28) uint8 image, light on dark, is a filled shape rather than strokes."""
+    return bool(ndimage.distance_transform_edt(np.pad(image > INK_LEVEL, 1)).max() > MAX_HALF_WIDTH)
 
 
 def looks_drawn(pictures: Iterable[np.ndarray]) -> bool:
@@ -89,6 +95,4 @@ def _has_strokes(pixels: np.ndarray) -> bool:
     if (off <= BORDER_LEVELS).mean() < BORDER_SHARE:
         return False
     image = pixels if is_prepared(pixels) else to_model_input(pixels)
-    if image is None:
-        return False
-    return bool(ndimage.distance_transform_edt(np.pad(image > STROKE_LEVEL, 1)).max() <= MAX_HALF_WIDTH)
+    return image is not None and not is_filled(image)

@@ -32,13 +32,15 @@ def to_model_input(pixels: np.ndarray) -> np.ndarray | None:
     """
     grey = _grey(pixels)
     grey = None if grey is None else without_grid(grey)
+    noise = 0.0 if grey is None else _noise(grey)
+    ink = None
     # a photo has noise; on a canvas, a thick rectangular 0 would look like a sheet
-    sheet = None if grey is None or _noise(grey) <= PHOTO_NOISE else cut_out_sheet(grey)
-    ink = None if sheet is None else _ink(sheet)
+    if grey is not None and noise > PHOTO_NOISE and (sheet := cut_out_sheet(grey)) is not None:
+        ink = _ink(sheet, _noise(sheet))
     if ink is None and grey is not None:
-        ink = _ink(grey)
+        ink = _ink(grey, noise)
     if ink is None and (coloured := _along_colour(pixels)) is not None:
-        ink = _ink(coloured)  # ink as bright as its paper, in another colour
+        ink = _ink(coloured, _noise(coloured))  # ink as bright as its paper, in another colour
     if ink is None:
         return None
     digit = _cropped(ink)
@@ -109,9 +111,10 @@ def _along_colour(pixels: np.ndarray) -> np.ndarray | None:
     return out
 
 
-def _ink(grey: np.ndarray) -> np.ndarray | None:
-    """(H, W) float32 grey → (H, W) float32 in [0, 1], 1 where the pen went; None if there is no coherent ink."""
-    noise, large = _noise(grey), min(grey.shape) >= PAPER_SIDE
+def _ink(grey: np.ndarray, noise: float) -> np.ndarray | None:
+    """(H, W) float32 grey with this `_noise` → (H, W) float32 in [0, 1], 1 where the pen went; None if there is no
+    coherent ink."""
+    large = min(grey.shape) >= PAPER_SIDE
     if noise > 2 and large:
         grey = ndimage.gaussian_filter(grey, 1)
         noise *= 0.3  # what a Gaussian of 1 px leaves of white noise

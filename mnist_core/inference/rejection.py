@@ -14,18 +14,18 @@ import numpy as np
 from scipy import ndimage
 from scipy.special import entr
 
+from mnist_core.drawing.preparation import INK_LEVEL, is_filled
+
 REJECTED_SHARE = 0.009  # of true digits, by the threshold; rejection by shape adds to it, up to 1 in 100
 ShapeRejection = Literal["several", "filled"]
-INK_LEVEL = 100  # of 255: darker pixels do not count as ink, since two digits shrunk to 20 px are a pixel apart
 MIN_SHARE, MIN_HEIGHT = 0.15, 0.6  # of a piece that may be a digit: share of all ink, share of the largest height
-MAX_HALF_WIDTH = 5.7  # px, at the widest place; strokes of MNIST have 1.3, and 1 digit in 1,300 has more than this
 
 
 def shape_rejection(image: np.ndarray) -> ShapeRejection | None:
     """(28, 28) uint8, light on dark, as `drawing.preprocess.to_model_input` gives it → its rejection, or None."""
-    if _side_by_side(image > INK_LEVEL):
+    if _side_by_side(image > INK_LEVEL):  # two digits shrunk to 20 px are a pixel apart
         return "several"
-    return "filled" if ndimage.distance_transform_edt(np.pad(image > INK_LEVEL, 1)).max() > MAX_HALF_WIDTH else None
+    return "filled" if is_filled(image) else None
 
 
 def _side_by_side(ink: np.ndarray) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mnist_core.config import TrainConfig
+from mnist_core.data.arrays import all_equal
 from mnist_core.errors import ConfigError, DataError
 from mnist_core.models.classifier import Classifier
 
@@ -18,9 +18,7 @@ def check_data(images: Tensor, labels: Tensor) -> None:
     """
     if len(labels) and bool((labels == labels[0]).all()):
         raise DataError("All training images have the same label: there is nothing to tell apart.")
-    # image by image, as nearly every dataset differs at once and a comparison of all takes a copy
-    first = images[0] if len(images) else images
-    if all(torch.equal(image, first) for image in images):
+    if all_equal(images.numpy()):
         raise DataError("All training images are the same, pixel by pixel: there is nothing to learn from.")
 
 

@@ -4,18 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.papers import squared
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.drawing.sheet import cut_out_sheet, without_grid
 from tests.helpers.drawing import canvas, likeness
-
-
-def squared(drawn: np.ndarray, apart: int, line: int, width: int, noise: float = 0) -> np.ndarray:
-    """(H, W) uint8 white on black → dark ink on squared paper."""
-    paper = np.full(drawn.shape, 235.0)
-    for first in range(11, len(drawn), apart):
-        paper[first : first + width] = paper[:, first : first + width] = line
-    picture = paper + (40 - paper) * (drawn / 255) + np.random.default_rng(0).normal(0, noise, drawn.shape)
-    return np.clip(picture, 0, 255).astype(np.uint8)
 
 
 def on_table(drawn: np.ndarray, table: int, share: float, angle: float) -> np.ndarray:
@@ -40,12 +32,17 @@ def drawing(side: int, brush: float, height: float = 0.6) -> np.ndarray:
 @pytest.mark.parametrize(("apart", "width"), [(30, 2), (45, 3), (60, 3)])
 def test_a_digit_on_squared_paper_is_read_as_on_plain(apart, width, line, noise):
     drawn = drawing(400, 22)
-    assert likeness(to_model_input(squared(drawn, apart, line, width, noise)), to_model_input(drawn)) > 0.9
+    assert (
+        likeness(
+            to_model_input(squared(drawn, apart, line, width, noise, np.random.default_rng(0))), to_model_input(drawn)
+        )
+        > 0.9
+    )
 
 
 @pytest.mark.parametrize("line", [110, 185])
 def test_squared_paper_without_a_digit_is_blank(line):
-    assert to_model_input(squared(np.zeros((400, 400)), 40, line, 3)) is None
+    assert to_model_input(squared(np.zeros((400, 400)), 40, line, 3, 0, np.random.default_rng(0))) is None
 
 
 @pytest.mark.parametrize("angle", [0, 7])

@@ -4,9 +4,10 @@ from PIL import Image, ImageDraw
 
 from mnist_core.data.loading import load_dataset
 from mnist_core.data.outliers import non_digits
+from mnist_core.drawing.preparation import MAX_HALF_WIDTH
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.drawing.strokes import render_strokes
-from mnist_core.inference.rejection import MAX_HALF_WIDTH, shape_rejection
+from mnist_core.inference.rejection import shape_rejection
 
 ONE = [[0, 0], [0, 1]]
 SEVEN = [[0, 0], [1, 0], [0.4, 1]]
