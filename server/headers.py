@@ -5,17 +5,17 @@ from __future__ import annotations
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Streamlit loads components' scripts from blobs and writes styles into the page; WebAssembly reads its Arrow tables
+# Streamlit loads components' scripts from blobs and writes styles into the page
 CONTENT = "; ".join(
     (
         "default-src 'self'",
-        "script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval' blob:",
+        "script-src 'self' 'unsafe-inline' blob:",
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
         "font-src 'self' data:",
         "media-src 'self' data: blob:",
         "worker-src 'self' blob:",
-        "connect-src 'self' ws: wss: data: blob:",
+        "connect-src 'self'",
         "frame-src 'self'",
         "object-src 'none'",
         "base-uri 'self'",
