@@ -28,16 +28,6 @@ from tests.helpers import ROOT
 
 SHIPPED = ("mnist_core", "pages", "server", "ui", "checkpoints", "app.py", "home.py")
 SHIPPED += (".streamlit/config.toml", "docs/reproduction.json")
-    "mnist_core",
-    "pages",
-    "server",
-    "ui",
-    "checkpoints",
-    "app.py",
-    "home.py",
-    ".streamlit/config.toml",
-    "docs/reproduction.json",
-)
 COMMANDS = ("app", "train", "evaluate", "predict", "export", "reproduce", "bench", "download", "recipes")
 
 
