@@ -3,6 +3,7 @@
 import streamlit as st
 
 from server.routes import routes
+from ui.errors import show_error
 from ui.lifespan import lifespan
 
-app = st.App("home.py", lifespan=lifespan, routes=routes())
+app = st.App("home.py", lifespan=lifespan, routes=routes(), on_script_error=show_error)
