@@ -71,14 +71,15 @@ def board(model: Model) -> None:
     card = model.card
     with st.container(key="draw"):
         paper, reading, controls = (st.container(key=f"draw-{part}") for part in ("paper", "answer", "controls"))
+    buttons = controls.container(horizontal=True, vertical_alignment="center", gap="small")
     grey, source, drawing, pixels, prediction = card.shape.channels == 1, "Upload", None, None, None
     if grey:
-        source = controls.segmented_control(
+        source = buttons.segmented_control(
             "Picture", ["Draw", "Upload"], default="Draw", required=True, label_visibility="collapsed", key="source"
         )
     with paper, page.errors_as_messages():
         if source == "Draw":
-            drawing = canvas.canvas(controls, example=tuple(card.classes) == DIGITS)
+            drawing = canvas.canvas(buttons, controls, example=tuple(card.classes) == DIGITS)
             pixels = drawing.pixels
             if pixels is not None and light_ground(card):
                 pixels = 255 - pixels

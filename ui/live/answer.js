@@ -215,7 +215,7 @@ function build(box) {
   const bars = element("ol", "answer-bars", box, { "aria-label": "Probabilities" });
   const note = element("p", "answer-note", box);
   const spoken = element("div", "answer-spoken", box, { "aria-live": "polite" });
-  return { digit, words, seen, input, bars, note, spoken };
+  return { digit, words, input, bars, note, spoken };
 }
 
 function say(view, sentence) {
@@ -289,8 +289,7 @@ function drawBars({ parts: { bars }, data: { classes } }, read) {
 }
 
 // (H, W) or (H, W, 3) in 0…255, each a pixel.
-function drawInput({ seen, input }, image) {
-  seen.classList.toggle("answer-empty", !image);
+function drawInput({ input }, image) {
   if (!image) return;
   const [height, width] = [image.length, image[0].length];
   if (input.width !== width || input.height !== height) Object.assign(input, { width, height });

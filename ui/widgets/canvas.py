@@ -34,17 +34,15 @@ class Drawing:
     version: int
 
 
-def canvas(controls: DeltaGenerator, example: bool = True) -> Drawing:
-    """A square canvas, as wide as its place and at most 480 px, with its buttons and the brush in `controls`.
+def canvas(buttons: DeltaGenerator, controls: DeltaGenerator, example: bool = True) -> Drawing:
+    """A square canvas, as wide as its place and at most 480 px, with `buttons`, and the brush in `controls`.
 
     With `example` a blank canvas shows a faint digit.
     """
     state = st.session_state.setdefault("drawing", {"version": 0, "start": {"objects": []}, "now": [], "pictures": {}})
-    buttons = controls.container(horizontal=True, vertical_alignment="bottom")
-    with controls:
-        brush = st.slider(
-            "Brush width", 8, 40, 20, help="The canvas is 280 wide.", key="brush", persist_state="session"
-        )
+    brush = controls.slider(
+        "Brush width", 8, 40, 20, help="The canvas is 280 wide.", key="brush", persist_state="session"
+    )
     st.html(STYLE)
     with st.container(key="paper"):
         result = st_canvas(
