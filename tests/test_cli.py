@@ -24,7 +24,7 @@ from tests.helpers import ROOT, strict_json
 
 TRAIN_KEYS = {"run_id", "run_dir", "checkpoint", "parameters", "val_accuracy", "test_accuracy", "train_seconds"}
 EVALUATE_KEYS = ["dataset", "split", "n", "accuracy", "loss", "weighted_f1", "per_class", "confusion", "ece", "refused"]
-PREDICT_KEYS = {"path", "digit", "confidence", "probabilities", "is_digit"}
+PREDICT_KEYS = {"path", "digit", "confidence", "probabilities", "is_digit", "rejection"}
 FAST = ["--dataset", "digits", "--recipe", "mlp-baseline", "--epochs", "1", "--set", "batch_size=256"]
 
 
