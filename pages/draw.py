@@ -17,6 +17,7 @@ from ui.widgets.model import choose_model
 
 page.begin("Draw", "✏️")
 MOST_NAMES = 12
+PARTS = ("paper", "answer", "controls", "note")  # placed by ui/widgets/canvas.css
 
 
 def upload(grey: bool) -> np.ndarray | None:
@@ -58,7 +59,7 @@ def how_prepared(card: Card) -> str:
     # images of these datasets were stored as drawings, or are photos: nothing is amiss
     known = card.preparation != "unrecorded" or card.dataset not in DATASETS
     kind = card.preparation if known else "drawing" if card.shape.channels == 1 else "whole"
-    words = preparation_words(kind).replace("*", "")
+    words = preparation_words(kind)
     if light_ground(card):
         words += " It learned from pictures on light ground, so it sees the drawing dark on light."
     return words
@@ -70,7 +71,7 @@ def board(model: Model) -> None:
     mark_active()
     card = model.card
     with st.container(key="draw"):
-        paper, reading, controls = (st.container(key=f"draw-{part}") for part in ("paper", "answer", "controls"))
+        paper, reading, controls, note = (st.container(key=f"draw-{part}") for part in PARTS)
     buttons = controls.container(horizontal=True, vertical_alignment="center", gap="small")
     grey, source, drawing, pixels, prediction = card.shape.channels == 1, "Upload", None, None, None
     if grey:
@@ -81,22 +82,20 @@ def board(model: Model) -> None:
         if source == "Draw":
             drawing = canvas.canvas(buttons, controls, example=tuple(card.classes) == DIGITS)
             pixels = drawing.pixels
-            if pixels is not None and light_ground(card):
-                pixels = 255 - pixels
         else:
             pixels = upload(grey)
     with reading, page.errors_as_messages():
         if pixels is not None:
-            prediction = predictor(model).predict(pixels)
+            reader = predictor(model)
+            prediction = reader.predict(reader.from_canvas(pixels) if drawing else pixels)
         live_answer(
             prediction,
             card.classes,
             invitation=invitation(card),
-            note=how_prepared(card),
             model=model.id,
             drawing=drawing,
-            inverted=light_ground(card),
         )
+    note.caption(f"**What the model sees**: {card.shape.width}×{card.shape.height} pixels. {how_prepared(card)}")
 
 
 canvas.carry_over()

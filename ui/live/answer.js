@@ -134,7 +134,7 @@ async function pump(view) {
   const begun = performance.now();
   let pause = 0;
   try {
-    const picture = await pictureOf(layers, side, view.data.inverted);
+    const picture = await pictureOf(layers, side);
     const answer = await ask(route, picture);
     const current = version === view.data.version && route === view.data.route && layers[0].isConnected;
     const last = !view.pen && !view.fresh;
@@ -150,16 +150,11 @@ async function pump(view) {
   pump(view);
 }
 
-function pictureOf(layers, side, inverted) {
+function pictureOf(layers, side) {
   const sheet = document.createElement("canvas");
   sheet.width = sheet.height = side;
   const context = sheet.getContext("2d");
   for (const layer of layers) context.drawImage(layer, 0, 0, side, side);
-  if (inverted) {
-    context.globalCompositeOperation = "difference";
-    context.fillStyle = "#fff";
-    context.fillRect(0, 0, side, side);
-  }
   return new Promise((resolve) => sheet.toBlob(resolve, "image/png"));
 }
 
@@ -184,7 +179,7 @@ async function probe(view) {
   try {
     const blank = document.createElement("canvas");
     blank.width = blank.height = 28;
-    await ask(route, await pictureOf([blank], 28, false));
+    await ask(route, await pictureOf([blank], 28));
   } catch (error) {
     if (current() && error.status && error.status < 500) view.closed = true;
   }
@@ -213,9 +208,8 @@ function build(box) {
   const input = element("canvas", "", seen, { role: "img", "aria-label": "What the model sees" });
   element("figcaption", "", seen).textContent = "What the model sees";
   const bars = element("ol", "answer-bars", box, { "aria-label": "Probabilities" });
-  const note = element("p", "answer-note", box);
   const spoken = element("div", "answer-spoken", box, { "aria-live": "polite" });
-  return { digit, words, input, bars, note, spoken };
+  return { digit, words, input, bars, spoken };
 }
 
 function say(view, sentence) {
@@ -244,7 +238,6 @@ function show(view, answer, source) {
   }
   drawBars(view, read);
   drawInput(parts, read?.input);
-  text(parts.note, read?.input ? `${read.input[0].length}×${read.input.length} pixels. ${data.note}`: data.note);
   if (still) text(parts.spoken, read ? `${lines[0]}. ${lines[1]}` : "");
   box.dataset.digit = read ? data.classes[read.digit] : "";
   box.dataset.draws = ++view.draws;

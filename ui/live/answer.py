@@ -56,14 +56,12 @@ def live_answer(
     classes: Sequence[str],
     *,
     invitation: Sequence[str],
-    note: str,
     model: str = "",
     drawing: Drawing | None = None,
-    inverted: bool = False,
 ) -> None:
     """Shows `prediction`, or the `invitation` (a headline and sentences) where there is none.
 
-    `note` says what happens to a picture before the model reads it. With a `drawing` the answer follows the pen, as
+    With a `drawing` the answer follows the pen, as
     the model of the id `model` reads it: as it is, or `inverted`.
     """
     data = {
@@ -71,22 +69,14 @@ def live_answer(
         "answer": None if prediction is None else as_json(prediction),
         "invitation": list(invitation),
         "rejections": REJECTIONS,
-        "note": note,
-        "route": f"api/predict?input=1&model={quote(model, safe='')}" if drawing else None,
+        "route": f"api/predict?canvas=1&input=1&model={quote(model, safe='')}" if drawing else None,
         "version": drawing.version if drawing else -1,
         "strokes": drawing.strokes if drawing else 0,
-        "inverted": inverted,
     }
     _component(key="answer", data=data, height="content")
 
 
 def as_json(prediction: Prediction) -> dict[str, Any]:
-    """As `POST /api/predict?input=1` gives it."""
-    image = prediction.model_input
-    return {
-        "digit": prediction.digit,
-        "confidence": prediction.confidence,
-        "probabilities": prediction.probabilities.tolist(),
-        "rejection": prediction.rejection,
-        "input": None if image is None else image.tolist(),
-    }
+    """As `POST /api/predict?input=1` gives it, but for the model's name."""
+    seen = prediction.model_input
+    return {**prediction.record(), "input": None if seen is None else seen.tolist()}
