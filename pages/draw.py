@@ -14,6 +14,7 @@ from ui.live.answer import live_answer
 from ui.visitors import mark_active
 from ui.widgets import canvas
 from ui.widgets.model import choose_model
+from ui.widgets.start_image import take_image
 
 page.begin("Draw", "✏️")
 MOST_NAMES = 12
@@ -95,11 +96,12 @@ def board(model: Model) -> None:
             model=model.id,
             drawing=drawing,
         )
-    note.caption(f"**What the model sees**: {card.shape.width}×{card.shape.height} pixels. {how_prepared(card)}")
+    note.caption(f"**What the model sees**: {card.shape.height}×{card.shape.width} pixels. {how_prepared(card)}")
 
 
 canvas.carry_over()
 with page.errors_as_messages():
     chosen = choose_model("Model")
     if chosen is not None:
+        take_image(chosen)
         board(chosen)
