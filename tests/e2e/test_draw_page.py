@@ -208,7 +208,8 @@ def test_names_of_classes_are_text_however_long(page, tmp_path, chromium_path):
         # a link to an image: it is on the canvas, and one stroke further it is still under it
         open_draw(page, fresh.url, f"?model={run.id}&image=test:3")
         expect(page.locator("[data-testid='answer']")).not_to_have_attribute("data-digit", "")
-        bright = f"[...{CANVAS}.querySelectorAll('canvas.lower-canvas')[1].getContext('2d').getImageData(0, 0, 560, 560).data]"
+        bright = f"[...{CANVAS}.querySelectorAll('canvas.lower-canvas')[1].getContext('2d')"
+        bright += ".getImageData(0, 0, 560, 560).data]"
         bright += ".filter((value, i) => i % 4 === 0 && value > 128).length"
         page.wait_for_function(f"() => {bright} > 5000")
         draw(page, [[(20, 20), (40, 20)]])

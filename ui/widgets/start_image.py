@@ -30,7 +30,6 @@ def take_image(model: Model) -> None:
             )
     if image is not None:
         canvas.begin_with_image(image)
-        st.session_state["source"] = "Draw"
 
 
 def _named(name: str, model: Model) -> np.ndarray | None:
