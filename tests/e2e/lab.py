@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from mnist_core.runs.run import list_runs
+from tests.helpers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = os.environ.get("MNIST_LAB_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -65,9 +65,7 @@ def stop_all(running: Lab, patience: float = 30.0) -> None:
 @contextlib.contextmanager
 def server(folder: Path, data_dir: Path | str) -> Iterator[Lab]:
     """The server alone, which may be killed meanwhile: its trainings go on after it. Raises RuntimeError."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     runs = folder / "runs"
     environment = {**os.environ, "MNIST_LAB_DATA": str(data_dir), "MNIST_LAB_RUNS": str(runs)}
     log = (folder / "server.log").open("ab")
