@@ -178,7 +178,7 @@ def test_the_installed_app_draws_charts_and_trains(browser, installed, empty, ap
     page.locator("canvas.upper-canvas").wait_for()
     settled(page)
     draw(page, SEVEN)
-    page.locator("[data-testid='live-chart'][data-key='probabilities'] .bars path").first.wait_for(state="attached")
+    page.locator("[data-testid='answer'][data-digit='7'][data-source='page']").wait_for()
     page.goto(f"{app[0]}/train?epochs=3")
     page.get_by_role("button", name="Run", exact=True).click()
     page.locator("[data-testid='live-chart'][data-key='loss'] path.js-line").first.wait_for()

@@ -117,18 +117,23 @@ def settled(page: Page) -> None:
 
 
 def draw(page: Page, strokes: list[list[tuple[float, float]]]) -> None:
-    """Draws with the mouse on the canvas; points in canvas pixels, 0 to 280."""
+    """Draws with the mouse; points in 280ths of the canvas's width, however large the page shows it."""
     board = page.locator("canvas.upper-canvas")
     board.scroll_into_view_if_needed()
     for stroke in strokes:
-        box = board.bounding_box()
-        assert box is not None
-        (x, y), *rest = stroke
-        page.mouse.move(box["x"] + x, box["y"] + y)
+        first, *rest = (on_canvas(page, point) for point in stroke)
+        page.mouse.move(*first)
         page.mouse.down()
-        for x, y in rest:
-            page.mouse.move(box["x"] + x, box["y"] + y, steps=8)
+        for point in rest:
+            page.mouse.move(*point, steps=8)
         page.mouse.up()
+
+
+def on_canvas(page: Page, point: tuple[float, float]) -> tuple[float, float]:
+    """A point in 280ths of the canvas's width → in pixels of the window."""
+    box = page.locator("canvas.upper-canvas").bounding_box()
+    assert box is not None
+    return box["x"] + point[0] * box["width"] / 280, box["y"] + point[1] * box["height"] / 280
 
 
 SEVEN = [[(80, 70), (200, 70), (130, 220)]]
