@@ -225,6 +225,7 @@ function show(view, answer, source) {
   const state = JSON.stringify([answer?.probabilities, answer?.rejection, data.classes, data.invitation, view.loading]);
   const still = source !== "pen"; // while the pen is down, only what is short changes
   box.dataset.source = source;
+  if (still) box.dataset.strokes = view.strokes; // which this answer is to
   if (state === view.state && still === view.still) return;
   view.shown = { answer, source };
   view.state = state;
