@@ -8,7 +8,7 @@ from mnist_core.data.loading import DATASETS
 from mnist_core.drawing.images import MAX_BYTES, MAX_PIXELS, read_picture
 from mnist_core.models.card import Card
 from mnist_core.runs.catalogue import Model, predictor
-from ui import page
+from ui import page, warmup
 from ui.labels import preparation_words
 from ui.live.answer import live_answer
 from ui.visitors import mark_active
@@ -106,3 +106,4 @@ with page.errors_as_messages():
         with page.errors_as_messages():
             take_image(chosen)
         board(chosen)
+warmup.page_sent()

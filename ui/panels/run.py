@@ -9,6 +9,7 @@ import streamlit as st
 
 from mnist_core.data.dataset import dataset_title
 from mnist_core.experiments.export import bundle, command
+from mnist_core.figures.curves import curve_spec
 from mnist_core.models.checkpoint import read_card
 from mnist_core.runs.history import latest, shared_reader
 from mnist_core.runs.labels import run_label
@@ -48,6 +49,14 @@ def show_run(run: Run, earlier: list[Run]) -> None:
     # outside the words' fragment: a chart with a feed moves by itself, and costs nothing when the words change
     without_feed = active and feed is None
     st.fragment(_charts, run_every=CHARTS_SECONDS if without_feed else None)(run, earlier, feed)
+
+
+def show_no_run(epochs: int) -> None:
+    """Where the curves of a first run will be; the browser has then loaded what draws them before Run is pressed."""
+    st.info("Press **Run**: the network starts to learn, and its curves appear here.", icon=":material/arrow_forward:")
+    for what in ("loss", "accuracy"):
+        empty = curve_spec([], what.capitalize(), epochs, percent=what == "accuracy")
+        live_chart(empty, key=f"empty-{what}", height=CHART_HEIGHT)
 
 
 def _feed(run: Run, earlier: list[Run]) -> str | None:
