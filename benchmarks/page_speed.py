@@ -31,20 +31,24 @@ from mnist_core.system.settings import data_folder
 from server.curves import LINGER_SECONDS
 from tests.e2e.lab import ROOT, Lab, chromium, draw, lab, settled
 
-# resolves to the milliseconds from the next `event` to the first frame in which `ready` holds
 PAIRS_A_RUN = 8  # a run of 200 epochs takes 140 s on a fast machine
-WATCH = """([event, ready]) => {
+# the lab's pages make no functions of text (Content-Security-Policy), so `ready` is put in beforehand
+WATCH = """() => {
     window.measured = new Promise(resolve => {
-        window.addEventListener(event, () => {
+        window.addEventListener("EVENT", () => {
             const start = performance.now();
-            const isReady = new Function('start', 'return ' + ready);
-            const look = () => isReady(start) ? resolve(performance.now() - start) : requestAnimationFrame(look);
+            const look = () => READY ? resolve(performance.now() - start) : requestAnimationFrame(look);
             requestAnimationFrame(look);
         }, {capture: true, once: true});
     });
 }"""
 LOSS = "document.querySelector(\"[data-testid='live-chart'][data-key='loss']\")"
 ANSWER = "document.querySelector(\"[data-testid='answer']\")"
+
+
+def watch(page: Page, event: str, ready: str) -> None:
+    """`window.measured` becomes the milliseconds from the next `event` to the first frame in which `ready` holds."""
+    page.evaluate(WATCH.replace("EVENT", event).replace("READY", f"({ready})"))
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -75,7 +79,7 @@ def clicks(browser: Browser, running: Lab, count: int) -> list[float]:
         ready = (
             f"(n => n > 0 && n !== window.before)(({LOSS}?._fullData || []).find(t => t.name === 'train')?.x?.length)"
         )
-        page.evaluate(WATCH, ["click", ready])
+        watch(page, "click", ready)
         page.get_by_role("button", name="Run", exact=True).click()
         taken.append(page.evaluate("window.measured"))
         wait_for_end(running)
@@ -96,7 +100,7 @@ def strokes(
             page.get_by_role("button", name="Clear").last.click()
             page.wait_for_timeout(1000)
         page.evaluate(f"window.before = {ANSWER}.dataset.strokes")
-        page.evaluate(WATCH, ["mouseup", f"{ANSWER}.dataset.strokes !== window.before"])
+        watch(page, "mouseup", f"{ANSWER}.dataset.strokes !== window.before")
         draw(page, [[(chance.randint(40, 240), chance.randint(40, 240)) for _ in range(3)]])
         taken.append(page.evaluate("Promise.race([window.measured, new Promise(r => setTimeout(r, 5000))])") or 5000.0)
         page.wait_for_timeout(1000 * chance.uniform(*pause))
