@@ -31,7 +31,7 @@ def open_page(page: Page, url: str) -> None:
 
 
 def answer(page: Page):
-    return page.locator("[data-testid='stHeadingWithActionElements'] h2")
+    return page.locator("[data-testid='answer-digit']")
 
 
 def badge(page: Page, word: str):
@@ -242,10 +242,11 @@ def test_a_drawn_seven_is_read_and_survives_a_page_switch(page, bare_lab):
     expect(answer(page)).to_contain_text("Draw a digit")
     draw(page, SEVEN)
     expect(answer(page)).to_have_text("7")
-    expect(page.get_by_text("What the model sees")).to_be_visible()
-    bars = "document.querySelector(\"[data-testid='live-chart'][data-key='probabilities']\")?._fullData?.[0].y"
-    shown = f"JSON.stringify({bars})"
-    assert len(json.loads(once(page, f"{bars}?.[7] > 0.5", shown))) == 10  # a moment after the word above them
+    expect(page.get_by_text("What the model sees: ")).to_be_visible()
+    shown = "JSON.stringify([...document.querySelectorAll('.answer-bars li')].map(bar => bar.dataset.value))"
+    read = "document.querySelector(\"[data-testid='answer'][data-source='page']\")?.dataset.digit === '7'"
+    seven = once(page, read, shown)
+    assert len(json.loads(seven)) == 10
 
     page.locator("[data-testid='stPageLink']", has_text="Home").first.click()
     expect(page.get_by_text("Overview")).to_be_visible()
@@ -253,7 +254,7 @@ def test_a_drawn_seven_is_read_and_survives_a_page_switch(page, bare_lab):
     expect(answer(page)).to_have_text("7")
 
     # a second stroke changes the answer, Undo takes it back, Clear takes all
-    seven = once(page, f"{bars}?.[7] > 0.5", shown)
+    assert once(page, read, shown) == seven
     draw(page, [[(60, 220), (240, 220), (60, 120)]])
     page.wait_for_function(f"seven => {shown} !== seven", arg=seven)
     page.get_by_role("button", name="Undo").last.click()
