@@ -122,7 +122,13 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--seeds", type=int, default=5, help="trainings of `quick` (default: 5)")
 
     download = command("download", _download, "fetch a dataset into the data folder")
-    download.add_argument("dataset", nargs="?", default="mnist", help="mnist, fashion-mnist, kmnist or cifar10")
+    download.add_argument(
+        "dataset",
+        nargs="?",
+        default="mnist",
+        help="mnist, fashion-mnist, kmnist, cifar10, qmnist, usps, or emnist:PART with one of balanced, letters, "
+        "digits, byclass, bymerge, mnist",
+    )
     command("recipes", _recipes, "list the recipes")
     return parser
 
