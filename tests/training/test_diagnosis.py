@@ -10,8 +10,10 @@ from scipy.stats import binom
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import ConfigError, DataError
+from mnist_core.recipes import get_recipe
 from mnist_core.runs.execute import execute
 from mnist_core.runs.history import latest
+from mnist_core.runs.run import create_run
 from mnist_core.training.checks import check_batches, check_data
 from mnist_core.training.diagnosis import Measured, diagnose, diagnose_divergence, tail_probability
 from mnist_core.training.state import TrainState
@@ -87,9 +89,8 @@ def test_a_run_that_is_stopped_after_learning_has_no_diagnosis(tmp_path):
 
 
 def test_a_run_that_diverges_says_why_in_its_end(tmp_path, capfd):
-    run = created(
-        tmp_path, epochs=2, optimizer="sgd", learning_rate=10.0, activation="leaky-relu", recipe="mlp-baseline"
-    )
+    wild = {"optimizer": "sgd", "learning_rate": 10.0, "activation": "leaky-relu", "batch_size": 32}
+    run = create_run(get_recipe("mlp-baseline").config("digits").replace(**wild), tmp_path)
     execute(run)
     assert run.status().state == "failed"
     sentence = latest(events(run), "end", "diagnosis")
