@@ -74,8 +74,11 @@ def load_dataset(
             return load_pictures(own, progress, preparation, shape, options)
 
         if kind == "folder":  # prepared from the pictures' own pixels, before they have one size
-            key = (name, own, preparation, shape)
-            return _cached(key, state, lambda: _from_arrays(name, *_load_own(kind, own, pictures)))
+            read = _cached(
+                (name, own, preparation, shape), state, lambda: _from_arrays(name, *_load_own(kind, own, pictures))
+            )
+            # what "auto" has chosen is not read again when it is asked for by its name
+            return _cached((name, own, read.preparation, shape), state, lambda: read)
         stored = _cached(
             (name, own),
             state,

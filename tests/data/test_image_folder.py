@@ -261,3 +261,13 @@ def test_transposed_digits_are_said(tmp_path, turned):
     data = load_dataset(f"folder:{write_folder(tmp_path / 'set', files)}")
     assert data.preparation == "drawing"
     assert ("transposed" in data.warning) is turned
+
+
+@pytest.mark.parametrize("make", [lambda: noise(30, 30, 3), lambda: np.pad(np.full((16, 4), 255, np.uint8), 12)])
+def test_what_auto_has_chosen_is_read_once(tmp_path, make):
+    name = f"folder:{write_folder(tmp_path, small_set(make))}"
+    first = load_dataset(name)
+    seen: list[float] = []
+    assert load_dataset(name, None, seen.append, first.preparation) is first
+    assert load_dataset(name, None, seen.append) is first
+    assert seen == []
