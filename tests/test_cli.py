@@ -26,7 +26,7 @@ TRAIN_KEYS = {
     *("run_id", "run_dir", "checkpoint", "parameters", "val_accuracy", "test_accuracy", "train_seconds", "diagnosis")
 }
 EVALUATE_KEYS = ["dataset", "split", "n", "accuracy", "loss", "weighted_f1", "per_class", "confusion", "ece", "refused"]
-PREDICT_KEYS = {"path", "digit", "confidence", "probabilities", "is_digit"}
+PREDICT_KEYS = {"path", "digit", "confidence", "probabilities", "is_digit", "rejection"}
 FAST = ["--dataset", "digits", "--recipe", "mlp-baseline", "--epochs", "1", "--set", "batch_size=256"]
 
 

@@ -3,50 +3,40 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from mnist_core.config import TrainConfig
 from mnist_core.data.dataset import Dataset, dataset_title
 from mnist_core.data.loading import load_dataset
-from mnist_core.data.prepare import load_for
-from mnist_core.errors import LabError
-from mnist_core.inference.metrics import Evaluation, evaluate
-from mnist_core.inference.predictor import Predictor
-from mnist_core.models.card import Card
-from mnist_core.models.checkpoint import SHIPPED, read_card, shipped_names
-from mnist_core.runs.history import HistoryReader
+from mnist_core.runs.catalogue import Model, predictor
 from mnist_core.runs.pool import WorkerPool
-from mnist_core.runs.run import Run, list_runs
 from mnist_core.system.device import threads
 from mnist_core.system.settings import data_folder, runs_folder
-from mnist_core.training.profile import seconds_per_image
-from ui.labels import run_label
 
-READS_DRAWINGS = "pen"  # of the shipped models the one to begin with
-
-
-@dataclass(frozen=True)
-class Model:
-    """A checkpoint that a person can choose; `id` is the shipped name or the run's, `damage` what is amiss with it."""
-
-    id: str
-    folder: Path
-    card: Card
-    label: str
-    damage: str = ""
+if TYPE_CHECKING:
+    from mnist_core.inference.metrics import Evaluation
 
 
-@st.cache_resource(show_spinner=False)
-def _pool(runs_dir: str, data_dir: str) -> WorkerPool:
-    return WorkerPool(Path(runs_dir), Path(data_dir))
+_pools: dict[tuple[Path, Path], WorkerPool] = {}
+_making_pool = threading.Lock()
 
 
 def workers() -> WorkerPool:
     """The server's workers for the present folders."""
-    return _pool(str(runs_folder()), str(data_folder()))
+    folders = runs_folder(), data_folder()
+    with _making_pool:
+        return _pools.setdefault(folders, WorkerPool(*folders))
+
+
+def close_workers() -> None:
+    """Lets idle workers end, and busy ones after the last run that waits."""
+    with _making_pool:
+        while _pools:
+            _pools.popitem()[1].close()
 
 
 def dataset(name: str, model: Model | None = None, preparation: str = "auto", mapping: str = "") -> Dataset:
@@ -67,6 +57,8 @@ def dataset(name: str, model: Model | None = None, preparation: str = "auto", ma
             bar.progress(share, f"Reading {dataset_title(name)} …")
 
         if model is not None:
+            from mnist_core.data.prepare import load_for
+
             card = model.card
             return load_for(
                 card.config,
@@ -80,57 +72,19 @@ def dataset(name: str, model: Model | None = None, preparation: str = "auto", ma
         return load_dataset(name, data_folder(), show, preparation)
 
 
-@st.cache_resource(show_spinner=False, max_entries=64)
-def _reader(folder: str) -> HistoryReader:
-    return HistoryReader(Run(Path(folder)))
-
-
-def reader(run: Run) -> HistoryReader:
-    """What the run measures, read once for all who look at it, on any page."""
-    return _reader(str(run.folder.resolve()))
-
-
 @st.cache_data(show_spinner=False, max_entries=200)
 def measured_seconds(config: TrainConfig) -> float:
     """How long the training takes here, from a few of its steps. Validation adds about a tenth of a step an image."""
+    from mnist_core.training.profile import seconds_per_image
+
     data = dataset(config.dataset, preparation=config.preparation)
     return seconds_per_image(config, data.shape) * len(data.train_labels) * config.epochs
 
 
-def models() -> list[Model]:
-    """Every model there is to choose: the best reader of drawings, the other shipped ones, then runs, newest first."""
-    found = []
-    for name in sorted(shipped_names(), key=lambda name: name != READS_DRAWINGS):
-        found += _model(name, SHIPPED / name, f"{name} (comes with the lab)")
-    for run in list_runs():
-        folder = run.checkpoint()
-        if folder is not None and not run.status().active:
-            found += _model(run.id, folder, run_label(run), run.damage())
-    return found
-
-
-def _model(model_id: str, folder: Path, label: str, damage: str = "") -> list[Model]:
-    try:
-        card = read_card(folder)
-    except LabError:
-        return []  # a damaged checkpoint is no choice; choosing it by path says what is wrong
-    test = card.metrics.get("test_accuracy")
-    said = f"{label} · {dataset_title(card.dataset)}" + (f" · test {test:.2%}" if test else "")
-    return [Model(model_id, folder, card, said, damage)]
-
-
-@st.cache_resource(show_spinner=False, max_entries=8)
-def _predictor(folder: str, card: str) -> Predictor:
-    return Predictor(Path(folder))
-
-
-def predictor(model: Model) -> Predictor:
-    """The loaded model. Raises CheckpointError."""
-    return _predictor(str(model.folder), model.card.model_dump_json())  # a card may be calibrated anew
-
-
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _evaluation(_model: Model, _data: Dataset, weights: tuple[str, float], data_sha256: str) -> Evaluation:
+    from mnist_core.inference.metrics import evaluate
+
     bar = st.progress(0.0, f"Reading {len(_data.test_labels):,} test images with {_model.card.name} …")
     network = predictor(_model).checkpoint.model
 

@@ -6,9 +6,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from mnist_core.config import Shape
 from mnist_core.data.archive import stamp
@@ -27,8 +27,14 @@ from mnist_core.data.picture_files import Options, split_options
 from mnist_core.data.prepared import prepared
 from mnist_core.data.usps import load_usps, usps_available
 from mnist_core.errors import DataError
+from mnist_core.lazy import LazyModule
 from mnist_core.system.progress import Progress
 from mnist_core.system.settings import data_folder
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = LazyModule("torch")
 
 CACHE_SIZE = 6  # datasets; those that differ in their preparation alone share their images
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from mnist_core.data import emnist
 from mnist_core.data.arrays import require_content
@@ -15,6 +15,12 @@ from mnist_core.data.geometry import enlarged, in_mnists_geometry
 from mnist_core.data.idx import read_idx
 from mnist_core.data.lookalikes import orientation, published_warning
 from mnist_core.errors import DataError
+from mnist_core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = LazyModule("torch")
 
 _FILES = (
     "train-images-idx3-ubyte",

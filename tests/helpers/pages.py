@@ -3,6 +3,7 @@
 import atexit
 import base64
 import io
+import json
 import shutil
 import tempfile
 from functools import cache
@@ -18,21 +19,27 @@ from mnist_core.runs.execute import execute
 from mnist_core.runs.run import Run, create_run
 from tests.helpers import ROOT
 
-PAGES = ("app.py", *(f"pages/{name}.py" for name in ("train", "draw", "results", "compare", "data")))
+PAGES = ("home.py", *(f"pages/{name}.py" for name in ("train", "draw", "results", "compare", "data")))
 
 
 def visit(page: str, **state: object) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "home.py"), default_timeout=60)
     for name, value in state.items():
         app.session_state[name] = value
     app.run()
-    return app if page == "app.py" else app.switch_page(page).run()
+    return app if page == "home.py" else app.switch_page(page).run()
 
 
 def words(app: AppTest) -> str:
     """All that the page says."""
     kinds = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "error")
     return "\n".join(str(element.value) for kind in kinds for element in getattr(app, kind))
+
+
+def answer(app: AppTest) -> dict:
+    """What the Draw page gives to the component that shows the answer; see ui/live/answer.py."""
+    (shown,) = (each.proto for each in app.get("bidi_component") if each.proto.component_name == "mnist_lab.answer")
+    return json.loads(shown.json)
 
 
 def finished_run(**settings: object) -> Run:
