@@ -55,11 +55,6 @@ def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, round(share * (len(values) - 1)))]
 
 
-def watch(page: Page, event: str, ready: str) -> None:
-    """Has `window.measured` resolve as WATCH says. The page's policy allows no code that is made from text in it."""
-    page.evaluate(WATCH.replace("EVENT", event).replace("READY", ready))
-
-
 def wait_for_end(running: Lab) -> None:
     while any(run.status().active for run in list_runs(running.runs_dir)):
         time.sleep(0.1)
