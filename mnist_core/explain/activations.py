@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,15 @@ class Activation:
         return f"{self.kind} {'×'.join(map(str, self.output.shape))}"
 
 
+def private_copy(model: Classifier) -> Classifier:
+    """The network in evaluation mode with the same weights in memory and modules of its own.
+
+    Hooks on it are the caller's alone: other threads may ask the network meanwhile.
+    """
+    shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    return copy.deepcopy(model, shared).eval()
+
+
 def traced_layers(model: Classifier) -> dict[str, nn.Module]:
     """Name → module of every layer whose answer is kept: those without children, and sums of shortcuts."""
     names = {module: name.removeprefix("net.") for name, module in model.named_modules()}
@@ -80,7 +90,7 @@ def as_batch(image: np.ndarray) -> Tensor:
 
 def activations(model: Classifier, image: np.ndarray) -> list[Activation]:
     """A model's input, (H, W), (H, W, 3) or (C, H, W) uint8 → every layer's answer, in the order of execution."""
-    batch = as_batch(image)
+    batch, model = as_batch(image), private_copy(model)
     _, channels, height, width = batch.shape
     rows = {row.name: row for row in layer_table(model, Shape(channels, height, width))}
     found: list[Activation] = []
@@ -92,13 +102,10 @@ def activations(model: Classifier, image: np.ndarray) -> list[Activation]:
         kind, parameters = type(module).__name__, row.parameters if row else 0
         found.append(Activation(name, kind, _array(output), _array(given[0]), parameters, field))
 
-    hooks = [module.register_forward_hook(keep) for module in names]
-    try:
-        with torch.inference_mode():
-            model(batch)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    for module in names:
+        module.register_forward_hook(keep)
+    with torch.inference_mode():
+        model(batch)
     return found
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mnist_core.config import Shape
 from mnist_core.data.dataset import to_unit
 from mnist_core.errors import ConfigError
-from mnist_core.explain.activations import layer
+from mnist_core.explain.activations import layer, private_copy
 from mnist_core.explain.saliency import ground
 from mnist_core.models.classifier import Classifier
 from mnist_core.system.progress import Progress
@@ -46,15 +46,16 @@ def maximise(
     """The image of `shape` that excites a unit of the layer `name`: gradient ascent on its pixels, kept in [0, 1].
 
     It begins with the ground and faint noise drawn with `seed`. Two penalties, in units of the spread of the
-    layer's answers, keep the image empty where nothing is gained, and smooth. Raises ConfigError for an unknown layer or unit.
+    layer's answers, keep the image empty where nothing is gained, and smooth. Raises ConfigError for an unknown
+    layer or unit.
     """
-    model.eval()
+    model = private_copy(model)
     start = ground(model, torch.zeros(1, shape.channels, shape.height, shape.width))
     noise = torch.rand(start.shape, generator=torch.Generator().manual_seed(seed))
     image = (start + 0.1 * (noise - start)).requires_grad_()
     with torch.inference_mode():
-        empty_answers = unit_answers(model, name, start)[0]
-        scale = float(unit_answers(model, name, (start + noise) / 2)[0].std(correction=0)) + 1e-6
+        empty_answers = _answers(model, name, start)[0]
+        scale = float(_answers(model, name, (start + noise) / 2)[0].std(correction=0)) + 1e-6
     if not 0 <= unit < len(empty_answers):
         raise ConfigError(
             f"The layer '{name}' has {len(empty_answers)} units (0 to {len(empty_answers) - 1}), and {unit} is none."
@@ -64,7 +65,7 @@ def maximise(
     with torch.enable_grad():
         for _ in range(STEPS):
             optimizer.zero_grad()
-            answer = unit_answers(model, name, image)[0, unit]
+            answer = _answers(model, name, image)[0, unit]
             empty = (image - start).abs().mean()
             rough = (image.diff(dim=2).abs().mean() + image.diff(dim=3).abs().mean()) / 2
             loss = -answer / scale + shrinkage * empty + smoothness * rough
@@ -74,7 +75,7 @@ def maximise(
                 image.clamp_(0, 1)
     with torch.inference_mode():
         pixels = (image.detach() * 255).round()
-        value = float(unit_answers(model, name, pixels / 255)[0, unit])
+        value = float(_answers(model, name, pixels / 255)[0, unit])
     if value > best_value:
         best, best_value = pixels / 255, value
     return Maximised((best[0] * 255).round().to(torch.uint8).numpy(), best_value, float(empty_answers[unit]))
@@ -86,6 +87,10 @@ class _ReachedError(Exception):
 
 def unit_answers(model: Classifier, name: str, images: Tensor) -> Tensor:
     """(N, C, H, W) float32 in [0, 1] → (N, units): the answer of every unit of a layer, the mean of its map."""
+    return _answers(private_copy(model), name, images)
+
+
+def _answers(model: Classifier, name: str, images: Tensor) -> Tensor:
     kept: list[Tensor] = []
 
     def keep(module: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> None:
@@ -107,10 +112,10 @@ def most_exciting(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(N, C, H, W) uint8 → (units, count) int64 rows and float32 answers of the images that excite each unit most."""
     answers, done = [], 0
-    model.eval()
+    model = private_copy(model)
     with torch.inference_mode():
         for chunk in images.split(CHUNK):
-            answers.append(unit_answers(model, name, to_unit(chunk)))
+            answers.append(_answers(model, name, to_unit(chunk)))
             done += len(chunk)
             if progress:
                 progress(done / len(images))

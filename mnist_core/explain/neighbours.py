@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mnist_core.data.dataset import to_unit
+from mnist_core.explain.activations import private_copy
 from mnist_core.models.classifier import Classifier
 from mnist_core.system.progress import Progress
 
@@ -31,18 +32,15 @@ def last_layer(model: Classifier) -> nn.Module:
 def features(model: Classifier, images: Tensor, progress: Progress | None = None) -> Tensor:
     """(N, C, H, W) uint8 → (N, F) float32: what the last layer with weights is given."""
     kept: list[Tensor] = []
-    hook = last_layer(model).register_forward_hook(lambda module, given, output: kept.append(given[0].flatten(1).cpu()))
+    model = private_copy(model)
+    last_layer(model).register_forward_hook(lambda module, given, output: kept.append(given[0].flatten(1).cpu()))
     done = 0
-    model.eval()
-    try:
-        with torch.inference_mode():
-            for chunk in images.split(CHUNK):
-                model(to_unit(chunk))
-                done += len(chunk)
-                if progress:
-                    progress(done / len(images))
-    finally:
-        hook.remove()
+    with torch.inference_mode():
+        for chunk in images.split(CHUNK):
+            model(to_unit(chunk))
+            done += len(chunk)
+            if progress:
+                progress(done / len(images))
     return torch.cat(kept).float().clone()
 
 

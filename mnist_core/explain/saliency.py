@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from mnist_core.errors import ConfigError
-from mnist_core.explain.activations import Activation, activations, as_batch, layer
+from mnist_core.explain.activations import Activation, activations, as_batch, layer, private_copy
 from mnist_core.models.classifier import Classifier
 
 Method = Literal["integrated-gradients", "grad-cam", "occlusion"]
@@ -93,8 +93,8 @@ def attribute(
     """
     from captum.attr import IntegratedGradients, LayerAttribution, LayerGradCam, Occlusion
 
+    model = private_copy(model)
     score, side = class_scores(model), images.shape[2:]
-    model.eval()
     if method == "integrated-gradients":
         found = IntegratedGradients(score).attribute(
             images, ground(model, images), target=targets, n_steps=steps, internal_batch_size=max(CHUNK, len(images))

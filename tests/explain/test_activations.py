@@ -1,5 +1,7 @@
 """Every layer's answer, against the network taken apart by hand."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch.nn.functional as F
 
 from mnist_core.config import Shape
 from mnist_core.errors import ConfigError
-from mnist_core.explain.activations import activations, as_batch, filters
+from mnist_core.explain.activations import activations, as_batch, filters, private_copy
 from mnist_core.models.architectures import MODELS
 from mnist_core.models.classifier import layer_table
 
@@ -72,3 +74,20 @@ def test_filters_are_kernels_or_weights_laid_out_as_an_image(network):
     assert filters(dense, "2", Shape(3, 8, 8, 5)) is None
     with pytest.raises(ConfigError, match="no layer 'x'"):
         filters(dense, "x", Shape(3, 8, 8, 5))
+
+
+def test_threads_that_look_inside_do_not_disturb_each_other(network, stroke):
+    model = network("lab-cnn")
+    images = [np.roll(stroke, shift, axis=1) for shift in range(8)]
+    expected = [activations(model, image)[-1].output.tolist() for image in images]
+    with ThreadPoolExecutor(4) as pool:
+        found = [inside[-1].output.tolist() for inside in pool.map(lambda image: activations(model, image), images * 5)]
+    assert found == expected * 5
+
+
+def test_a_private_copy_shares_its_weights(network):
+    model = network("residual-cnn")
+    copied = private_copy(model)
+    for one, other in zip(model.state_dict().values(), copied.state_dict().values(), strict=True):
+        assert one.data_ptr() == other.data_ptr()
+    assert not set(model.modules()) & set(copied.modules())
