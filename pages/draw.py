@@ -10,7 +10,8 @@ from mnist_core.figures.classification import probability_bars
 from mnist_core.figures.images import enlarge
 from mnist_core.inference.predictor import Prediction, Predictor
 from mnist_core.models.card import Card
-from ui import cache, page
+from mnist_core.runs.catalogue import predictor
+from ui import page
 from ui.labels import preparation_words
 from ui.live.chart import live_chart
 from ui.visitors import mark_active
@@ -129,4 +130,4 @@ canvas.carry_over()
 with page.errors_as_messages():
     model = choose_model("Model")
     if model is not None:
-        board(cache.predictor(model))
+        board(predictor(model))

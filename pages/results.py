@@ -8,6 +8,7 @@ from mnist_core.data.dataset import Dataset, dataset_title
 from mnist_core.data.loading import DATASETS, is_available
 from mnist_core.figures.classification import confusion_figure
 from mnist_core.inference.metrics import Evaluation
+from mnist_core.runs.catalogue import Model
 from mnist_core.system.settings import data_folder
 from ui import cache, page
 from ui.labels import preparation_words
@@ -131,7 +132,7 @@ def per_class(data: Dataset, result: Evaluation) -> None:
     st.dataframe(rows, hide_index=True, column_config=columns, width=620)
 
 
-def results(model: cache.Model, data: Dataset) -> None:
+def results(model: Model, data: Dataset) -> None:
     """Raises CheckpointError when the model cannot read such images."""
     model.card.require(data.shape, data.title)
     result = cache.evaluation(model, data)

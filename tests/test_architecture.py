@@ -13,7 +13,7 @@ from tests.helpers import ROOT
 
 FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path.read_text(encoding="utf-8")
-    for folder in ("mnist_core", "ui")
+    for folder in ("mnist_core", "server", "ui")
     for path in sorted((ROOT / folder).rglob("*.py"))
 }
 LIBRARY = [name for name in FILES if name.split(".")[0] == "mnist_core"]

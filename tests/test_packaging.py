@@ -25,7 +25,17 @@ from mnist_core.cli import main
 from mnist_core.drawing.strokes import render_strokes
 from tests.helpers import ROOT
 
-SHIPPED = ("mnist_core", "pages", "ui", "checkpoints", "app.py", ".streamlit/config.toml", "docs/reproduction.json")
+SHIPPED = (
+    "mnist_core",
+    "server",
+    "pages",
+    "ui",
+    "checkpoints",
+    "app.py",
+    "home.py",
+    ".streamlit/config.toml",
+    "docs/reproduction.json",
+)
 COMMANDS = ("app", "train", "evaluate", "predict", "export", "reproduce", "bench", "download", "recipes")
 RESERVE = "from mnist_core.system.resources import app_folder; print(app_folder(), flush=True); input()"
 

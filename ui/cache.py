@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
@@ -12,31 +11,14 @@ from mnist_core.config import TrainConfig
 from mnist_core.data.dataset import Dataset, dataset_title
 from mnist_core.data.loading import load_dataset
 from mnist_core.data.prepare import load_for
-from mnist_core.errors import LabError
 from mnist_core.inference.metrics import Evaluation, evaluate
-from mnist_core.inference.predictor import Predictor
-from mnist_core.models.card import Card
-from mnist_core.models.checkpoint import SHIPPED, read_card, shipped_names
+from mnist_core.runs.catalogue import Model, predictor
 from mnist_core.runs.history import HistoryReader
 from mnist_core.runs.pool import WorkerPool
-from mnist_core.runs.run import Run, list_runs
+from mnist_core.runs.run import Run
 from mnist_core.system.device import threads
 from mnist_core.system.settings import data_folder, runs_folder
 from mnist_core.training.profile import seconds_per_image
-from ui.labels import run_label
-
-READS_DRAWINGS = "pen"  # of the shipped models the one to begin with
-
-
-@dataclass(frozen=True)
-class Model:
-    """A checkpoint that a person can choose; `id` is the shipped name or the run's, `damage` what is amiss with it."""
-
-    id: str
-    folder: Path
-    card: Card
-    label: str
-    damage: str = ""
 
 
 @st.cache_resource(show_spinner=False)
@@ -95,38 +77,6 @@ def measured_seconds(config: TrainConfig) -> float:
     """How long the training takes here, from a few of its steps. Validation adds about a tenth of a step an image."""
     data = dataset(config.dataset, preparation=config.preparation)
     return seconds_per_image(config, data.shape) * len(data.train_labels) * config.epochs
-
-
-def models() -> list[Model]:
-    """Every model there is to choose: the best reader of drawings, the other shipped ones, then runs, newest first."""
-    found = []
-    for name in sorted(shipped_names(), key=lambda name: name != READS_DRAWINGS):
-        found += _model(name, SHIPPED / name, f"{name} (comes with the lab)")
-    for run in list_runs():
-        folder = run.checkpoint()
-        if folder is not None and not run.status().active:
-            found += _model(run.id, folder, run_label(run), run.damage())
-    return found
-
-
-def _model(model_id: str, folder: Path, label: str, damage: str = "") -> list[Model]:
-    try:
-        card = read_card(folder)
-    except LabError:
-        return []  # a damaged checkpoint is no choice; choosing it by path says what is wrong
-    test = card.metrics.get("test_accuracy")
-    said = f"{label} · {dataset_title(card.dataset)}" + (f" · test {test:.2%}" if test else "")
-    return [Model(model_id, folder, card, said, damage)]
-
-
-@st.cache_resource(show_spinner=False, max_entries=8)
-def _predictor(folder: str, card: str) -> Predictor:
-    return Predictor(Path(folder))
-
-
-def predictor(model: Model) -> Predictor:
-    """The loaded model. Raises CheckpointError."""
-    return _predictor(str(model.folder), model.card.model_dump_json())  # a card may be calibrated anew
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)

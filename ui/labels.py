@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from mnist_core.data.dataset import dataset_title
+from mnist_core.runs.catalogue import Model
 from mnist_core.runs.run import Run
 
 PREPARATIONS = {
@@ -33,6 +35,19 @@ def run_label(run: Run) -> str:
     if len(date) == 8 and len(time_of_day) == 6:
         return ", ".join([recipe, moment(date, time_of_day), *([run.owner] if run.owner else [])])
     return run.id
+
+
+def model_name(model: Model) -> str:
+    """The name of a shipped model, the label of the run that made another."""
+    return run_label(model.run) if model.run else model.id
+
+
+def model_label(model: Model) -> str:
+    """A model's name, what it learned from and its test accuracy."""
+    origin = "" if model.run else " (comes with the lab)"
+    test = model.card.metrics.get("test_accuracy")
+    said = f" · test {test:.2%}" if test else ""
+    return f"{model_name(model)}{origin} · {dataset_title(model.card.dataset)}{said}"
 
 
 def moment(date: str, time_of_day: str) -> str:

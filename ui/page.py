@@ -16,7 +16,7 @@ from mnist_core.system.settings import limits
 from ui.visitors import mark_active
 
 MENU = (
-    ("app.py", "Home", ":material/home:"),
+    ("home.py", "Home", ":material/home:"),
     ("pages/train.py", "Train", ":material/model_training:"),
     ("pages/draw.py", "Draw", ":material/draw:"),
     ("pages/results.py", "Results", ":material/grid_on:"),

@@ -18,7 +18,7 @@ from mnist_core.errors import ConfigError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _IN_A_WHEEL = _PACKAGE / "_app"
-_APP = ("app.py", "pages", "ui", ".streamlit")
+_APP = ("app.py", "home.py", "pages", "server", "ui", ".streamlit")
 
 
 def resource(name: str) -> Path:

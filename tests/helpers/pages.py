@@ -18,15 +18,15 @@ from mnist_core.runs.execute import execute
 from mnist_core.runs.run import Run, create_run
 from tests.helpers import ROOT
 
-PAGES = ("app.py", *(f"pages/{name}.py" for name in ("train", "draw", "results", "compare", "data")))
+PAGES = ("home.py", *(f"pages/{name}.py" for name in ("train", "draw", "results", "compare", "data")))
 
 
 def visit(page: str, **state: object) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "home.py"), default_timeout=60)
     for name, value in state.items():
         app.session_state[name] = value
     app.run()
-    return app if page == "app.py" else app.switch_page(page).run()
+    return app if page == "home.py" else app.switch_page(page).run()
 
 
 def words(app: AppTest) -> str:

@@ -131,7 +131,7 @@ def test_the_home_page_reads_its_model_table_from_cards(shipped):
             limits=["Not for *letters*."],
         ),
     )
-    app = visit("app.py")
+    app = visit("home.py")
     assert not app.exception
     (row,) = json.loads(app.dataframe[0].value.to_json(orient="records"))
     card = read_card(shipped)
@@ -146,7 +146,7 @@ def test_the_home_page_reads_its_model_table_from_cards(shipped):
 
 def test_columns_of_which_no_card_knows_anything_are_left_out(shipped):
     update_card(shipped, measured=None)
-    app = visit("app.py")
+    app = visit("home.py")
     assert not app.exception
     assert not {"drawn", "ms a prediction", "calibration error"} & set(app.dataframe[0].value.columns)
     assert {"model", "test", "parameters"} <= set(app.dataframe[0].value.columns)

@@ -40,14 +40,14 @@ def trained(tmp_path, monkeypatch, tiny_data):
 
 
 def compare(address: str = "") -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run().switch_page("pages/compare.py")
+    app = AppTest.from_file(str(ROOT / "home.py"), default_timeout=60).run().switch_page("pages/compare.py")
     if address:
         app.query_params["runs"] = address
     return app.run()
 
 
 def ablation(query: str = "What one setting changes") -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run().switch_page("pages/compare.py")
+    app = AppTest.from_file(str(ROOT / "home.py"), default_timeout=60).run().switch_page("pages/compare.py")
     app.query_params["view"] = query
     return app.run()
 

@@ -37,7 +37,7 @@ def test_every_page_opens_with_mnist(page, mnist_dir, monkeypatch):
     assert "not on this machine" not in words(app)
 
 
-@pytest.mark.parametrize("page", ["app.py", "pages/train.py"])
+@pytest.mark.parametrize("page", ["home.py", "pages/train.py"])
 def test_missing_mnist_is_said_and_the_download_offered(page):
     app = visit(page)
     assert "MNIST is not on this machine yet" in words(app)

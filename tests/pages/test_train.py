@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("no_mnist_and_no_workers")
 
 def opened(**address: str) -> AppTest:
     """The page in a fresh browser, at an address."""
-    app = visit("app.py")
+    app = visit("home.py")
     for name, value in address.items():
         app.query_params[name] = value
     return app.switch_page(PAGE).run()
@@ -143,8 +143,8 @@ def test_the_queue_shows_its_order_and_can_be_cancelled():
 def test_runs_left_waiting_by_an_earlier_server_get_a_worker(monkeypatch):
     asked = []
     monkeypatch.setattr(cache.workers, "warm", lambda self: asked.append(self))
-    visit("app.py")
+    visit("home.py")
     assert not asked
     Queue(runs_folder()).add(create_run(TrainConfig(dataset="digits")))
-    visit("app.py")
+    visit("home.py")
     assert asked

@@ -278,7 +278,7 @@ def test_pages_among_mutated_runs(surroundings, monkeypatch, trained, page):
 def test_strange_addresses_of_the_train_page(surroundings, monkeypatch, number):
     monkeypatch.setenv("MNIST_LAB_RUNS", str(surroundings))
     rng = random.Random(f"{SEED} address {number}")
-    app = visit("app.py").switch_page("pages/train.py")
+    app = visit("home.py").switch_page("pages/train.py")
     for name in rng.sample(["recipe", "dataset", "dropout", "seed", "epochs", "model", "__class__", "../x"], 3):
         app.query_params[name] = str(rng.choice(STRANGE))[:5000].replace("\ud800", "?")
     assert not app.run().exception

@@ -17,7 +17,7 @@ from tests.helpers import ROOT
 from tests.helpers.pages import PAGES, drawn_seven, finished_run, visit, words
 from ui import actions
 
-SCREENS = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py")), *sorted((ROOT / "ui").rglob("*.py"))]
+SCREENS = [ROOT / "home.py", *sorted((ROOT / "pages").glob("*.py")), *sorted((ROOT / "ui").rglob("*.py"))]
 CHANGING = {"create_run", "create_study", "delete_run", "pin", "write_owner", "download", "judge_stopped", "execute"}
 
 
@@ -126,7 +126,7 @@ def test_read_only_pages_show_all_and_offer_no_changes(page, monkeypatch):
 
 def test_read_only_pages_ignore_a_path_in_the_address(tmp_path, monkeypatch):
     monkeypatch.setenv("MNIST_LAB_MODE", "read-only")
-    app = visit("app.py")
+    app = visit("home.py")
     app.query_params["dataset"] = f"folder:{tmp_path}"
     for page in PAGES:
         app.switch_page(page).run()
@@ -145,7 +145,7 @@ def test_draw_only_pages_are_two(page, monkeypatch):
     assert not {"Train", "Results", "Compare", "Data", "**Train**", "**Data**"} & links
     assert {"Home", "Draw"} <= links
     shut = "This lab shows its Draw page only (MNIST_LAB_MODE=draw-only)." in words(app)
-    assert shut == (page not in ("app.py", "pages/draw.py"))
+    assert shut == (page not in ("home.py", "pages/draw.py"))
     if shut:
         assert len(app.get("plotly_chart") or []) + len(app.dataframe) + len(app.selectbox) == 0
         assert run.id not in words(app)

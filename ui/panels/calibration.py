@@ -8,16 +8,16 @@ from mnist_core.data.dataset import Dataset
 from mnist_core.figures.calibration import reliability_figure
 from mnist_core.inference.calibration import BINS, confidence_at, reliability
 from mnist_core.inference.metrics import Evaluation
-from ui import cache
+from mnist_core.runs.catalogue import Model, predictor
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def _refused(_model: cache.Model, _data: Dataset, _result: Evaluation, card: str, data_sha256: str) -> int:
-    rejections = cache.predictor(_model).rejections(_data.test_images.numpy(), _result.probabilities)
+def _refused(_model: Model, _data: Dataset, _result: Evaluation, card: str, data_sha256: str) -> int:
+    rejections = predictor(_model).rejections(_data.test_images.numpy(), _result.probabilities)
     return sum(rejection is not None for rejection in rejections)
 
 
-def calibration(model: cache.Model, data: Dataset, result: Evaluation) -> None:
+def calibration(model: Model, data: Dataset, result: Evaluation) -> None:
     """The reliability diagram, its error before and after the temperature, and how many test images are refused."""
     st.subheader("Can its confidence be believed?")
     temperature, right = model.card.temperature, result.predicted == result.labels

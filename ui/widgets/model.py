@@ -8,8 +8,9 @@ import streamlit as st
 
 from mnist_core.data.dataset import dataset_title
 from mnist_core.models.checkpoint import SHIPPED, WEIGHTS
+from mnist_core.runs.catalogue import Model, models
 from ui import page
-from ui.cache import Model, models
+from ui.labels import model_label, model_name
 
 PERCENT = {
     "test": "Accuracy on the test images of what it learned from",
@@ -43,7 +44,7 @@ def _row(model: Model) -> dict[str, Any]:
     card, measured = model.card, model.card.measured
     weights = model.folder / WEIGHTS
     return {
-        "model": model.label.split(" · ")[0].removesuffix(" (comes with the lab)"),
+        "model": model_name(model),
         "test": _percent(card.metrics.get("test_accuracy")),
         "drawn": _percent(measured.drawn_accuracy if measured else None),
         "parameters": card.parameters,
@@ -100,7 +101,7 @@ def choose_model(label: str) -> Model | None:
     elif wanted is not None:
         st.warning(f"There is no model '{page.escape_markdown(wanted[:100])}' here. Choose one of those below.")
     chosen = st.selectbox(
-        label, list(choices), format_func=lambda name: choices[name].label, key="model", persist_state="session"
+        label, list(choices), format_func=lambda name: model_label(choices[name]), key="model", persist_state="session"
     )
     if choices[chosen].damage:
         st.warning(choices[chosen].damage, icon=":material/history:")
