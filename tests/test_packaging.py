@@ -36,7 +36,7 @@ SHIPPED = (
     ".streamlit/config.toml",
     "docs/reproduction.json",
 )
-COMMANDS = ("app", "train", "evaluate", "predict", "export", "reproduce", "bench", "download", "recipes")
+COMMANDS = ("app", "train", "evaluate", "predict", "explain", "export", "reproduce", "bench", "download", "recipes")
 RESERVE = "from mnist_core.system.resources import app_folder; print(app_folder(), flush=True); input()"
 
 
