@@ -5,8 +5,8 @@
 Takes `--images` of MNIST's test images, drawn with seed 0. Blanks 5, 10, 20, 30 and 50 % of an image's ink: the most
 salient for the model's answer, or as much at random (10 draws). Prints the mean probability of the answer after each,
 and how much more a tenth of salient ink lowers it than a tenth of random ink, with the 95 % interval. A method whose
-interval does not lie above 0 has failed for the model. `--keep` puts the rows into mnist_core/explain/faithfulness.json,
-by which the pages drop what failed. Nothing is chosen by the figures otherwise.
+interval does not lie above 0 has failed for the model. `--keep` puts the rows into the file
+mnist_core/explain/faithfulness.json, by which the pages drop what failed. Nothing is chosen by the figures otherwise.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint, shipp
 from mnist_core.system.files import read_json, write_json
 
 
+def show(share: float) -> None:
+    print(f"{share:.0%}\r", end="", file=sys.stderr)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", default=shipped_names())
@@ -40,13 +44,7 @@ def main() -> None:
         layer = last_maps(activations(checkpoint.model, chosen[0].numpy()))
         rows = []
         for method in METHODS:
-            found = deletion(
-                checkpoint.model,
-                chosen,
-                method,
-                layer,
-                progress=lambda share: print(f"{share:.0%}\r", end="", file=sys.stderr),
-            )
+            found = deletion(checkpoint.model, chosen, method, layer, progress=show)
             mean, low, high = found.advantage
             curve = "".join(
                 f"{s:>7.3f}/{r:.3f}" for s, r in zip(np.mean(found.salient, 0), np.mean(found.random, 0), strict=True)

@@ -91,7 +91,8 @@ def _after(score: torch.nn.Module, image: Tensor, blank: Tensor, orders: list[np
             flat[number * len(SHARES) + place][:, gone] = empty[:, gone]
     with torch.inference_mode():
         probabilities = score(flat.view_as(trials)).softmax(dim=1)[:, answer]
-    return probabilities.view(len(orders), len(SHARES)).numpy()
+    found: np.ndarray = probabilities.view(len(orders), len(SHARES)).numpy()
+    return found
 
 
 @functools.cache
