@@ -27,7 +27,7 @@ TRAIN_KEYS = {"run_id", "run_dir", "checkpoint", "parameters", "val_accuracy", "
 EVALUATE_KEYS = ["dataset", "split", "n", "accuracy", "loss", "weighted_f1", "per_class", "confusion", "ece", "refused"]
 EVALUATE_KEYS.append("accuracy_interval")
 EXPLAIN_KEYS = ["target", "method", "map", "completeness_error"]
-PREDICT_KEYS = {"path", "digit", "confidence", "probabilities", "is_digit"}
+PREDICT_KEYS = {"path", "digit", "confidence", "probabilities", "is_digit", "rejection"}
 FAST = ["--dataset", "digits", "--recipe", "mlp-baseline", "--epochs", "1", "--set", "batch_size=256"]
 
 

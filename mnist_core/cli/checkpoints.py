@@ -82,14 +82,7 @@ def run_predict(options: argparse.Namespace) -> None:
             print(f"error: {picture.path}: {error}", file=sys.stderr)
             unread += 1
             continue
-        line = {
-            "path": picture.path,
-            "digit": prediction.digit,
-            "confidence": prediction.confidence,
-            "probabilities": prediction.probabilities.tolist(),
-            "is_digit": prediction.is_digit,
-        }
-        print(json.dumps(line), flush=True)
+        print(json.dumps({"path": picture.path, **prediction.record()}), flush=True)
     if unread:
         raise DrawingError(f"{unread} of {len(pictures)} pictures could not be read; the others are above.")
 

@@ -12,10 +12,11 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
 
 from mnist_core.data.splits import natural_sort_key
-from mnist_core.errors import DataError
+from mnist_core.errors import DataError, DrawingError
 
 MAX_BYTES = 64 * 2**20  # packed or unpacked
 MAX_DIGITS = 100_000
+MAX_POINTS = 20_000  # of a drawing by itself
 Coordinate = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 
 
@@ -27,6 +28,16 @@ def _without_time(point: Any) -> Any:
 Point = Annotated[tuple[Coordinate, Coordinate], BeforeValidator(_without_time)]
 Side = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=60)] | Annotated[int, Field(ge=0, le=10**9)]
+
+
+class Drawing(BaseModel):
+    """One drawing by itself: pen trajectories inside a box (width, height); `y_axis` is the direction of y."""
+
+    model_config = ConfigDict(strict=True)
+
+    box: tuple[Side, Side]
+    y_axis: Literal["up", "down"]
+    strokes: Annotated[list[Annotated[list[Point], Field(max_length=MAX_POINTS)]], Field(max_length=1000)]
 
 
 class Digit(BaseModel):
@@ -97,6 +108,20 @@ def read_strokes(path: Path) -> StrokeFile:
     if said:
         file._warning = f"{' and '.join(said)} in {path.name} were left out."
     return file
+
+
+def read_drawing(content: bytes) -> Drawing:
+    """JSON → the drawing. Raises DrawingError where it is another format, or has no point or too many."""
+    try:
+        drawing = Drawing.model_validate_json(content)
+    except ValidationError as error:
+        raise DrawingError(
+            f"The drawing is not in the format of pen strokes: {_problem(error)} It is "
+            '{"box": [w, h], "y_axis": "up" or "down", "strokes": [[[x, y], …], …]}.'
+        ) from None
+    if not 0 < sum(map(len, drawing.strokes)) <= MAX_POINTS:
+        raise DrawingError(f"A drawing has 1 to {MAX_POINTS:,} points: draw something, with fewer of them.")
+    return drawing
 
 
 def _own(path: Path, content: bytes) -> StrokeFile:

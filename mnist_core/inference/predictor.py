@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -44,6 +44,16 @@ class Prediction:
         """Whether the drawing is not rejected."""
         return self.rejection is None
 
+    def record(self) -> dict[str, Any]:
+        """As JSON holds it, on the command line and over HTTP: all but the model's input."""
+        return {
+            "digit": self.digit,
+            "confidence": self.confidence,
+            "probabilities": self.probabilities.tolist(),
+            "is_digit": self.is_digit,
+            "rejection": self.rejection,
+        }
+
 
 class Predictor:
     """A loaded checkpoint, given as such, by its folder or by its name. Thread-safe. Raises CheckpointError."""
@@ -68,6 +78,15 @@ class Predictor:
         confidence = float(probabilities[digit])
         rejection = self._rejection(image, float(self.certainty(probabilities)))
         return Prediction(digit, confidence, probabilities, rejection, image)
+
+    def from_canvas(self, pixels: np.ndarray) -> np.ndarray:
+        """(H, W), (H, W, 3) or (H, W, 4) uint8 of a drawing, light on dark → as this model is used to see it.
+
+        A model that reads pictures as a whole, and learned from light ones, gets it dark on light.
+        """
+        if self.card.preparation != "whole" or float(np.mean(self.card.mean)) <= 0.5:
+            return pixels
+        return 255 - (pixels if pixels.ndim == 2 else pixels[..., :3])
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray | None:
         """(H, W), (H, W, 3) or (H, W, 4) uint8 → the model's input, (H, W) or (H, W, 3) uint8; None if it is blank.

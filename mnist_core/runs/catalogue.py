@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnist_core.errors import LabError
+from mnist_core.errors import CheckpointError, LabError, RunError
 from mnist_core.models.card import Card
 from mnist_core.models.checkpoint import SHIPPED, read_card, shipped_names
-from mnist_core.runs.run import Run, list_runs
+from mnist_core.runs.run import Run, list_runs, open_run
 
 if TYPE_CHECKING:
     from mnist_core.inference.predictor import Predictor
@@ -45,6 +46,21 @@ def models() -> list[Model]:
         if folder is not None and not run.status().active:
             found += _model(run.id, folder, run, run.damage())
     return found
+
+
+def find_model(model_id: str) -> Model:
+    """The model called `model_id`: a shipped one, or that of an ended run. Raises CheckpointError.
+
+    A name that is no plain name never becomes a path.
+    """
+    if model_id in shipped_names():
+        return Model(model_id, SHIPPED / model_id, read_card(SHIPPED / model_id))
+    with contextlib.suppress(RunError):
+        run = open_run(model_id)
+        folder = run.checkpoint()
+        if folder is not None and not run.status().active:
+            return Model(model_id, folder, read_card(folder), run, run.damage())
+    raise CheckpointError(f"There is no model '{model_id[:100]}'.")
 
 
 def _model(model_id: str, folder: Path, run: Run | None = None, damage: str = "") -> list[Model]:

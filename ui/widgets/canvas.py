@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Any
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 from streamlit_drawable_canvas import st_canvas
 
-SIDE = 280
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+SIDE = 560
+"""Pixels. The page shows the canvas as large as its column allows (canvas.css), so no prediction depends on a screen."""
+UNIT = SIDE / 280  # of the brush, whose widths are those of a canvas of 280 px
+STYLE = f"<style>{(Path(__file__).resolve().parent / 'canvas.css').read_text(encoding='utf-8')}</style>"
+EXAMPLE = "<style>.st-key-paper { --example: block; }</style>"
 
 
-def canvas() -> np.ndarray | None:
-    """A 280×280 canvas, white on black → (280, 280, 4) uint8 after the first stroke, None while it is blank."""
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """`pixels` (560, 560) uint8, light on black, None while it is blank; `strokes` on the canvas number `version`.
+
+    A drawing that began with an image has that image's pixels until the next stroke.
+    """
+
+    pixels: np.ndarray | None
+    strokes: int
+    version: int
+
+
+def canvas(buttons: DeltaGenerator, controls: DeltaGenerator, example: bool = True) -> Drawing:
+    """A square canvas, as wide as its place and at most 480 px, with `buttons`, and the brush in `controls`.
+
+    With `example` a blank canvas shows a faint digit.
+    """
     state = st.session_state.setdefault("drawing", {"version": 0, "start": {"objects": []}, "now": [], "pictures": {}})
-    board, buttons, width = st.container(), st.container(horizontal=True), st.container(width=SIDE)
-    brush = width.slider(
-        "Brush width", 8, 40, 20, help="In pixels; the canvas has 280.", key="brush", persist_state="session"
+    brush = controls.slider(
+        "Brush width", 8, 40, 20, help="The canvas is 280 wide.", key="brush", persist_state="session"
     )
-    with board:
+    st.html(STYLE)
+    with st.container(key="paper"):
         result = st_canvas(
-            stroke_width=brush,
+            stroke_width=round(brush * UNIT),
             stroke_color="#ffffff",
             background_color="#000000",
             height=SIDE,
@@ -33,15 +59,19 @@ def canvas() -> np.ndarray | None:
     objects = (result.json_data or {}).get("objects")
     if objects is not None:
         state["now"] = objects
-    if result.image_data is not None:
+    if (pixels := result.image_data) is not None:
         # kept for Undo and a page switch: a canvas that begins with strokes sends its picture only after the next one
-        state["pictures"][len(state["now"])] = result.image_data
+        state["pictures"][len(state["now"])] = pixels[..., 0].copy() if pixels.ndim == 3 else pixels
+    drawn = bool(state["now"])
+    if example and not drawn:
+        st.html(EXAMPLE)
     with buttons:
-        if st.button("Clear", icon=":material/delete:", disabled=not state["now"]):
+        if st.button("Clear", icon=":material/delete:", disabled=not drawn, shortcut="Esc", key="clear"):
             _restart([])
-        if st.button("Undo", icon=":material/undo:", disabled=not state["now"], help="Takes the last stroke back"):
+        if st.button("Undo", icon=":material/undo:", disabled=not drawn, shortcut="Ctrl+Z", key="undo"):
             _restart(state["now"][:-1])
-    return state["pictures"].get(len(state["now"])) if state["now"] else None
+    pixels = state["pictures"].get(len(state["now"])) if drawn else None
+    return Drawing(pixels, len(state["now"]), state["version"])
 
 
 def _restart(objects: list[dict[str, Any]]) -> None:
@@ -51,13 +81,39 @@ def _restart(objects: list[dict[str, Any]]) -> None:
 
 def _begin_with(objects: list[dict[str, Any]]) -> None:
     """A new canvas that begins with `objects`; the component takes a new start only under a new key."""
-    state = st.session_state["drawing"]
+    state = st.session_state.get("drawing") or {"version": -1, "pictures": {}}
     st.session_state["drawing"] = {
         **state,
         "version": state["version"] + 1,
         "start": {"objects": objects},
         "now": objects,
     }
+
+
+def begin_with_image(image: np.ndarray) -> None:
+    """The next canvas begins with an (H, W) uint8 image, light on dark, in place of its first stroke.
+
+    Called before `canvas`, in a run of the whole page.
+    """
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, format="PNG")
+    height, width = image.shape
+    picture = {
+        "type": "Image",
+        "src": "data:image/png;base64," + base64.b64encode(file.getvalue()).decode(),
+        "originX": "left",
+        "originY": "top",
+        "left": 0,
+        "top": 0,
+        "width": width,
+        "height": height,
+        "scaleX": SIDE / width,
+        "scaleY": SIDE / height,
+    }
+    _begin_with([picture])
+    st.session_state["drawing"]["pictures"] = {1: image}
 
 
 def carry_over() -> None:
