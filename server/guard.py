@@ -63,7 +63,7 @@ class Guard:
         origin = headers.get("origin")
         foreign = origin is not None and urlsplit(origin).netloc != host
         if (
-            foreign or headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate"
+            foreign or (headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate")
         ) and (not self._origins & {origin, "*"}):
             raise RequestError(403, "The lab does not answer to a page of another site.")
         try:

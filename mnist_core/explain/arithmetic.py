@@ -15,6 +15,7 @@ from mnist_core.models.architectures import ACTIVATIONS
 from mnist_core.models.classifier import Classifier
 
 _ELEMENTWISE = tuple(ACTIVATIONS.values())
+STEP_KINDS = {*(kind.__name__ for kind in _ELEMENTWISE), "BatchNorm2d", "BatchNorm1d", "MaxPool2d", "Dropout"}
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,20 @@ def arithmetic(model: Classifier, image: np.ndarray, name: str, unit: int, row: 
         corner,
         max(error, abs(total - own.output[unit, *place])),
     )
+
+
+def weighted_layer(found: Sequence[Activation], name: str) -> str | None:
+    """The convolution or dense layer whose sums the layer `name` shows, unit by unit: itself, or one before it.
+
+    Between the two stand only steps of `arithmetic`. None where units mix otherwise, as in a flattened layer.
+    """
+    place = next(i for i, activation in enumerate(found) if activation.name == name)
+    for activation in reversed(found[: place + 1]):
+        if activation.kind in ("Conv2d", "Linear"):
+            return activation.name
+        if activation.kind not in STEP_KINDS:
+            return None
+    return None
 
 
 def _patch(

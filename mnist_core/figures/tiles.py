@@ -18,7 +18,7 @@ SIGNED = [[0, "#ff9e3d"], [0.25, "#a8560c"], [0.5, "#000000"], [0.75, "#2a7fb8"]
 _BELOW, _ABOVE, _MARK = np.array([255, 158, 61]), np.array([214, 240, 255]), np.array([0, 200, 140])
 
 
-def columns_for(count: int, height: int, width: int, shape: float = 2.5) -> int:
+def columns_for(count: int, height: int, width: int, shape: float = 1.8) -> int:
     """How many columns `count` tiles take so that the whole is about `shape` times as wide as high."""
     return max(1, min(count, math.ceil(math.sqrt(shape * count * height / width))))
 

@@ -6,7 +6,7 @@ import torch
 
 from mnist_core.errors import ConfigError
 from mnist_core.explain.activations import activations
-from mnist_core.explain.arithmetic import arithmetic
+from mnist_core.explain.arithmetic import arithmetic, weighted_layer
 from mnist_core.models.architectures import MODELS
 
 
@@ -72,3 +72,17 @@ def test_a_depthwise_kernel_reads_its_own_channel(network, stroke):
 def test_what_is_not_there_is_said(name, place, message, network, stroke):
     with pytest.raises(ConfigError, match=message):
         arithmetic(network("small-cnn"), stroke, name, *place)
+
+
+def test_a_layer_without_weights_shows_the_sums_before_it(network, stroke):
+    found = activations(network("small-cnn"), stroke)
+    sources = {a.name: weighted_layer(found, a.name) for a in found}
+    assert [sources[name] for name in "0123456"] == ["0", "0", "0", "3", "3", "3", "3"]
+    kinds = {a.kind: sources[a.name] for a in found}
+    assert kinds["MaxMeanPool"] is None
+    assert kinds["Linear"] == found[-1].name
+
+
+def test_a_sum_of_a_shortcut_has_no_single_source(network, stroke):
+    found = activations(network("residual-cnn"), stroke)
+    assert {weighted_layer(found, a.name) for a in found if a.kind == "Residual"} == {None}
