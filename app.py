@@ -5,11 +5,13 @@ from starlette.middleware import Middleware
 
 from server.nodelay import NoDelay
 from server.routes import routes
+from ui.errors import show_error
 from ui.lifespan import lifespan
 
 app = st.App(
     "home.py",
     lifespan=lifespan,
+    on_script_error=show_error,
     routes=routes(
         allowed_hosts=st.get_option("server.allowedHosts"),
         base_url=st.get_option("server.baseUrlPath"),

@@ -1,5 +1,7 @@
 """Home: what the lab is, which models and runs are here, where to go."""
 
+import time
+
 import streamlit as st
 
 from mnist_core.data.mnist import mnist_available
@@ -7,11 +9,18 @@ from mnist_core.runs.catalogue import models as every_model
 from mnist_core.runs.run import list_runs
 from mnist_core.system.device import default_device
 from mnist_core.system.settings import data_folder, runs_folder
-from ui import actions, page
+from ui import actions, page, warmup
 from ui.widgets.dataset import offer_download
 from ui.widgets.model import show_models
 
 page.begin("Home", "🔢")
+
+
+def show_fact(label: str, value: str, explanation: str) -> None:
+    """A figure of the overview. Visitors who may only look need not know the machine's folders."""
+    st.metric(label, value, help=explanation if actions.changeable() else None, border=True, width=165)
+
+
 st.markdown(
     "Train a network that reads handwritten digits, and watch it learn. Draw a digit and see what the network sees "
     "and says, stroke by stroke. Then find out where it fails, and why."
@@ -39,10 +48,6 @@ st.subheader("Overview")
 runs = list_runs()
 active = [run for run in runs if run.status().active]
 models = every_model()
-if active:  # after a restart of the server the queue goes on without a visit to the Train page
-    with page.errors_as_messages():
-        actions.warm()
-
 facts = (
     ("Models", str(len(models)), "Shipped with the lab or trained here."),
     ("Runs", str(len(runs)), f"Trainings on this machine, in {runs_folder().resolve()}"),
@@ -52,12 +57,20 @@ facts = (
         "here" if mnist_available(data_folder()) else "not yet",
         f"Data folder: {data_folder().resolve()}",
     ),
-    ("Computes on", {"cuda": "GPU", "cpu": "CPU"}[default_device()], "A GPU is used when torch finds one."),
 )
 with st.container(horizontal=True):
     for label, value, explanation in facts:
-        # visitors who may only look need not know the machine's folders
-        st.metric(label, value, help=explanation if actions.changeable() else None, border=True, width=165)
+        show_fact(label, value, explanation)
+    device = st.empty()
 
 if models:
     show_models(models)
+
+# last, as torch takes seconds to load
+warmup.page_sent()
+while not warmup.ready():
+    with device:
+        show_fact("Computes on", "…", "Torch is being loaded.")
+    time.sleep(0.2)
+with device:
+    show_fact("Computes on", {"cuda": "GPU", "cpu": "CPU"}[default_device()], "A GPU is used when torch finds one.")

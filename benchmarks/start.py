@@ -26,6 +26,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page
 
 from benchmarks.page_speed import LOSS, WATCH
+from mnist_core.runs.run import list_runs
 from mnist_core.system.settings import data_folder
 from tests.e2e.lab import ROOT, chromium
 
@@ -52,8 +53,10 @@ def fresh_server(script: Path, folder: Path) -> Iterator[tuple[float, str]]:
     with (folder / "server.log").open("ab") as log:
         started = time.monotonic()
         process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
-            + ["--server.headless", "true", "--server.address", "127.0.0.1"],
+            [
+                *(sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)),
+                *("--server.headless", "true", "--server.address", "127.0.0.1"),
+            ],
             cwd=script.parent,
             env=environment,
             stdout=log,
@@ -63,6 +66,9 @@ def fresh_server(script: Path, folder: Path) -> Iterator[tuple[float, str]]:
     try:
         yield started, f"http://127.0.0.1:{port}"
     finally:
+        for run in list_runs(folder / "runs"):
+            if run.status().active:
+                run.command("stop")
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=30)
 
@@ -108,8 +114,6 @@ def first_click(browser: Browser, folder: Path) -> float:
             page.evaluate(WATCH, ["click", drawn])
             page.get_by_role("button", name="Run", exact=True).click()
             taken = float(page.evaluate("window.measured")) / 1000
-            page.get_by_role("button", name="Stop", exact=True).click()
-            page.wait_for_timeout(1000)
             return taken
     finally:
         context.close()
@@ -132,9 +136,8 @@ def main() -> None:
         for name, seconds in taken.items():
             if seconds:
                 each = ", ".join(f"{second:.2f}" for second in seconds)
-                print(
-                    f"{name}: median {statistics.median(seconds):.2f} s, {statistics.median(seconds) / bare:.2f} × bare ({each})"
-                )
+                middle = statistics.median(seconds)
+                print(f"{name}: median {middle:.2f} s, {middle / bare:.2f} × bare ({each})")
         clicks = []
         for number in range(options.clicks):
             folder = Path(temporary) / f"click-{number}"

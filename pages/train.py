@@ -1,6 +1,7 @@
 """Train: pick a recipe, turn its knobs, run, pause, step, change, stop; curves that stream."""
 
 import time
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -8,7 +9,7 @@ from mnist_core.data.loading import default_dataset, is_available
 from mnist_core.data.mirrors import SOURCES
 from mnist_core.runs.run import Run, list_runs
 from mnist_core.system.settings import data_folder
-from ui import actions, cache, page
+from ui import actions, cache, page, warmup
 from ui.labels import preparation_words, run_labels
 from ui.panels.queue import show_queue
 from ui.panels.run import duration, outcome, show_read_only, show_run
@@ -21,7 +22,7 @@ from ui.widgets.layers import show_layers
 from ui.widgets.query_params import begin_with, beginning, read_address, write_address
 from ui.widgets.settings import changed, choose_recipe, knobs
 
-WARMING_SECONDS = 20  # that the estimate waits for a worker at most
+WARMING_SECONDS = 20  # that the details and the estimate wait at most
 
 page.begin("Train", "📈")
 
@@ -33,12 +34,19 @@ def run_to_show(runs: list[Run]) -> Run | None:
     return next(iter(chosen + active[::-1] + runs), None)
 
 
+def wait_until(done: Callable[[], bool], said: str) -> None:
+    """Waits, with `said` above the curves, for what the server loads in the background; a click is let through."""
+    for _ in range(WARMING_SECONDS * 10):
+        if done():
+            break
+        words.caption(said)
+        time.sleep(0.1)
+
+
 if not actions.changeable():
     with page.errors_as_messages():
         show_read_only()
     st.stop()
-with page.errors_as_messages():
-    actions.warm()
 offer = st.container()
 present = default_dataset(data_folder())
 with page.errors_as_messages():
@@ -65,11 +73,7 @@ with settings, page.errors_as_messages():
     if dataset is not None:
         write_address(config, start_from)
         st.caption("The address of this page holds these settings: pass it on, and they open elsewhere.")
-        if is_available(dataset, data_folder()):
-            data = cache.dataset(dataset, preparation=config.preparation)
-            st.caption(preparation_words(data.preparation))
-            page.show_note(data.warning)
-            show_layers(config, data.shape)
+        details = st.container()
 
 runs = list_runs()
 run = run_to_show(runs)
@@ -117,13 +121,20 @@ with charts:
 with page.errors_as_messages():
     show_run_list()
 show_confirmation()
+# last, since all else is on the page by now
+warmup.page_sent()
+with page.errors_as_messages():
+    actions.warm()
+if config is not None and dataset is not None and not missing:
+    wait_until(warmup.ready, about)
+    with details, page.errors_as_messages():
+        data = cache.dataset(dataset, preparation=config.preparation)
+        st.caption(preparation_words(data.preparation))
+        page.show_note(data.warning)
+        show_layers(config, data.shape)
 if config is not None and not missing and not busy:
-    # last, since all else is on the page by now: what is measured while a worker warms up is several times too long
-    for _ in range(WARMING_SECONDS * 10):
-        if actions.settled():
-            break
-        words.caption(f"{about} How long it takes is being measured.")  # and lets a click through
-        time.sleep(0.1)
+    # what is measured while a worker warms up is several times too long
+    wait_until(actions.settled, f"{about} How long it takes is being measured.")
     with page.errors_as_messages():
         seconds = cache.measured_seconds(config.replace(seed=0))
         words.caption(f"{about} About {duration(seconds)} of training on this machine.")

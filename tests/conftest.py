@@ -6,6 +6,8 @@ MNIST_LAB_REQUIRE=mnist,browser makes a missing one a failure, so that continuou
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -158,8 +160,11 @@ def colour_checkpoint(tmp_path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _own_runs_folder(tmp_path, monkeypatch) -> None:
+def _own_runs_folder(tmp_path, monkeypatch) -> Iterator[None]:
     monkeypatch.setenv("MNIST_LAB_RUNS", str(tmp_path / "runs"))
+    yield
+    if cache := sys.modules.get("ui.cache"):  # a test of pages, whose workers would outlive it
+        cache.close_workers()
 
 
 @pytest.fixture

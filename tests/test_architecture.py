@@ -18,7 +18,7 @@ FILES = {
 }
 LIBRARY = [name for name in FILES if name.split(".")[0] == "mnist_core"]
 FLOORS = [
-    ["errors"],
+    ["errors", "lazy"],
     ["config", "system", "drawing"],
     ["models", "data", "recipes"],
     ["inference"],

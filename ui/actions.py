@@ -14,7 +14,6 @@ from mnist_core.config import TrainConfig
 from mnist_core.data.download import DownloadStep, download
 from mnist_core.errors import RunError
 from mnist_core.experiments.ablation import Factor, Study, create_study
-from mnist_core.runs.checkpointing import evaluate_stopped_run as evaluate_run
 from mnist_core.runs.limits import check_limits
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import Run, create_run
@@ -96,6 +95,8 @@ def change(run: Run, settings: dict[str, Any]) -> None:
 def evaluate_stopped_run(run: Run) -> None:
     """Measures a stopped run's model on the test images. Raises LabError."""
     _require()
+    from mnist_core.runs.checkpointing import evaluate_stopped_run as evaluate_run
+
     with threads():
         evaluate_run(run, data_folder())
 

@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from mnist_core.config import TrainConfig
 from mnist_core.data.dataset import Dataset, dataset_title
 from mnist_core.data.loading import load_dataset
-from mnist_core.data.prepare import load_for
-from mnist_core.inference.metrics import Evaluation, evaluate
 from mnist_core.runs.catalogue import Model, predictor
 from mnist_core.runs.history import HistoryReader
 from mnist_core.runs.pool import WorkerPool
 from mnist_core.runs.run import Run
 from mnist_core.system.device import threads
 from mnist_core.system.settings import data_folder, runs_folder
-from mnist_core.training.profile import seconds_per_image
+
+if TYPE_CHECKING:
+    from mnist_core.inference.metrics import Evaluation
 
 
-@st.cache_resource(show_spinner=False)
-def _pool(runs_dir: str, data_dir: str) -> WorkerPool:
-    return WorkerPool(Path(runs_dir), Path(data_dir))
+_pools: dict[tuple[Path, Path], WorkerPool] = {}
+_making_pool = threading.Lock()
 
 
 def workers() -> WorkerPool:
     """The server's workers for the present folders."""
-    return _pool(str(runs_folder()), str(data_folder()))
+    folders = runs_folder(), data_folder()
+    with _making_pool:
+        return _pools.setdefault(folders, WorkerPool(*folders))
+
+
+def close_workers() -> None:
+    """Lets idle workers end, and busy ones after the last run that waits."""
+    with _making_pool:
+        while _pools:
+            _pools.popitem()[1].close()
 
 
 def dataset(name: str, model: Model | None = None, preparation: str = "auto", mapping: str = "") -> Dataset:
@@ -49,6 +59,8 @@ def dataset(name: str, model: Model | None = None, preparation: str = "auto", ma
             bar.progress(share, f"Reading {dataset_title(name)} …")
 
         if model is not None:
+            from mnist_core.data.prepare import load_for
+
             card = model.card
             return load_for(
                 card.config,
@@ -75,12 +87,16 @@ def reader(run: Run) -> HistoryReader:
 @st.cache_data(show_spinner=False, max_entries=200)
 def measured_seconds(config: TrainConfig) -> float:
     """How long the training takes here, from a few of its steps. Validation adds about a tenth of a step an image."""
+    from mnist_core.training.profile import seconds_per_image
+
     data = dataset(config.dataset, preparation=config.preparation)
     return seconds_per_image(config, data.shape) * len(data.train_labels) * config.epochs
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _evaluation(_model: Model, _data: Dataset, weights: tuple[str, float], data_sha256: str) -> Evaluation:
+    from mnist_core.inference.metrics import evaluate
+
     bar = st.progress(0.0, f"Reading {len(_data.test_labels):,} test images with {_model.card.name} …")
     network = predictor(_model).checkpoint.model
 

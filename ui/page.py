@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import streamlit as st
 
 from mnist_core.errors import LabError
-from mnist_core.system.device import divide_cores, use_threads
 from mnist_core.system.settings import limits
+from ui import warmup
 from ui.visitors import mark_active
 
 MENU = (
@@ -45,6 +45,7 @@ def begin(title: str, icon: str) -> None:
     st.set_page_config(f"{title} · MNIST Lab", page_icon=icon, layout="wide", initial_sidebar_state="collapsed")
     st.html(STYLE)
     _prepare_server()
+    warmup.start()
     mark_active()
     with errors_as_messages():
         shown = reachable()
@@ -89,10 +90,6 @@ def text_colour() -> str:
 @st.cache_resource(show_spinner=False)
 def _prepare_server() -> None:
     """Once a server: takes what is imported out of the garbage collector's sight (see .streamlit/config.toml)."""
-    divide_cores()
-    # One digit at a time is no work to share: with two threads the server took 0.26 of a core for what 28 people drew
-    # and looked at, with one 0.16. What is large takes all for a while (house.evaluation, the estimate before a run).
-    use_threads(1)
     gc.collect()
     gc.freeze()
     atexit.register(gc.unfreeze)  # or the libraries complain of leaks when the server ends

@@ -5,11 +5,16 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
-
-import torch
+from typing import TYPE_CHECKING
 
 from mnist_core.data.dataset import NO_CLASS, Dataset
 from mnist_core.errors import DataError
+from mnist_core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = LazyModule("torch")
 
 SHOWN = 12  # names in a sentence
 _WORDS = {  # zero to nine

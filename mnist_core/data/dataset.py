@@ -6,11 +6,16 @@ import functools
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from mnist_core.config import Shape
+from mnist_core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+else:
+    torch = LazyModule("torch")
 
 DIGITS = tuple("0123456789")
 TITLES = {

@@ -6,9 +6,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from mnist_core.config import Shape
 from mnist_core.data.archive import stamp
@@ -26,8 +26,14 @@ from mnist_core.data.pen_digits import load_drawings
 from mnist_core.data.picture_files import Options, split_options
 from mnist_core.data.prepared import prepared
 from mnist_core.errors import DataError
+from mnist_core.lazy import LazyModule
 from mnist_core.system.progress import Progress
 from mnist_core.system.settings import data_folder
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = LazyModule("torch")
 
 CACHE_SIZE = 6  # datasets; those that differ in their preparation alone share their images
 

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from mnist_core.data.arrays import require_content
 from mnist_core.data.dataset import DIGITS, Dataset
 from mnist_core.data.idx import read_idx
 from mnist_core.data.lookalikes import published_warning
 from mnist_core.errors import DataError
+from mnist_core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = LazyModule("torch")
 
 _PARTS = ("train-images", "train-labels", "t10k-images", "t10k-labels")
 

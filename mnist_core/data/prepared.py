@@ -5,16 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from mnist_core.config import Shape
 from mnist_core.data.dataset import Dataset
 from mnist_core.drawing.preparation import looks_drawn, prepare
 from mnist_core.errors import DataError
+from mnist_core.lazy import LazyModule
 from mnist_core.system.threads import map_in_threads
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+else:
+    torch = LazyModule("torch")
 
 SAMPLE = 200  # images that the choice of a preparation looks at
 BUILT_IN = {

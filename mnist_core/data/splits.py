@@ -7,14 +7,20 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from mnist_core.config import TrainConfig
 from mnist_core.data.dataset import Dataset
 from mnist_core.errors import DataError
+from mnist_core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+else:
+    torch = LazyModule("torch")
 
 MAX_CLASSES = 100
 

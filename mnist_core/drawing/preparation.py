@@ -7,13 +7,19 @@ the picture is shrunk in its proportions, and its ground and colours stay as the
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
-from scipy import ndimage
 
 from mnist_core.drawing.images import fit_image, flatten_alpha, size_within
 from mnist_core.drawing.preprocess import as_pixels, to_model_input
+from mnist_core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    from scipy import ndimage
+else:
+    ndimage = LazyModule("scipy.ndimage")
 
 SHRUNK_SIDE = 64  # px: larger pictures are first shrunk to this, so that many of them fit into memory
 # An image in MNIST's geometry is taken as it is. MNIST's own test images: longest side 17 to 20 px, centre of mass

@@ -6,12 +6,19 @@ pixel (14, 14), strokes are 2.6 ± 0.7 px wide, light on dark.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from PIL import Image
-from scipy import ndimage
 
 from mnist_core.drawing.sheet import cut_out_sheet, without_grid
 from mnist_core.errors import DrawingError
+from mnist_core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    from scipy import ndimage
+else:
+    ndimage = LazyModule("scipy.ndimage")
 
 WORK_SIDE = 400  # px: larger pictures are shrunk to this; a digit of a tenth of the side still has 40 px
 PAPER_SIDE = 56  # px: the background is estimated at about this size

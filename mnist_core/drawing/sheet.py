@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from PIL import Image
-from scipy import ndimage
+
+from mnist_core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    from scipy import ndimage
+else:
+    ndimage = LazyModule("scipy.ndimage")
 
 COARSE_SIDE = 100  # px: the sheet is looked for at about this size
 MIN_CONTRAST = 20  # grey levels between paper and line

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import plotly.graph_objects as go
 
 from mnist_core.figures.style import QUIET, TRAIN
 from mnist_core.inference.calibration import Reliability
+from mnist_core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+else:
+    go = LazyModule("plotly.graph_objects")
 
 LARGEST, SMALLEST = 26, 5  # px: the marker of the bin with the most answers, and of one with a single answer
 

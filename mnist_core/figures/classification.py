@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from mnist_core.figures.style import HIGHLIGHT, QUIET
+from mnist_core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+else:
+    go = LazyModule("plotly.graph_objects")
 
 MAX_BARS = 20  # classes shown as bars
 MAX_NUMBERS = 20  # classes up to which the cells of a confusion matrix show their numbers

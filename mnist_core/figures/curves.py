@@ -6,12 +6,17 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from mnist_core.figures.style import LEGEND, MARGIN, QUIET, TRAIN, VALIDATION
+from mnist_core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+else:
+    go = LazyModule("plotly.graph_objects")
 
 EARLIER = ("#8A94A6", "#CC79A7", "#B8860B")
 Numbers = Sequence[float] | np.ndarray  # (N,)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import plotly.graph_objects as go
 
 from mnist_core.figures.style import HIGHLIGHT, LEGEND, MARGIN, TRAIN, VALIDATION
+from mnist_core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+else:
+    go = LazyModule("plotly.graph_objects")
 
 
 def count_figure(counts: np.ndarray, parts: Sequence[str], classes: Sequence[str]) -> go.Figure:

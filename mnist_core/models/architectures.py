@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
 from mnist_core.config import Shape, TrainConfig
+from mnist_core.lazy import LazyModule
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "leaky-relu": nn.LeakyReLU,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-    "tanh": nn.Tanh,
-    "elu": nn.ELU,
+if TYPE_CHECKING:
+    from torch import nn
+
+    from mnist_core.models import layers as own
+else:  # names and summaries are known before torch is loaded
+    nn, own = LazyModule("torch.nn"), LazyModule("mnist_core.models.layers")
+
+ACTIVATIONS = {  # name → class of torch.nn
+    "relu": "ReLU",
+    "leaky-relu": "LeakyReLU",
+    "gelu": "GELU",
+    "silu": "SiLU",
+    "tanh": "Tanh",
+    "elu": "ELU",
 }
 
 
-Build = Callable[[TrainConfig, Shape], nn.Module]
+Build = Callable[[TrainConfig, Shape], "nn.Module"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,7 @@ class ModelSpec:
     summary: str
     build: Build
     least_side: int = 1  # px: smaller images leave a layer without input
+    dropout: bool = True  # whether it has dropout layers
 
 
 MODELS: dict[str, ModelSpec] = {}
@@ -46,11 +53,15 @@ def register(name: str, summary: str, least_side: int = 1) -> Callable[[Build], 
     return add
 
 
-class MaxMeanPool(nn.Module):
-    """(N, C, H, W) → (N, 2C): the maximum and the mean of each channel over the image."""
+def has_dropout(model: str) -> bool:
+    """Whether the registered network `model` has dropout layers, of any probability."""
+    return model in MODELS and MODELS[model].dropout
 
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([x.amax(dim=(2, 3)), x.mean(dim=(2, 3))], dim=1)
+
+def _activation(config: TrainConfig) -> nn.Module:
+    """The activation layer of `config`."""
+    layer: nn.Module = getattr(nn, ACTIVATIONS[config.activation])()
+    return layer
 
 
 def _conv_block(
@@ -61,7 +72,7 @@ def _conv_block(
     ]
     if config.batch_norm:
         layers.append(nn.BatchNorm2d(outputs))
-    layers.append(ACTIVATIONS[config.activation]())
+    layers.append(_activation(config))
     return layers
 
 
@@ -73,7 +84,7 @@ def _pooled_block(config: TrainConfig, inputs: int, outputs: int, padding: int =
 
 def _read_out(config: TrainConfig, channels: int, shape: Shape) -> list[nn.Module]:
     """Features of any size → logits."""
-    return [MaxMeanPool(), nn.Dropout(config.dropout), nn.Linear(2 * channels, shape.classes)]
+    return [own.MaxMeanPool(), nn.Dropout(config.dropout), nn.Linear(2 * channels, shape.classes)]
 
 
 @register("small-cnn", "25k parameters: a 5×5 stride-2 and two 3×3 convolutions, max+mean pooling.", 15)
@@ -151,18 +162,17 @@ def separable_cnn(config: TrainConfig, shape: Shape) -> nn.Module:
 def two_conv(config: TrainConfig, shape: Shape) -> nn.Module:
     """The CNN of the first earlier system, with batch norm and dropout after the first convolution as options."""
     height, width = (shape.height - 4) // 2, (shape.width - 4) // 2
-    activation = ACTIVATIONS[config.activation]
     return nn.Sequential(
         nn.Conv2d(shape.channels, 32, kernel_size=3),
-        activation(),
+        _activation(config),
         *([nn.BatchNorm2d(32)] if config.batch_norm else []),
         nn.Dropout(config.dropout),
         nn.Conv2d(32, 64, kernel_size=3),
-        activation(),
+        _activation(config),
         nn.MaxPool2d(2),
         nn.Flatten(),
         nn.Linear(64 * height * width, 128),
-        activation(),
+        _activation(config),
         nn.Linear(128, shape.classes),
     )
 
@@ -203,7 +213,7 @@ def three_conv(config: TrainConfig, shape: Shape) -> nn.Module:
         *layers,
         nn.Flatten(),
         nn.Linear(128 * (shape.height // 8) * (shape.width // 8), 256),
-        ACTIVATIONS[config.activation](),
+        _activation(config),
         nn.Dropout(config.dropout),
         nn.Linear(256, shape.classes),
     )
@@ -264,18 +274,10 @@ def small_resnet(config: TrainConfig, shape: Shape) -> nn.Module:
     )
 
 
-class Residual(nn.Sequential):
-    """x → x + layers(x)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        change: Tensor = super().forward(x)
-        return x + change
-
-
-def _shortcut(config: TrainConfig, width: int) -> Residual:
+def _shortcut(config: TrainConfig, width: int) -> nn.Module:
     """x → x + two convolutions of x."""
     first, second = (_conv_block(config, width, width, kernel_size=3, padding=1) for _ in range(2))
-    return Residual(*first, *second)
+    return own.Residual(*first, *second)
 
 
 def _dense(config: TrainConfig, inputs: int, widths: Sequence[int], classes: int) -> list[nn.Module]:
@@ -285,7 +287,7 @@ def _dense(config: TrainConfig, inputs: int, widths: Sequence[int], classes: int
         layers.append(nn.Linear(inputs, outputs))
         if config.batch_norm:
             layers.append(nn.BatchNorm1d(outputs))
-        layers += [ACTIVATIONS[config.activation](), nn.Dropout(config.dropout)]
+        layers += [_activation(config), nn.Dropout(config.dropout)]
         inputs = outputs
     return [*layers, nn.Linear(inputs, classes)]
 

@@ -6,7 +6,6 @@ import platform
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mnist_core.config import Shape, TrainConfig
@@ -151,4 +150,6 @@ class Card(BaseModel):
 
 def versions() -> dict[str, str]:
     """The versions of Python and torch, and the processor's architecture, for the card of new weights."""
+    import torch
+
     return {"python": platform.python_version(), "torch": torch.__version__, "machine": platform.machine()}

@@ -8,17 +8,22 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import safetensors.torch
-import torch
 from pydantic import ValidationError
 
 from mnist_core.errors import CheckpointError, LabError
+from mnist_core.lazy import LazyModule
 from mnist_core.models.card import Card, versions
-from mnist_core.models.classifier import Classifier, build_model
 from mnist_core.system.files import json_bytes, read_json, write_json, write_pair
 from mnist_core.system.resources import resource
+
+if TYPE_CHECKING:
+    import torch
+
+    from mnist_core.models.classifier import Classifier
+else:
+    torch = LazyModule("torch")
 
 CARD, WEIGHTS = "card.json", "model.safetensors"
 SHIPPED = resource("checkpoints")
@@ -40,9 +45,11 @@ def save_checkpoint(folder: Path, model: Classifier, **card: Any) -> Card:
 
     A crash in between leaves a folder without a card; a full disk leaves the old checkpoint. Raises OSError.
     """
+    from safetensors.torch import save
+
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    weights = safetensors.torch.save(tensors)
+    weights = save(tensors)
     full = Card(
         weights_sha256=hashlib.sha256(weights).hexdigest(),
         parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
@@ -81,6 +88,11 @@ def read_card(folder: Path) -> Card:
 
 def load_checkpoint(folder: Path | str) -> Checkpoint:
     """Weights and card, checked against each other. Raises CheckpointError, which says what of them is wrong."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    from mnist_core.models.classifier import build_model
+
     folder = Path(folder)
     card, weights = read_card(folder), _weights(folder)
     if hashlib.sha256(weights).hexdigest() != card.weights_sha256:
@@ -96,7 +108,7 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
         raise CheckpointError(f"The card in {folder} disagrees with itself: normalisation and channels do not match.")
     try:
         config = card.config.replace(model=card.architecture)
-        tensors = safetensors.torch.load(weights)
+        tensors = load(weights)
         with torch.device("meta"):  # shapes only: no memory is allocated for a card whose weights do not match it
             described = build_model(config, card.shape, card.mean, card.std).state_dict()
         if _shapes(described) != _shapes(tensors):
@@ -109,7 +121,7 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
         model.temperature = card.temperature
     except LabError as error:
         raise CheckpointError(f"The card in {folder} cannot be met: {error}") from None
-    except (RuntimeError, KeyError, ValueError, safetensors.SafetensorError):
+    except (RuntimeError, KeyError, ValueError, SafetensorError):
         raise CheckpointError(
             f"The weights in {folder} do not fit the architecture '{card.architecture}' that its card names."
         ) from None

@@ -102,12 +102,6 @@ def set_dropout(model: nn.Module, share: float) -> int:
     return len(layers)
 
 
-def has_dropout(config: TrainConfig) -> bool:
-    """Whether the network of `config` has a dropout layer, of any probability. Raises ConfigError."""
-    with torch.device("meta"):  # allocates no weights
-        return set_dropout(build_model(config, Shape(1, 32, 32)), config.dropout) > 0
-
-
 def count_parameters(model: nn.Module) -> int:
     """Number of trainable parameters."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 from mnist_core.errors import RunError
@@ -16,6 +17,8 @@ from mnist_core.system.resources import child_environment
 from mnist_core.system.settings import parallel_runs
 
 TEND_SECONDS = 0.5
+IDLE_SECONDS = 600.0
+"""A worker that nobody wanted for so long goes, and with it 0.9 GB of memory."""
 # low priority: a training leaves the pages, which people wait for, the time they need (elsewhere: see runs/__main__.py)
 _WINDOWS_FLAGS = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(
     subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0
@@ -34,6 +37,7 @@ class WorkerPool:
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._keeper: threading.Thread | None = None
+        self._wanted = 0.0  # when somebody last wanted a worker, or one had work: time.monotonic()
 
     @property
     def processes(self) -> tuple[subprocess.Popen, ...]:
@@ -42,6 +46,7 @@ class WorkerPool:
 
     def warm(self) -> None:
         """Makes sure that a worker is there, or on its way. Raises RunError when processes cannot be started."""
+        self._wanted = time.monotonic()
         self.tend()
         with self._lock:
             if self._keeper is None:
@@ -59,7 +64,9 @@ class WorkerPool:
         self.warm()
 
     def tend(self) -> None:
-        """Replaces workers that died, and starts another where runs wait that may begin. Raises RunError."""
+        """Replaces workers that died, starts another where runs wait that may begin, and lets idle ones go after a
+        while in which nobody wanted any. Raises RunError.
+        """
         with self._lock:
             self._workers = [worker for worker in self._workers if worker.poll() is None]
             at_work = [self._run_of(worker) for worker in self._workers]
@@ -68,7 +75,11 @@ class WorkerPool:
             training = sum(run is not None and run.status().state != "paused" for run in at_work)
             # beyond the warm worker none is started early: warming up would take the processor from a training
             waiting = Queue(self.runs_dir).next_for_worker() is not None
-            if not self._workers or (waiting and not idle and training < parallel_runs()):
+            if waiting or idle < len(at_work):
+                self._wanted = time.monotonic()
+            if time.monotonic() - self._wanted > IDLE_SECONDS:
+                self._dismiss()
+            elif not self._workers or (waiting and not idle and training < parallel_runs()):
                 self._workers.append(self._spawn())
 
     def _run_of(self, worker: subprocess.Popen) -> Run | None:
@@ -113,7 +124,11 @@ class WorkerPool:
         """Lets idle workers end, and busy ones after the last run that waits."""
         self._closed.set()
         with self._lock:
-            for worker in self._workers:
-                if worker.stdin is not None:
-                    worker.stdin.close()
-            self._workers = []
+            self._dismiss()
+
+    def _dismiss(self) -> None:
+        """The end of its input tells a worker to end as soon as no run waits."""
+        for worker in self._workers:
+            if worker.stdin is not None:
+                worker.stdin.close()
+        self._workers = []

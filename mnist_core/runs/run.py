@@ -18,8 +18,8 @@ from filelock import FileLock, Timeout
 
 from mnist_core.config import TrainConfig, parse_stored_config
 from mnist_core.errors import ConfigError, LabError, RunError
+from mnist_core.models.architectures import has_dropout
 from mnist_core.models.checkpoint import CARD, is_whole
-from mnist_core.models.classifier import has_dropout
 from mnist_core.runs.control import COMMANDS, STEPS, Control, read_control, write_control
 from mnist_core.system.files import read_json, write_json
 from mnist_core.system.settings import runs_folder
@@ -168,7 +168,7 @@ class Run:
         if not self._written_status().active:
             raise RunError(f"Run {self.id} has ended: its settings cannot be changed any more.")
         check_change(self.config(), wanted)
-        if "dropout" in wanted and not has_dropout(self.config()):
+        if "dropout" in wanted and not has_dropout(self.config().model):
             raise ConfigError(f"The network {self.config().model} has no dropout layer: its dropout cannot be changed.")
         self._tell("change", change=wanted)
 

@@ -6,10 +6,15 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import torch
-
+from mnist_core.lazy import LazyModule
 from mnist_core.system.settings import parallel_runs
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = LazyModule("torch")
 
 
 def default_device() -> str:

@@ -39,6 +39,11 @@ def pin_threads_to_cores() -> None:
     os.environ.update(OMP_PROC_BIND="true", OMP_PLACES="cores")
 
 
+def cores() -> int:
+    """The number of CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def unpin_thread() -> None:
     """Lets the calling thread run on every core; otherwise it shares the core of the thread that started it."""
     if _all_cores is not None:

@@ -12,16 +12,21 @@ import io
 import math
 import os
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from mnist_core.config import TrainConfig, parse_stored_config
 from mnist_core.data.dataset import Dataset
 from mnist_core.errors import CheckpointError, LabError
+from mnist_core.lazy import LazyModule
 from mnist_core.system.files import write_atomic
 from mnist_core.training.changes import changed_config
-from mnist_core.training.state import TrainState
+
+if TYPE_CHECKING:
+    import torch
+
+    from mnist_core.training.state import TrainState
+else:
+    torch = LazyModule("torch")
 
 RESUME, PREVIOUS = "resume.pt", "resume-previous.pt"
 _TITLE = b"MNIST Lab resume state, SHA-256 "
@@ -90,6 +95,8 @@ def resumed_state(config: TrainConfig, data: Dataset, folder: Path) -> tuple[Tra
 
     Raises CheckpointError or RunError when what is saved cannot be used, and what TrainState raises.
     """
+    from mnist_core.training.state import TrainState
+
     state, note = TrainState(config, data), ""
     if can_resume(folder):
         saved, note = load_resume(folder)

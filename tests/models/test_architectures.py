@@ -10,8 +10,9 @@ from torch import nn
 
 from mnist_core.config import Shape, TrainConfig, field_choices
 from mnist_core.errors import ConfigError
-from mnist_core.models.architectures import ACTIVATIONS, MODELS, MaxMeanPool, Residual
+from mnist_core.models.architectures import ACTIVATIONS, MODELS, has_dropout
 from mnist_core.models.classifier import Classifier, build_model, count_parameters, layer_table
+from mnist_core.models.layers import MaxMeanPool, Residual
 
 every_model = pytest.mark.parametrize("name", MODELS)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -240,6 +241,11 @@ def test_the_batch_norm_switch_adds_and_removes_the_layers(name):
 
 
 @every_model
+def test_dropout_is_registered_as_it_is_built(name):
+    assert has_dropout(name) == any(isinstance(module, nn.Dropout) for module in build(name).modules())
+
+
+@every_model
 def test_dropout_acts_in_training_and_not_in_evaluation(name):
     images = torch.rand(8, 1, 28, 28)
     dropping, steady = build(name, dropout=0.5, batch_norm=False), build(name, dropout=0.0, batch_norm=False)
@@ -252,7 +258,7 @@ def test_dropout_acts_in_training_and_not_in_evaluation(name):
 @pytest.mark.parametrize("activation", field_choices("activation"))
 def test_the_chosen_activation_is_the_only_one(name, activation):
     model = build(name, activation=activation)
-    used = {type(module) for module in model.modules()} & set(ACTIVATIONS.values())
+    used = {type(module).__name__ for module in model.modules()} & set(ACTIVATIONS.values())
     assert used == {ACTIVATIONS[activation]}
     assert torch.isfinite(model(torch.rand(2, 1, 28, 28))).all()
 

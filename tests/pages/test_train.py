@@ -138,13 +138,3 @@ def test_the_queue_shows_its_order_and_can_be_cancelled():
     assert Queue(runs_folder()).waiting() == [runs[0], runs[2]]
     assert runs[1].status().state == "stopped"
     assert "2. mlp\\-baseline" in words(app)
-
-
-def test_runs_left_waiting_by_an_earlier_server_get_a_worker(monkeypatch):
-    asked = []
-    monkeypatch.setattr(cache.workers, "warm", lambda self: asked.append(self))
-    visit("home.py")
-    assert not asked
-    Queue(runs_folder()).add(create_run(TrainConfig(dataset="digits")))
-    visit("home.py")
-    assert asked

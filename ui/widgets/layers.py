@@ -7,7 +7,6 @@ from typing import Any
 import streamlit as st
 
 from mnist_core.config import Shape, TrainConfig
-from mnist_core.models.classifier import build_model, layer_table
 
 
 def show_layers(config: TrainConfig, shape: Shape) -> None:
@@ -33,6 +32,8 @@ def show_layers(config: TrainConfig, shape: Shape) -> None:
 
 @st.cache_data(show_spinner=False, max_entries=50)
 def _rows(config: TrainConfig, shape: Shape) -> list[dict[str, Any]]:
+    from mnist_core.models.classifier import build_model, layer_table
+
     model = build_model(config, shape, [0.0] * shape.channels, [1.0] * shape.channels)
     return [
         {

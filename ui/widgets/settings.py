@@ -7,10 +7,9 @@ from typing import Any
 import streamlit as st
 
 from mnist_core.config import TrainConfig, field_choices, field_help, field_range
-from mnist_core.models.architectures import MODELS
-from mnist_core.models.classifier import has_dropout
+from mnist_core.models.architectures import MODELS, has_dropout
 from mnist_core.recipes import RECIPES, Recipe
-from mnist_core.system.device import all_threads
+from mnist_core.system.threads import cores
 from mnist_core.training.changes import setting, shown
 
 LEARNING_RATES = [1e-5, 3e-5, 1e-4, 2e-4, 3e-4, 5e-4, 1e-3, 2e-3, 3e-3, 6e-3, 1e-2, 2e-2, 3e-2, 5e-2, 0.1, 0.3, 1.0]
@@ -73,7 +72,7 @@ def knobs(start: TrainConfig) -> TrainConfig:
         panel.validation()
         panel.number("validations_per_epoch", "Validations per epoch", 1, 20, 1)
         panel.choice("precision", field_choices("precision"), "Precision")
-        panel.number("threads", "CPU threads (0: all)", 0, all_threads(), 1)
+        panel.number("threads", "CPU threads (0: all)", 0, cores(), 1)
         panel.text("init_from", "Weights to begin with", "random; or a model's name: best")
         panel.text("teachers", "Teachers", "none; or models' names: best, accurate")
         if panel.values["teachers"]:
@@ -103,12 +102,12 @@ def change_knobs(current: TrainConfig, key: str) -> TrainConfig:
     """The widgets of settings that can be changed during a training, beginning at `current` → the config."""
     panel = _Panel(current, key)
     panel.pick("learning_rate", "Learning rate", LEARNING_RATES)
-    if has_dropout(current):
+    if has_dropout(current.model):
         panel.number("dropout", "Dropout", 0.0, 0.9, 0.05)
     else:
         st.caption(f"The network {current.model} has no dropout layer.")
     panel.pick("weight_decay", "Weight decay", WEIGHT_DECAYS)
-    panel.number("threads", "CPU threads (0: all)", 0, all_threads(), 1)
+    panel.number("threads", "CPU threads (0: all)", 0, cores(), 1)
     st.markdown("**Augmentation**")
     panel.augmentation()
     return current.replace(**panel.values)
