@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from mnist_core.config import Shape
 from mnist_core.data.dataset import to_unit
 from mnist_core.errors import ConfigError
-from mnist_core.models.architectures import Residual
 from mnist_core.models.classifier import Classifier, layer_table
+from mnist_core.models.layers import Residual
 
 PASSING = ("Dropout", "Flatten")  # kinds that give what they are given, once trained
 

@@ -14,8 +14,8 @@ from mnist_core.explain.activations import Activation, activations, layer
 from mnist_core.models.architectures import ACTIVATIONS
 from mnist_core.models.classifier import Classifier
 
-_ELEMENTWISE = tuple(ACTIVATIONS.values())
-STEP_KINDS = {*(kind.__name__ for kind in _ELEMENTWISE), "BatchNorm2d", "BatchNorm1d", "MaxPool2d", "Dropout"}
+_ELEMENTWISE = tuple(ACTIVATIONS.values())  # names of classes of torch.nn
+STEP_KINDS = {*_ELEMENTWISE, "BatchNorm2d", "BatchNorm1d", "MaxPool2d", "Dropout"}
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def _steps(
         module = layer(model, activation.name)
         if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
             after, formula = _normalized(module, unit, value)
-        elif isinstance(module, _ELEMENTWISE):
+        elif type(module).__name__ in _ELEMENTWISE:
             with torch.inference_mode():
                 after = float(module(torch.tensor(value, dtype=torch.float64)))
             formula = f"{type(module).__name__}({value:.4f})"

@@ -6,12 +6,19 @@ import streamlit as st
 
 
 def read_place(page: str, names: tuple[str, ...]) -> None:
-    """Sets the session's `{page}-{name}` from the address where that is new. Called before the widgets are made."""
-    asked = {name: text for name, text in st.query_params.to_dict().items() if name in names}
-    if asked and asked != st.session_state.get(f"{page}-written"):
-        for name, text in asked.items():
-            st.session_state[f"{page}-{name}"] = text[:100]
-        st.session_state[f"{page}-written"] = asked
+    """Sets the session's `{page}-{name}` from the address where that is new. Called before the widgets are made.
+
+    A link leaves out what is to be as at first; a visit without any parameter finds the page as it was left.
+    """
+    asked = st.query_params.to_dict()
+    if not asked or asked == st.session_state.get(f"{page}-written"):
+        return
+    for name in names:
+        if name in asked:
+            st.session_state[f"{page}-{name}"] = asked[name][:100]
+        else:
+            st.session_state.pop(f"{page}-{name}", None)
+    st.session_state[f"{page}-written"] = asked
 
 
 def write_place(page: str, **place: object) -> None:
@@ -19,7 +26,7 @@ def write_place(page: str, **place: object) -> None:
     said = {name: str(value) for name, value in place.items() if value is not None}
     if st.query_params.to_dict() != said:
         st.query_params.from_dict(said)
-    st.session_state[f"{page}-written"] = {name: text for name, text in said.items() if name != "model"}
+    st.session_state[f"{page}-written"] = said
 
 
 def number(key: str, limit: int, default: int = 0) -> int:
