@@ -50,7 +50,8 @@ def samples(model: Model, data: Dataset, result: Evaluation) -> None:
     if st.button("Reshuffle", icon=":material/shuffle:"):
         st.session_state["shuffle"] = st.session_state.get("shuffle", 0) + 1
     random = np.random.default_rng(st.session_state.get("shuffle", 0))
-    answers(model, data, result, random.choice(len(result.labels), min(10, len(result.labels)), replace=False))
+    rows = random.choice(len(result.labels), min(10, len(result.labels)), replace=False)
+    answers(model, data, result, rows, "samples")
 
 
 @st.fragment
@@ -61,7 +62,7 @@ def mistakes(model: Model, data: Dataset, result: Evaluation) -> None:
         st.caption("None: every test image was read right.")
         return
     shown = st.session_state.get("mistakes-shown", MOST)
-    answers(model, data, result, wrong[:shown])
+    answers(model, data, result, wrong[:shown], "mistakes")
     if len(wrong) > shown and st.button(f"Show more ({len(wrong) - shown:,} left)", icon=":material/expand_more:"):
         st.session_state["mistakes-shown"] = shown + 2 * MOST
         st.rerun(scope="fragment")

@@ -13,6 +13,11 @@ from ui import page
 
 MOST = 24  # images shown at once
 WIDTH = 96
+# links to the page that is shown are marked as current: here all of them would be
+STYLE = """<style>
+[class*="st-key-answers-"] [data-testid="stPageLink"] a { background: transparent; padding: 0 0.25rem; }
+[class*="st-key-answers-"] [data-testid="stPageLink"] a p { font-weight: 400; font-size: 0.8rem; }
+</style>"""
 
 
 def place(model: Model, data: Dataset, **further: object) -> dict[str, str]:
@@ -20,10 +25,11 @@ def place(model: Model, data: Dataset, **further: object) -> dict[str, str]:
     return {"model": model.id, "data": data.name, **{name: str(value) for name, value in further.items()}}
 
 
-def answers(model: Model, data: Dataset, result: Evaluation, rows: np.ndarray) -> None:
+def answers(model: Model, data: Dataset, result: Evaluation, rows: np.ndarray, key: str) -> None:
     """Test images, each with what it is and what the model said; the number leads to its own view."""
+    st.html(STYLE)
     factor = max(2 * WIDTH // max(data.test_images.shape[2:]), 1)
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, gap="small", key=f"answers-{key}"):
         for row in rows.tolist():
             true, predicted = (data.classes[c] for c in (result.labels[row], result.predicted[row]))
             right = result.labels[row] == result.predicted[row]

@@ -54,7 +54,7 @@ def confusions(model: Model, data: Dataset, result: Evaluation, key: str) -> Non
         names = page.escape_markdown(data.classes[true]), page.escape_markdown(data.classes[said])
         st.markdown(f"**{len(rows):,} × {names[0]} read as {names[1]}**")
         if len(rows):
-            answers(model, data, result, rows[:MOST])
+            answers(model, data, result, rows[:MOST], "cell")
             if len(rows) > MOST:
                 st.caption(f"The {MOST} that the model was most sure of.")
         else:

@@ -40,7 +40,7 @@ def doubts(model: Model, data: Dataset, result: Evaluation) -> None:
         "2021). It may be the model that is wrong: look, and vote. Each is a mistake, so to set them aside always "
         "raises the score; nothing is chosen by it."
     )
-    answers(model, data, result, rows[:MOST])
+    answers(model, data, result, rows[:MOST], "doubted")
     if len(rows) > MOST:
         st.caption(f"The {MOST} most doubted of {len(rows)}.")
 
@@ -90,4 +90,4 @@ def versus(model: Model, data: Dataset, result: Evaluation) -> None:
         ):
             if len(rows):
                 st.markdown(f"**{title}**: label / what the other model said")
-                answers(who, data, evaluation, rows[:MOST])
+                answers(who, data, evaluation, rows[:MOST], f"alone-{who.id}")

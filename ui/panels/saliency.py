@@ -87,7 +87,7 @@ def show_overlays(
     maps = [explained.saliency_map(model, image, method, target, layer) for target in targets]
     limit = max(float(np.abs(found.map).max()) for found in maps) or None
     names = model.card.classes
-    for number, (column, found) in enumerate(zip(st.columns(len(maps)), maps, strict=True)):
+    for number, (column, found) in enumerate(zip(st.columns(max(2, len(maps))), maps, strict=False)):
         with column:
             if captions:
                 st.markdown(captions[number])
