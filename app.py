@@ -3,6 +3,7 @@
 import streamlit as st
 from starlette.middleware import Middleware
 
+from server.headers import SecurityHeaders
 from server.nodelay import NoDelay
 from server.routes import routes
 from ui.errors import show_error
@@ -17,5 +18,5 @@ app = st.App(
         base_url=st.get_option("server.baseUrlPath"),
         allowed_origins=st.get_option("server.corsAllowedOrigins"),
     ),
-    middleware=[Middleware(NoDelay)],
+    middleware=[Middleware(NoDelay), Middleware(SecurityHeaders)],
 )

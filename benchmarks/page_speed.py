@@ -28,8 +28,8 @@ from playwright.sync_api import Browser, Page
 from benchmarks.long_run import batches_per_second, start_training
 from mnist_core.runs.run import list_runs
 from mnist_core.system.settings import data_folder
+from server.curves import LINGER_SECONDS
 from tests.e2e.lab import ROOT, Lab, chromium, draw, lab, settled
-from ui.live.feed import PATIENCE_SECONDS
 
 # resolves to the milliseconds from the next `event` to the first frame in which `ready` holds
 PAIRS_A_RUN = 8  # a run of 200 epochs takes 140 s on a fast machine
@@ -140,12 +140,12 @@ def watched_now_and_then(
     rates = []
     for _ in range(turns):
         run = start_training(running)
-        time.sleep(PATIENCE_SECONDS + 2)
+        time.sleep(LINGER_SECONDS + 2)
         before = batches_per_second(run, seconds)
         page = open_page(browser, running, "train", rest=10.0)
         watched = batches_per_second(run, seconds)
         page.close()
-        time.sleep(PATIENCE_SECONDS + 2)
+        time.sleep(LINGER_SECONDS + 2)
         after = batches_per_second(run, seconds)
         if not run.status().active:
             raise RuntimeError("The training ended while it was measured: this machine needs a longer one.")

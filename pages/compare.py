@@ -17,8 +17,9 @@ from mnist_core.experiments.compare import (
     to_json,
 )
 from mnist_core.figures.curves import COLOURS, Curve, Mark, overlay_figure
+from mnist_core.runs.history import shared_reader
 from mnist_core.runs.run import Run, list_runs
-from ui import cache, page
+from ui import page
 from ui.labels import run_labels
 from ui.live.chart import live_chart
 from ui.live.legend import legend
@@ -72,7 +73,7 @@ def readable(runs: list[Run]) -> list[Record]:
     records = []
     for run in runs:
         with page.errors_as_messages():
-            records.append(record(run, cache.reader(run)))
+            records.append(record(run, shared_reader(run)))
     return records
 
 

@@ -8,12 +8,13 @@ from mnist_core.data.loading import DATASETS
 from mnist_core.drawing.images import MAX_BYTES, MAX_PIXELS, read_picture
 from mnist_core.models.card import Card
 from mnist_core.runs.catalogue import Model, predictor
-from ui import page
+from ui import page, warmup
 from ui.labels import preparation_words
 from ui.live.answer import live_answer
 from ui.visitors import mark_active
 from ui.widgets import canvas
 from ui.widgets.model import choose_model
+from ui.widgets.start_image import take_image
 
 page.begin("Draw", "✏️")
 MOST_NAMES = 12
@@ -95,11 +96,13 @@ def board(model: Model) -> None:
             model=model.id,
             drawing=drawing,
         )
-    note.caption(f"**What the model sees**: {card.shape.width}×{card.shape.height} pixels. {how_prepared(card)}")
+    note.caption(f"**What the model sees**: {card.shape.height}×{card.shape.width} pixels. {how_prepared(card)}")
 
 
 canvas.carry_over()
 with page.errors_as_messages():
     chosen = choose_model("Model")
     if chosen is not None:
+        take_image(chosen)
         board(chosen)
+warmup.page_sent()

@@ -8,11 +8,12 @@ import streamlit as st
 from mnist_core.data.loading import default_dataset, is_available
 from mnist_core.data.mirrors import SOURCES
 from mnist_core.runs.run import Run, list_runs
+from mnist_core.runs.snapshot import duration
 from mnist_core.system.settings import data_folder
 from ui import actions, cache, page, warmup
 from ui.labels import preparation_words, run_labels
 from ui.panels.queue import show_queue
-from ui.panels.run import duration, outcome, show_read_only, show_run
+from ui.panels.run import outcome, show_no_run, show_read_only, show_run
 from ui.panels.run_controls import evaluate_stopped, start_run
 from ui.panels.run_list import show_run_list
 from ui.user import ask_user
@@ -96,9 +97,7 @@ words.caption(about)
 
 with charts:
     if run is None:
-        st.info(
-            "Press **Run**: the network starts to learn, and its curves appear here.", icon=":material/arrow_forward:"
-        )
+        show_no_run(config.epochs if config is not None else 1)
     else:
         behind = [other for other in runs if other.id != run.id]
         names = run_labels(behind)

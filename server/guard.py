@@ -61,10 +61,12 @@ class Guard:
                 "The lab does not answer to this host name: its setting server.allowedHosts names those that it does.",
             )
         origin = headers.get("origin")
-        foreign = origin is not None and urlsplit(origin).netloc != host
-        if (
-            foreign or (headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate")
-        ) and (not self._origins & {origin, "*"}):
+        if origin is None:  # a browser that follows a link from elsewhere sends none either
+            loaded = headers.get("sec-fetch-mode", "navigate") != "navigate"
+            foreign = loaded and headers.get("sec-fetch-site") == "cross-site"
+        else:
+            foreign = urlsplit(origin).netloc != host
+        if foreign and not self._origins & {origin, "*"}:
             raise RequestError(403, "The lab does not answer to a page of another site.")
         try:
             limits()

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class NoDelay:
-    """Middleware, for the outermost place: uvicorn's connection is found through its own `receive`, where it has one."""
+    """Outermost middleware: uvicorn's connection is found through its own `receive`, where that has one."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -64,6 +64,23 @@ def test_the_library_imports_no_screen(name):
     assert not roots & {"streamlit", "streamlit_drawable_canvas", "ui", "pages", "app", "server"}
 
 
+SERVER = [name for name in FILES if name.split(".")[0] == "server"]
+
+
+@pytest.mark.parametrize("name", SERVER)
+def test_the_server_imports_the_library_and_starlette_alone(name):
+    roots = {other.split(".")[0] for other in imported(FILES[name])} - sys.stdlib_module_names
+    assert roots <= {"mnist_core", "server", "starlette", "anyio"}
+
+
+def test_the_server_loads_nothing_heavy_before_it_is_asked():
+    heavy = ["torch", "scipy", "sklearn", "PIL", "plotly", "pydantic", "numpy", "streamlit"]
+    program = f"import sys, server.routes, server.headers, server.nodelay\nprint(sys.modules.keys() & {heavy})"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == "set()", done.stdout + done.stderr
+
+
 def test_only_the_comparison_of_speed_imports_torchvision():
     """It costs 1.3 s and 160 MB, so no process that serves pages loads it."""
     users = {name for name in FILES if any(other.split(".")[0] == "torchvision" for other in imported(FILES[name]))}

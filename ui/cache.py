@@ -13,9 +13,7 @@ from mnist_core.config import TrainConfig
 from mnist_core.data.dataset import Dataset, dataset_title
 from mnist_core.data.loading import load_dataset
 from mnist_core.runs.catalogue import Model, predictor
-from mnist_core.runs.history import HistoryReader
 from mnist_core.runs.pool import WorkerPool
-from mnist_core.runs.run import Run
 from mnist_core.system.device import threads
 from mnist_core.system.settings import data_folder, runs_folder
 
@@ -72,16 +70,6 @@ def dataset(name: str, model: Model | None = None, preparation: str = "auto", ma
                 mapping=mapping,
             )
         return load_dataset(name, data_folder(), show, preparation)
-
-
-@st.cache_resource(show_spinner=False, max_entries=64)
-def _reader(folder: str) -> HistoryReader:
-    return HistoryReader(Run(Path(folder)))
-
-
-def reader(run: Run) -> HistoryReader:
-    """What the run measures, read once for all who look at it, on any page."""
-    return _reader(str(run.folder.resolve()))
 
 
 @st.cache_data(show_spinner=False, max_entries=200)

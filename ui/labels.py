@@ -1,4 +1,4 @@
-"""Labels of runs, and of preparations of pictures, for people."""
+"""Labels of models, of runs apart from each other, and of preparations of pictures, for people."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter
 
 from mnist_core.data.dataset import dataset_title
 from mnist_core.runs.catalogue import Model
+from mnist_core.runs.labels import run_label
 from mnist_core.runs.run import Run
 
 PREPARATIONS = {
@@ -28,15 +29,6 @@ def preparation_words(preparation: str) -> str:
     return f"**Preparation{known}**: {PREPARED[preparation]}"
 
 
-def run_label(run: Run) -> str:
-    """Recipe, day and time, and owner of a run; its id where it has another form."""
-    date, time_of_day, *rest = run.id.split("-")
-    recipe = "-".join(rest[:-1]) or run.id
-    if len(date) == 8 and len(time_of_day) == 6:
-        return ", ".join([recipe, moment(date, time_of_day), *([run.owner] if run.owner else [])])
-    return run.id
-
-
 def model_name(model: Model) -> str:
     """The name of a shipped model, the label of the run that made another."""
     return run_label(model.run) if model.run else model.id
@@ -48,11 +40,6 @@ def model_label(model: Model) -> str:
     test = model.card.metrics.get("test_accuracy")
     said = f" · test {test:.2%}" if test else ""
     return f"{model_name(model)}{origin} · {dataset_title(model.card.dataset)}{said}"
-
-
-def moment(date: str, time_of_day: str) -> str:
-    """`20261120` and `193000` of an id → `20.11. 19:30:00`."""
-    return f"{date[6:]}.{date[4:6]}. {time_of_day[:2]}:{time_of_day[2:4]}:{time_of_day[4:]}"
 
 
 def run_labels(runs: list[Run]) -> dict[str, str]:

@@ -137,14 +137,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _app(options: argparse.Namespace) -> None:
-    from mnist_core.system.resources import app_folder
+    from mnist_core.system.resources import resource
     from mnist_core.system.settings import choose_folders
 
     further = options.streamlit_options
     if further and not further[0].startswith("-"):
         raise ConfigError(f"'{further[0]}' is no option: `app` takes those of `streamlit run`, such as --server.port.")
     choose_folders(options.data_dir, options.runs_dir)
-    sys.argv = ["streamlit", "run", str(app_folder() / "app.py"), *further]
+    sys.argv = ["streamlit", "run", str(resource("app.py")), *further]
     runpy.run_module("streamlit", run_name="__main__", alter_sys=True)  # ends this process
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 else:
     go = LazyModule("plotly.graph_objects")
 
+EMPTY_LOSS = [0, 2.5]  # of a chart without a point: ten classes at random have a loss of 2.3
 EARLIER = ("#8A94A6", "#CC79A7", "#B8860B")
 Numbers = Sequence[float] | np.ndarray  # (N,)
 MAX_MARK_ROWS = 6  # of text, over which the labels of neighbouring marks are spread
@@ -128,7 +129,7 @@ def curve_spec(
         )
     # the last percents of an accuracy matter: the first tenth of the rise may lie below the axis
     percents = {"tickformat": ".0%", "range": [max(0.0, math.floor(lowest * 10) / 10 - 0.02), 1.005]}
-    losses = {"range": [0, math.ceil(highest * 2.1) / 2]} if highest else {"rangemode": "tozero"}
+    losses = {"range": [0, math.ceil(highest * 2.1) / 2] if highest else EMPTY_LOSS}
     layout = {
         "title": {"text": title, "x": 0, "font": {"size": 15}},
         "margin": MARGIN,

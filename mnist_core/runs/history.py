@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
 import os
@@ -224,6 +225,16 @@ class HistoryReader:
                 rate = newest["images_per_second"] if newest is not None else None
                 self._history = self._reader.taken, _history(events, self._reader.steps.T, rate)
             return self._history[1]
+
+
+def shared_reader(run: Run) -> HistoryReader:
+    """What the run measures, read once for all in this process who look at it."""
+    return _reader(run.folder.resolve())
+
+
+@functools.lru_cache(64)
+def _reader(folder: Path) -> HistoryReader:
+    return HistoryReader(Run(folder))
 
 
 class _CompactReader(EventReader):

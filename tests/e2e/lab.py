@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from mnist_core.runs.run import list_runs
+from tests.helpers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = os.environ.get("MNIST_LAB_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -65,9 +65,7 @@ def stop_all(running: Lab, patience: float = 30.0) -> None:
 @contextlib.contextmanager
 def server(folder: Path, data_dir: Path | str) -> Iterator[Lab]:
     """The server alone, which may be killed meanwhile: its trainings go on after it. Raises RuntimeError."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     runs = folder / "runs"
     environment = {**os.environ, "MNIST_LAB_DATA": str(data_dir), "MNIST_LAB_RUNS": str(runs)}
     log = (folder / "server.log").open("ab")
@@ -119,18 +117,23 @@ def settled(page: Page) -> None:
 
 
 def draw(page: Page, strokes: list[list[tuple[float, float]]]) -> None:
-    """Draws with the mouse on the canvas; points in canvas pixels, 0 to 280."""
+    """Draws with the mouse; points in 280ths of the canvas's width, however large the page shows it."""
     board = page.locator("canvas.upper-canvas")
     board.scroll_into_view_if_needed()
     for stroke in strokes:
-        box = board.bounding_box()
-        assert box is not None
-        (x, y), *rest = stroke
-        page.mouse.move(box["x"] + x, box["y"] + y)
+        first, *rest = (on_canvas(page, point) for point in stroke)
+        page.mouse.move(*first)
         page.mouse.down()
-        for x, y in rest:
-            page.mouse.move(box["x"] + x, box["y"] + y, steps=8)
+        for point in rest:
+            page.mouse.move(*point, steps=8)
         page.mouse.up()
+
+
+def on_canvas(page: Page, point: tuple[float, float]) -> tuple[float, float]:
+    """A point in 280ths of the canvas's width → in pixels of the window."""
+    box = page.locator("canvas.upper-canvas").bounding_box()
+    assert box is not None
+    return box["x"] + point[0] * box["width"] / 280, box["y"] + point[1] * box["height"] / 280
 
 
 SEVEN = [[(80, 70), (200, 70), (130, 220)]]

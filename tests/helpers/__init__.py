@@ -1,6 +1,7 @@
 """What several test modules share."""
 
 import json
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,14 @@ def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.02)
+
+
+def free_port() -> int:
+    """A port of this machine on which nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        found: int = free.getsockname()[1]
+    return found
 
 
 def strict_json(text: str) -> dict:

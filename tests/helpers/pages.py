@@ -3,6 +3,7 @@
 import atexit
 import base64
 import io
+import json
 import shutil
 import tempfile
 from functools import cache
@@ -33,6 +34,12 @@ def words(app: AppTest) -> str:
     """All that the page says."""
     kinds = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "error")
     return "\n".join(str(element.value) for kind in kinds for element in getattr(app, kind))
+
+
+def answer(app: AppTest) -> dict:
+    """What the Draw page gives to the component that shows the answer; see ui/live/answer.py."""
+    (shown,) = (each.proto for each in app.get("bidi_component") if each.proto.component_name == "mnist_lab.answer")
+    return json.loads(shown.json)
 
 
 def finished_run(**settings: object) -> Run:

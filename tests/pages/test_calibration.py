@@ -15,7 +15,7 @@ from mnist_core.inference.metrics import evaluate
 from mnist_core.inference.predictor import Predictor
 from mnist_core.models.card import About, Figure, Measured
 from mnist_core.models.checkpoint import SHIPPED, load_checkpoint, read_card, update_card
-from tests.helpers.pages import drawn_seven, finished_run, visit, words
+from tests.helpers.pages import answer, drawn_seven, finished_run, visit, words
 
 
 @pytest.fixture(autouse=True)
@@ -47,17 +47,18 @@ BAR = slice(60, 220)
 
 
 @pytest.mark.parametrize(
-    ("parts", "headline", "advice"),
+    ("parts", "rejection", "headline", "advice"),
     [
-        ([(BAR, slice(60, 80)), (BAR, slice(200, 220))], "## One digit at a time", "draw only one"),
-        ([(slice(80, 200), slice(80, 200))], "## Only its lines, please", "thinner brush"),
+        ([(BAR, slice(60, 80)), (BAR, slice(200, 220))], "several", "One digit at a time", "draw only one"),
+        ([(slice(80, 200), slice(80, 200))], "filled", "Only its lines, please", "thinner brush"),
     ],
 )
-def test_shape_rejection_has_its_own_sentence(parts, headline, advice):
-    app = drawn(on_canvas(*parts))
-    assert headline in [element.value for element in app.markdown]
-    assert advice in words(app)
-    assert "sure." not in words(app)
+def test_shape_rejection_has_its_own_sentence(parts, rejection, headline, advice):
+    shown = answer(drawn(on_canvas(*parts)))
+    assert shown["answer"]["rejection"] == rejection
+    said, _, tip = shown["rejections"][rejection]
+    assert said == headline
+    assert advice in tip
 
 
 def test_a_doubtful_drawing_is_a_question_with_something_to_try():
@@ -66,10 +67,11 @@ def test_a_doubtful_drawing_is_a_question_with_something_to_try():
     app = visit("pages/draw.py", model=run.id)
     app.session_state["canvas-0"] = drawn_seven()
     app.run()
-    said = words(app)
-    assert "Perhaps a" in said
-    assert "99 in 100 real digits" in said
-    assert "draw it larger" in said
+    shown = answer(app)
+    headline, why, advice = shown["rejections"][shown["answer"]["rejection"]]
+    assert headline == "{}?"
+    assert "99 in 100 real digits" in why
+    assert "draw it larger" in advice
 
 
 def test_results_show_calibration_error_and_rejections():

@@ -15,7 +15,7 @@ from mnist_core.recipes import get_recipe
 from mnist_core.runs.execute import execute
 from mnist_core.runs.run import create_run, list_runs
 from tests.helpers.files import encoded, sheet, write_folder, write_sheet, write_zip
-from tests.helpers.pages import drawn_seven, visit, words
+from tests.helpers.pages import answer, drawn_seven, visit, words
 
 NAMES = ("*cat* [x](y)", "a very long name of a class, that no axis has room for", "dog")
 
@@ -69,19 +69,21 @@ def test_a_model_of_colour_is_trained_judged_and_asked(tmp_path):
     app = visit("pages/draw.py", model=run.id)
     assert not app.exception
     assert "colour pictures" in words(app)
-    assert "Upload a photo" in words(app)
-    answer = Predictor(run.checkpoint()).predict(np.full((300, 100, 4), 200, np.uint8))
-    assert answer.model_input.shape == (20, 24, 3)
-    assert answer.probabilities.sum() == pytest.approx(1, abs=1e-5)
+    assert answer(app)["invitation"][0] == "Upload a photo"
+    assert answer(app)["route"] is None
+    prediction = Predictor(run.checkpoint()).predict(np.full((300, 100, 4), 200, np.uint8))
+    assert prediction.model_input.shape == (20, 24, 3)
+    assert prediction.probabilities.sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_a_grey_model_of_another_size_reads_the_canvas(tmp_path):
     run = trained(f"folder:{own_set(tmp_path / 'grey', colour=False)}")
     app = visit("pages/draw.py", model=run.id)
-    assert "It tells apart" in words(app)
+    assert "It tells apart" in " ".join(answer(app)["invitation"])
     app.session_state["canvas-0"] = drawn_seven()
     app.run()
     assert not app.exception
+    assert np.shape(answer(app)["answer"]["input"]) == (20, 24)
     assert "20×24 pixels" in words(app)
 
 

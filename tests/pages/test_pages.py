@@ -9,10 +9,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from mnist_core.data.loading import load_dataset
+from mnist_core.inference.predictor import Predictor
 from mnist_core.recipes import get_recipe
 from mnist_core.runs.execute import execute
 from mnist_core.runs.run import create_run, list_runs
-from tests.helpers.pages import PAGES, drawn_seven, finished_run, visit, words
+from tests.helpers.pages import PAGES, answer, drawn_seven, finished_run, visit, words
 
 
 @pytest.fixture(autouse=True)
@@ -109,13 +111,31 @@ def test_an_unwritable_runs_folder_is_said_in_a_sentence(tmp_path, monkeypatch):
 
 def test_a_blank_canvas_invites_and_a_drawing_is_read():
     app = visit("pages/draw.py")
-    assert "Draw a digit" in words(app)
-    assert "What the model sees" not in words(app)
+    assert answer(app)["invitation"][0] == "Draw a digit"
+    assert answer(app)["answer"] is None
     app.session_state["canvas-0"] = drawn_seven()
     app.run()
     assert not app.exception
-    assert "## 7" in words(app)
+    shown = answer(app)["answer"]
+    assert shown["digit"] == 7
+    assert shown["rejection"] is None
+    assert [len(row) for row in shown["input"]] == 28 * [28]
     assert "What the model sees" in words(app)
+
+
+def test_a_link_begins_a_drawing_with_an_image():
+    run = finished_run()
+    app = visit("pages/draw.py", model=run.id)
+    app.query_params["image"] = "test:3"
+    app.run()
+    assert not app.exception
+    expected = Predictor(run.checkpoint()).predict(load_dataset("digits").test_images[3, 0].numpy())
+    assert answer(app)["answer"]["input"] == expected.model_input.tolist()
+    assert answer(app)["strokes"] == 1
+    for wrong in ("test:99999", "test:-1", "../test:1", "validation:1"):
+        app.query_params["image"] = wrong
+        app.run()
+        assert any("There is no image" in warning.value for warning in app.warning)
 
 
 def test_results_of_a_run_agree_with_its_card():
@@ -165,5 +185,7 @@ def test_a_run_of_damaged_checkpoints_only_is_refused():
         *rest, last = weights.read_bytes()
         weights.write_bytes(bytes([*rest, last ^ 1]))
     app = visit("pages/draw.py", model=run.id)
+    app.session_state["canvas-0"] = drawn_seven()  # before that the model is not read
+    app.run()
     assert not app.exception
     assert any("SHA-256" in error.value for error in app.error)

@@ -2,55 +2,15 @@
 
 import base64
 import json
-from importlib.resources import files
-from pathlib import Path
+import time
 
 import numpy as np
-import plotly
 import plotly.graph_objects as go
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mnist_core.errors import LabError
 from ui.live import chart as module
-from ui.live.chart import count_points, figure_json, live_chart, prepare_plotly_js
-
-PACKAGED = Path(str(files("plotly"))) / "package_data" / "plotly.min.js"
-
-
-def test_copies_the_packages_own_script_and_returns_its_url(tmp_path):
-    url = prepare_plotly_js(tmp_path / "static")
-    assert url == f"app/static/plotly-{plotly.__version__}.min.js"
-    assert (tmp_path / "static" / Path(url).name).read_bytes() == PACKAGED.read_bytes()
-
-
-def test_leaves_a_good_copy_alone_and_mends_a_torn_one(tmp_path):
-    target = tmp_path / Path(prepare_plotly_js(tmp_path)).name
-    before = target.stat()
-    prepare_plotly_js(tmp_path)
-    assert (target.stat().st_ino, target.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
-
-    target.write_bytes(b"half a scr")
-    prepare_plotly_js(tmp_path)
-    assert target.stat().st_size == PACKAGED.stat().st_size
-    assert [path.name for path in tmp_path.iterdir()] == [target.name]
-
-
-def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path):
-    (tmp_path / "static").write_text("a file where the folder should be")
-    with pytest.raises(LabError, match=r"plotly\.js.*static.*[Mm]ake that folder writable"):
-        prepare_plotly_js(tmp_path / "static")
-
-
-def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
-    def full(source, target):
-        Path(target).write_bytes(b"half a scr")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(module.shutil, "copyfile", full)
-    with pytest.raises(LabError, match="No space left on device"):
-        prepare_plotly_js(tmp_path)
-    assert list(tmp_path.iterdir()) == []
+from ui.live.chart import count_points, figure_json
 
 
 def test_figure_travels_without_template_and_with_its_numbers():
@@ -79,9 +39,7 @@ def test_points_are_counted_over_all_traces(traces, points):
     assert count_points(go.Figure(traces)) == points
 
 
-def test_mounts_in_a_page_and_takes_any_figure(monkeypatch):
-    monkeypatch.setattr(module, "prepare_plotly_js", lambda: "app/static/plotly.js")
-
+def test_mounts_in_a_page_and_takes_any_figure():
     def page():
         import plotly.graph_objects as go
 
@@ -99,13 +57,20 @@ def test_mounts_in_a_page_and_takes_any_figure(monkeypatch):
     ]
 
 
-def test_a_chart_that_cannot_be_served_says_so(monkeypatch):
-    def refuse():
-        raise LabError("no room")
+def test_a_feed_that_was_closed_is_tried_again_later():
+    def page():
+        import streamlit as st
 
-    monkeypatch.setattr(module, "prepare_plotly_js", refuse)
-    with pytest.raises(LabError, match="no room"):
-        live_chart(go.Figure(), key="loss")
+        from ui.live.chart import feed_path
+
+        st.text(feed_path("run", ["a", "b"]))
+
+    at = AppTest.from_function(page, default_timeout=30).run()
+    assert at.text[0].value == "api/runs/run/events?view=curves&behind=a,b"
+    at.session_state[module.CLOSED] = time.monotonic()
+    assert at.run().text[0].value == "None"
+    at.session_state[module.CLOSED] = time.monotonic() - module.CLOSED_SECONDS
+    assert at.run().text[0].value != "None"
 
 
 def test_a_chart_never_leaves_this_machine():

@@ -1,13 +1,13 @@
 // Draws a Plotly figure, or a progress bar with its words, and moves the same picture to each newer one. Called by
 // Streamlit on mount, on every change of data and on every change of theme; see chart.py for why this exists.
-// Between these calls a chart with a feed fetches newer figures by itself (feed.py). Only Plotly's public functions
-// are used: its own nodes and properties may change with any release.
+// Between these calls a chart with a feed hears of newer figures by itself (server/curves.py). Only Plotly's public
+// functions are used: its own nodes and properties may change with any release.
 
 const charts = new WeakMap(); // parentElement → chart: survives between calls, goes when the element goes
 const feeds = new Map(); // URL → feed: one for all charts that show figures from it
-const FETCH_MS = 1000;
-const BRISK_FETCH_MS = 250; // for so long after the beginning and after each change of state:
-const BRISK_MS = 3000;
+const LEAVING_MS = 500;
+const REFUSALS = 3; // in a row, after which the page has to bring the figures
+const REFUSED_MS = 1000;
 
 const TOUCH = matchMedia("(pointer: coarse)").matches;
 const CONFIG = {
@@ -33,6 +33,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
   chart.data = data;
   chart.theme = null; // this call may be due to another one
   chart.rerun = () => setTriggerValue("changed", true);
+  chart.closed = () => setTriggerValue("closed", true);
   chart.given = { time: data.time, points: data.points, spec: JSON.parse(data.figure), progress: data.progress };
   follow(chart, data.feed);
   box.dataset.key = data.key;
@@ -62,7 +63,7 @@ function unmount(parentElement) {
   const chart = charts.get(parentElement);
   if (!chart) return;
   charts.delete(parentElement);
-  follow(chart, null);
+  leave(chart);
   cancelAnimationFrame(chart.frame);
   chart.observer.disconnect();
   if (chart.drawn) window.Plotly.purge(chart.box);
@@ -70,51 +71,65 @@ function unmount(parentElement) {
 
 function follow(chart, path) {
   const url = path && address(path);
-  if (chart.feed?.url === url) return;
-  chart.feed?.charts.delete(chart);
-  chart.feed = url ? (feeds.get(url) ?? openFeed(url)) : null;
-  chart.feed?.charts.add(chart);
+  if (chart.feed?.url !== url) {
+    leave(chart);
+    chart.feed = url ? (feeds.get(url) ?? makeFeed(url)) : null;
+    chart.feed?.charts.add(chart);
+  }
+  if (chart.feed) listen(chart.feed);
 }
 
-function openFeed(url) {
-  const feed = { url, charts: new Set(), newest: null, told: null, briskUntil: performance.now() + BRISK_MS };
+function leave(chart) {
+  const { feed } = chart;
+  feed?.charts.delete(chart);
+  // a page that is made anew has other charts of the same feed in a moment
+  if (feed) setTimeout(() => feed.charts.size || closeFeed(feed), LEAVING_MS);
+}
+
+function makeFeed(url) {
+  const feed = { url, charts: new Set(), newest: null, told: null, source: null, refusals: 0 };
+  feed.onVisible = () => (document.hidden ? pause(feed) : listen(feed));
+  document.addEventListener("visibilitychange", feed.onVisible);
   feeds.set(url, feed);
-  const next = async () => {
-    if (!feed.charts.size) return feeds.delete(url);
-    const fresh = !document.hidden && (await fetchNewest(feed));
-    if (fresh) feed.charts.forEach(schedule);
-    setTimeout(next, fresh && performance.now() > feed.briskUntil ? FETCH_MS : BRISK_FETCH_MS);
-  };
-  setTimeout(next, 0);
   return feed;
 }
 
-// Whether there is something new. While a feed does not answer, the figures that Streamlit sends are shown.
-async function fetchNewest(feed) {
-  let found;
-  try {
-    const answer = await fetch(feed.url, { cache: "no-store", signal: AbortSignal.timeout(2000) });
-    if (answer.status === 404) return lose(feed);
-    if (!answer.ok) return false;
-    found = await answer.json();
-  } catch {
-    return false;
-  }
-  if (found.time === feed.newest?.time) return false;
-  if (found.state !== feed.newest?.state) feed.briskUntil = performance.now() + BRISK_MS;
-  feed.newest = found;
-  const [first] = feed.charts;
-  if (first && found.state !== first.data.state && found.state !== feed.told) first.rerun();
-  feed.told = found.state;
-  return true;
+function closeFeed(feed) {
+  document.removeEventListener("visibilitychange", feed.onVisible);
+  pause(feed);
+  feeds.delete(feed.url);
 }
 
-// It ended while this page was out of sight, or with its server: the page is asked for another, once.
-function lose(feed) {
-  const [first] = feed.charts;
-  if (first && !feed.lost) first.rerun();
-  feed.lost = true;
-  return false;
+// One connection a page, as a browser opens six to a server at most; none while nobody sees the page.
+function listen(feed) {
+  if (feed.source || document.hidden || !feed.charts.size) return;
+  feed.source = new EventSource(feed.url);
+  feed.source.onmessage = ({ data }) => take(feed, JSON.parse(data));
+  feed.source.addEventListener("closed", () => pause(feed)); // the run has ended
+  feed.source.onerror = ({ target }) => {
+    if (target.readyState !== EventSource.CLOSED) return; // the connection was lost: the browser connects again
+    pause(feed);
+    feed.refusals += 1;
+    if (feed.refusals < REFUSALS) setTimeout(listen, REFUSED_MS, feed);
+    else first(feed)?.closed();
+  };
+}
+
+function pause(feed) {
+  feed.source?.close();
+  feed.source = null;
+}
+
+const first = ({ charts: [chart] }) => chart;
+
+// Every message is all there is to show, so one that was missed is not missing.
+function take(feed, found) {
+  feed.refusals = 0;
+  feed.newest = found;
+  const chart = first(feed);
+  if (chart && found.state !== chart.data.state && found.state !== feed.told) chart.rerun();
+  feed.told = found.state;
+  feed.charts.forEach(schedule);
 }
 
 // However many figures arrive before the next frame, one is drawn: the newest. So it is with those that arrive while

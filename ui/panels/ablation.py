@@ -16,13 +16,13 @@ from mnist_core.experiments.compare import seconds_left
 from mnist_core.experiments.significance import METRICS, Analysis, SettingResult, analyse
 from mnist_core.figures.curves import Band, band_figure
 from mnist_core.models.architectures import MODELS
+from mnist_core.runs.labels import moment, run_label
 from mnist_core.runs.run import list_runs
+from mnist_core.runs.snapshot import duration
 from mnist_core.system.settings import data_folder, parallel_runs
 from ui import actions, cache, page
-from ui.labels import moment, run_label
 from ui.live.chart import live_chart
 from ui.live.legend import legend
-from ui.panels.run import duration
 from ui.widgets import confirm
 from ui.widgets.dataset import choose_dataset
 from ui.widgets.settings import choose_recipe

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from mnist_core.runs.labels import run_label
 from mnist_core.runs.queue import Queue
 from mnist_core.system.settings import runs_folder
 from ui import page
-from ui.labels import run_label
 from ui.widgets import confirm
 
 REFRESH_SECONDS = 2.0

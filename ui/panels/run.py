@@ -8,25 +8,24 @@ from typing import Literal
 import streamlit as st
 
 from mnist_core.data.dataset import dataset_title
-from mnist_core.errors import LabError
 from mnist_core.experiments.export import bundle, command
-from mnist_core.figures.curves import Curve, curve_spec
+from mnist_core.figures.curves import curve_spec
 from mnist_core.models.checkpoint import read_card
-from mnist_core.runs.history import History, HistoryReader, latest
-from mnist_core.runs.queue import Queue
+from mnist_core.runs.history import latest, shared_reader
+from mnist_core.runs.labels import run_label
 from mnist_core.runs.run import ACTIVE, ENDED, Run, Status, list_runs
+from mnist_core.runs.snapshot import Snapshots, progress, stage
 from mnist_core.system.files import disk_error_sentence, pending_disk_error
 from mnist_core.training.resume import can_resume
-from ui import actions, cache, page
-from ui.labels import run_label, run_labels
-from ui.live.chart import ProgressBar, live_chart, live_progress
-from ui.live.feed import feed_url
+from ui import actions, page
+from ui.labels import run_labels
+from ui.live.chart import feed_path, live_chart, live_progress
 from ui.panels.run_controls import begin_again, change_settings, continue_run, step_buttons
 from ui.widgets import confirm
 
 WORDS_SECONDS = 1.0
 WORDS_SECONDS_FED = 30.0  # a rerun is expensive; what moves or ends is in the feed
-CHARTS_SECONDS = 0.24  # where there is no feed (ui/live/feed.py) by which they move themselves
+CHARTS_SECONDS = 0.24  # where there is no feed by which they move themselves
 CHART_HEIGHT = 280  # both charts fit on a laptop's screen
 Colour = Literal["blue", "green", "orange", "gray", "red"]
 WORDS: dict[str, tuple[str, Colour, str]] = {
@@ -52,52 +51,36 @@ def show_run(run: Run, earlier: list[Run]) -> None:
     st.fragment(_charts, run_every=CHARTS_SECONDS if without_feed else None)(run, earlier, feed)
 
 
+def show_no_run(epochs: int) -> None:
+    """Where the curves of a first run will be; the browser has then loaded what draws them before Run is pressed."""
+    st.info("Press **Run**: the network starts to learn, and its curves appear here.", icon=":material/arrow_forward:")
+    for what in ("loss", "accuracy"):
+        empty = curve_spec([], what.capitalize(), epochs, percent=what == "accuracy")
+        live_chart(empty, key=f"empty-{what}", height=CHART_HEIGHT)
+
+
+def _feed(run: Run, earlier: list[Run]) -> str | None:
+    return feed_path(run.id, [other.id for other in earlier])
+
+
 def _words(run: Run, earlier: list[Run], was_active: bool, fed: str | None) -> None:
     with page.errors_as_messages():
         status = run.status()
         if was_active and (not status.active or _feed(run, earlier) != fed):
             st.rerun()
         _buttons(run, status)
-        progress = _progress(cache.reader(run), status.state)
-        if progress and live_progress(progress, f"progress-{run.id}", feed=fed, state=_stage(status)):
+        shown = progress(shared_reader(run), status.state)
+        if shown and live_progress(shown, f"progress-{run.id}", feed=fed, state=stage(status)):
             st.rerun()
         if status.state in ("failed", "crashed"):
             st.error(status.reason, icon=":material/error:")
         elif status.state in ("completed", "stopped") and status.reason:
             st.caption(status.reason)
-        diagnosis = latest(cache.reader(run).events(), "end", "diagnosis")
+        diagnosis = latest(shared_reader(run).events(), "end", "diagnosis")
         if diagnosis and status.state in ENDED:
             st.warning(page.escape_markdown(diagnosis), icon=":material/troubleshoot:")
         _storage(run, status)
         _what(run)
-
-
-def _feed(run: Run, earlier: list[Run]) -> str | None:
-    """Where the browser finds the run's figures while it is active; None where only a rerun can bring them."""
-    watched = cache.reader(run)  # the feed is a thread of its own, which knows no session
-    drawn: tuple[History | None, dict[str, dict]] = (None, {})
-
-    @functools.cache
-    def behind() -> list[tuple[Run, History]]:
-        return _behind(earlier)
-
-    def snapshot() -> tuple[str, dict[str, dict | ProgressBar]]:
-        nonlocal drawn
-        status, measured = run.status(), watched.history()
-        if measured is not drawn[0]:
-            drawn = measured, _figures(run, measured, behind())
-        progress = _progress(watched, status.state)
-        shown: dict[str, dict | ProgressBar] = {**drawn[1]}
-        if progress:
-            shown[f"progress-{run.id}"] = progress
-        return _stage(status), shown
-
-    return feed_url("|".join(str(shown.folder) for shown in (run, *earlier)), snapshot)
-
-
-def _stage(status: Status) -> str:
-    """What the panel shows besides progress and curves; the page is rerun when it changes."""
-    return f"{status.state} {status.stepping} {status.reason}"
 
 
 def _buttons(run: Run, status: Status) -> None:
@@ -118,7 +101,7 @@ def _buttons(run: Run, status: Status) -> None:
         if state in ACTIVE and st.button("Stop", key="stop", icon=":material/stop:"):
             confirm.stop([run])
         if state in ("running", "paused"):
-            change_settings(run, cache.reader(run).events())
+            change_settings(run, shared_reader(run).events())
         if state == "crashed" or (state == "stopped" and can_resume(run.folder)):
             explanation = "Goes on exactly from the last state that was saved"
             if st.button("Continue", key="continue", icon=":material/play_arrow:", help=explanation):
@@ -138,88 +121,25 @@ def _storage(run: Run, status: Status) -> None:
             icon=":material/hard_drive:",
         )
     for note in [
-        event["note"] for event in cache.reader(run).events() if event["event"] == "resume" and "note" in event
+        event["note"] for event in shared_reader(run).events() if event["event"] == "resume" and "note" in event
     ]:
         st.info(page.escape_markdown(note), icon=":material/history:")
 
 
-def _progress(watched: HistoryReader, state: str) -> ProgressBar | None:
-    """How far the run is; None where it never began."""
-    start = watched.start()
-    step = watched.newest_step()
-    if state == "queued" or (state == "running" and (start is None or step is None)):
-        return {"share": 0.0, "text": "Getting ready …" if state == "running" else _place(watched.run)}
-    if start is None or step is None:
-        return None
-    share = step["step"] / start["total_steps"]
-    epochs = start["total_steps"] // start["steps_per_epoch"]
-    epoch = min((step["step"] - 1) // start["steps_per_epoch"] + 1, epochs)
-    parts = [f"epoch {epoch} of {epochs}"]
-    if state in ("running", "paused"):
-        rate = step["images_per_second"]
-        left = (1 - share) * epochs * start["train_images"] / rate
-        parts += [f"{rate:,.0f} images/s", f"{duration(left)} left"]
-    return {"share": min(share, 1.0), "text": " · ".join(parts)}
-
-
 def _what(run: Run) -> None:
     """What is trained, on what. The line is there from the start, so that the curves below stay in place."""
-    config, start = run.config(), cache.reader(run).start()
+    config, start = run.config(), shared_reader(run).start()
     known = f"{start['parameters']:,} parameters on {start['train_images']:,} images of " if start is not None else ""
     st.caption(f"{known}{page.escape_markdown(dataset_title(config.dataset))}, seed {config.seed}")
 
 
-def _place(run: Run) -> str:
-    before = Queue(run.folder.parent).before(run)
-    if not before:
-        return "It begins as soon as a slot is free."
-    return f"{before} run{'s' if before > 1 else ''} before it."
-
-
-def duration(seconds: float) -> str:
-    """Seconds in a readable unit: `8 s`, `4:05 min`, `2:10 h`."""
-    seconds = round(seconds)
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60}:{seconds % 60:02d} min"
-    return f"{seconds // 3600}:{seconds % 3600 // 60:02d} h"
-
-
-def _behind(earlier: list[Run]) -> list[tuple[Run, History]]:
-    """Earlier runs with their curves; a damaged one is no reason to hide the others."""
-    found = []
-    for run in earlier:
-        try:
-            run.config()
-            found.append((run, cache.reader(run).history()))
-        except LabError:
-            continue
-    return found
-
-
-def _figures(run: Run, measured: History, behind: list[tuple[Run, History]]) -> dict[str, dict]:
-    """The figures `loss` and `accuracy`, the run's own curves before those of earlier runs."""
-    epochs = max(shown.config().epochs for shown in (run, *(other for other, _ in behind)))
-    figures = {}
-    marks = [(change.epoch, change.label) for change in measured.changes]
-    for what in ("loss", "accuracy"):
-        curves = []
-        for place, (other, history) in enumerate([(run, measured), *behind]):
-            suffix = f" · {run_label(other)}" if place else ""
-            for kind, series in (("train", history.train), ("validation", history.validation)):
-                curves.append(Curve(f"{kind}{suffix}", place, series.epoch, getattr(series, what), kind))
-        figures[what] = curve_spec(curves, what.capitalize(), epochs, percent=what == "accuracy", marks=marks)
-    return figures
-
-
 def _charts(run: Run, earlier: list[Run], feed: str | None) -> None:
     with page.errors_as_messages():
-        status, measured = run.status(), cache.reader(run).history()
-        for key, figure in _figures(run, measured, _behind(earlier)).items():
-            if live_chart(figure, key=key, height=CHART_HEIGHT, feed=feed, state=_stage(status)):
+        status, shown, _ = Snapshots(run, earlier).take()
+        for key, figure in shown.items():
+            if live_chart(figure, key=key, height=CHART_HEIGHT, feed=feed, state=stage(status)):
                 st.rerun()
-        if not len(measured.train.step) and status.state not in ACTIVE:
+        if not len(shared_reader(run).history().train.step) and not status.active:
             st.caption("This run has no measurements.")
 
 

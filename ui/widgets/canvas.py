@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
 SIDE = 560
-"""Pixels. The page shows the canvas as large as its column allows (canvas.css), so no prediction depends on a screen."""
+"""Pixels. How large a page shows the canvas is for canvas.css, so that no prediction depends on a screen."""
 UNIT = SIDE / 280  # of the brush, whose widths are those of a canvas of 280 px
 STYLE = f"<style>{(Path(__file__).resolve().parent / 'canvas.css').read_text(encoding='utf-8')}</style>"
 EXAMPLE = "<style>.st-key-paper { --example: block; }</style>"

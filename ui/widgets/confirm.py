@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
+from mnist_core.runs.labels import run_label
 from mnist_core.runs.run import Run, list_runs
 from ui import actions, page
-from ui.labels import run_label
 from ui.user import belongs_to_another, current_user
 
 _ASKED = "asked"
