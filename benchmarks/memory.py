@@ -74,9 +74,7 @@ def main() -> None:
             begun = time.monotonic()
             while workers(running) and time.monotonic() - begun < IDLE_SECONDS + 60:
                 time.sleep(1.0)
-            print(
-                f"the idle worker went after {time.monotonic() - begun:.0f} s; server {resident_megabytes(running.pid):.0f} MB"
-            )
+            print(f"the idle worker went after {time.monotonic() - begun:.0f} s")
 
 
 if __name__ == "__main__":
