@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ MAX_BYTES = 25 * 1024**2
 MAX_PIXELS = 100_000_000
 DECODED_SIDE = 2048  # px: larger pictures are shrunk to this; a digit of a tenth of the side still has 200 px
 DRAFT_PIXELS, DRAFT_SIDE = 4_000_000, 1600  # a JPEG of more pixels is decoded at 1/2, 1/4 or 1/8, to no less than this
+LARGE_PIXELS = 16_000_000  # pictures of more are decoded one at a time: Pillow takes 5 bytes a pixel, 0.5 GB at most
 BAND = 256  # rows that are converted at a time: a large picture is never held twice
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")  # Pillow's others can start programs (EPS) or are rare
@@ -31,6 +33,7 @@ UPRIGHT = {
 }  # by the EXIF orientation
 # Pillow warns from 89 megapixels on; set once, for changing it around a call would not be thread-safe
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+_large = threading.Lock()
 
 
 def read_picture(source: bytes | str | Path) -> np.ndarray:
@@ -69,8 +72,9 @@ def decode_picture(data: bytes, name: str) -> np.ndarray:
         if picture.format == "JPEG" and width * height > DRAFT_PIXELS:
             share = DRAFT_SIDE / max(width, height)
             picture.draft(None, (math.ceil(width * share), math.ceil(height * share)))
-        picture.load()
-        pixels = _shrunk(picture)
+        with _large if picture.width * picture.height > LARGE_PIXELS else contextlib.nullcontext():
+            picture.load()
+            pixels = _shrunk(picture)
         with contextlib.suppress(Exception):  # a damaged EXIF block does not make the picture unreadable
             turn = UPRIGHT.get(picture.getexif().get(0x0112, 1))
             pixels = pixels if turn is None else np.array(Image.fromarray(pixels).transpose(turn))
