@@ -14,10 +14,10 @@ from PIL import Image, ImageOps
 from mnist_core.errors import DrawingError
 
 MAX_BYTES = 25 * 1024**2
-MAX_PIXELS = 100_000_000
+MAX_PIXELS, MAX_WEBP_PIXELS = 100_000_000, 32_000_000  # 5 and 16 bytes a pixel while decoded: 0.5 GB
 DECODED_SIDE = 2048  # px: larger pictures are shrunk to this; a digit of a tenth of the side still has 200 px
 DRAFT_PIXELS, DRAFT_SIDE = 4_000_000, 1600  # a JPEG of more pixels is decoded at 1/2, 1/4 or 1/8, to no less than this
-LARGE_PIXELS = 16_000_000  # pictures of more are decoded one at a time: Pillow takes 5 bytes a pixel, 0.5 GB at most
+LARGE_PIXELS = 16_000_000  # pictures of more are decoded one at a time
 BAND = 256  # rows that are converted at a time: a large picture is never held twice
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")  # Pillow's others can start programs (EPS) or are rare
@@ -49,8 +49,8 @@ def decode_picture(data: bytes, name: str) -> np.ndarray:
     """A file's bytes → (H, W) or (H, W, 3 or 4) uint8, upright, first frame, at most 2048 px a side. Thread-safe.
 
     The format is told by the content. `name` begins the sentence of an error ("The picture 7.png"). Raises
-    DrawingError when the file is empty, no picture, damaged, over 25 MB or over 100 megapixels. The size is read from
-    the header, before anything is decoded.
+    DrawingError when the file is empty, no picture, damaged, over 25 MB or over 100 megapixels (32 for WebP, as memory
+    is to stay below 0.5 GB). The size is read from the header, before anything is decoded.
     """
     if not data:
         raise DrawingError(f"{name} is empty (0 bytes): choose another file.")
@@ -66,7 +66,9 @@ def decode_picture(data: bytes, name: str) -> np.ndarray:
         raise DrawingError(f"{name} is {limit}: shrink or crop it and try again.") from None
     except Exception:  # Pillow's parsers raise errors of many types: OSError, SyntaxError, struct.error, …
         raise DrawingError(f"{name} cannot be read as a picture: save it as PNG or JPEG and try again.") from None
-    if width * height > MAX_PIXELS:
+    most = MAX_WEBP_PIXELS if picture.format == "WEBP" else MAX_PIXELS
+    if width * height > most:
+        limit = f"over {most // 10**6} megapixels{' for WebP' if most < MAX_PIXELS else ''}"
         raise DrawingError(f"{name} is {width} × {height} px, {limit}: shrink or crop it and try again.")
     try:
         if picture.format == "JPEG" and width * height > DRAFT_PIXELS:
