@@ -216,3 +216,17 @@ def test_names_are_text_and_a_link_begins_a_drawing(page, tmp_path, chromium_pat
         expect(page.locator("[data-testid='answer'][data-source='page']")).not_to_have_attribute("data-digit", "")
         expect(page.locator("[data-testid='answer'] img")).to_have_count(0)
         assert page.evaluate("document.documentElement.scrollWidth") == 1440
+
+
+def test_a_late_reply_does_not_replace_the_answer(page, bare_lab):
+    late: list[Route] = []
+    page.route("**/api/predict*", lambda route: late.append(route))
+    open_draw(page, bare_lab.url)
+    draw(page, SEVEN)
+    answer(page, "7", "page").wait_for()
+    draws = page.locator("[data-testid='answer']").get_attribute("data-draws")
+    wrong = {"digit": 3, "confidence": 1.0, "probabilities": [0, 0, 0, 1, 0, 0, 0, 0, 0, 0], "input": None}
+    for route in late:
+        route.fulfill(json={**wrong, "rejection": None})
+    page.wait_for_timeout(500)
+    expect(answer(page, "7", "page")).to_have_attribute("data-draws", draws)

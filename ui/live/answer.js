@@ -21,7 +21,7 @@ export default function ({ parentElement, data }) {
 }
 
 function mount(parentElement, box) {
-  const view = { box, data: null, pen: null, strokes: 0, up: -STALE_MS, busy: false, next: 0, draws: 0, closed: false };
+  const view = { box, data: null, pen: null, strokes: 0, settled: -1, up: -STALE_MS, busy: false, next: 0, draws: 0, closed: false };
   view.parts = build(box);
   const listeners = { pointerdown: begin, pointermove: move, pointerup: lift, pointercancel: lift, keydown: press };
   view.listeners = Object.entries(listeners).map(([type, act]) => [type, (event) => act(view, event)]);
@@ -49,7 +49,7 @@ function accept(view, data) {
   const overtaken = () => view.pen || (data.strokes < view.strokes && performance.now() - view.up < STALE_MS);
   const take = () => {
     view.strokes = data.strokes;
-    view.settled = data.answer && view.strokes;
+    view.settled = data.answer ? data.strokes : -1; // so many strokes are answered for good
     mark(view, data.strokes > 0);
     show(view, data.answer, "page");
   };
@@ -124,12 +124,13 @@ function press(view, event) {
 // Sends the newest picture when the one before has been answered: at most one is under way.
 async function pump(view) {
   clearTimeout(view.timer);
-  if (!view.fresh || view.busy || view.closed) return;
+  if (!view.fresh || view.busy || view.closed || view.settled >= view.strokes) return;
   const wait = view.next - performance.now();
   if (wait > 0) return (view.timer = setTimeout(pump, wait, view));
   const side = view.fresh;
   const { layers } = view.pen ?? view;
   const { version, route } = view.data;
+  const stroke = view.strokes;
   view.fresh = 0;
   view.busy = true;
   const begun = performance.now();
@@ -138,7 +139,7 @@ async function pump(view) {
     const answer = await ask(route, pictureOf(layers, side));
     const current = version === view.data.version && route === view.data.route && layers[0].isConnected;
     const last = !view.pen && !view.fresh;
-    if (current && !(last && view.settled === view.strokes)) show(view, answer, last ? "pen-up" : "pen");
+    if (current && stroke > view.settled) show(view, answer, last ? "pen-up" : "pen");
   } catch (error) {
     pause = REST_MS;
     if (error.status && error.status !== 429 && error.status < 500) view.closed = true; // Streamlit answers after the stroke
