@@ -97,8 +97,8 @@ def test_keys_clear_and_undo_but_not_in_a_field(page, bare_lab):
     answer(page, "7").wait_for()
     before = page.evaluate(VALUES)
     draw(page, [[(60, 220), (240, 220)]])
-    page.wait_for_function(f"before => {VALUES} !== before", arg=before)
-    page.wait_for_timeout(600)
+    page.locator("[data-testid='answer'][data-source='page'][data-strokes='2']").wait_for()
+    assert page.evaluate(VALUES) != before
     page.keyboard.press("Control+z")
     page.wait_for_function(f"before => {VALUES} === before", arg=before)
     page.get_by_role("combobox", name="Model").focus()

@@ -4,7 +4,8 @@
 
 const views = new WeakMap(); // parentElement → view: survives between calls, goes when the element goes
 const LEAST_MS = 1000 / 15; // between two pictures of a stroke
-const SHARE = 3; // and this many times what the last one took, so that a busy server gets fewer
+const SHARE = 3; // and this many times what the last one took, so that a busy server gets fewer,
+const MOST_MS = 1000; // but not longer than this
 const SMALL = 280; // px; the route halves a canvas of 560 px itself, and a small picture is packed and sent sooner
 const STALE_MS = 1000; // for so long after a stroke an answer to fewer strokes is one that was overtaken
 const REST_MS = 2000; // after the route has failed
@@ -63,11 +64,17 @@ const paper = () => document.querySelector(".st-key-paper");
 function mark(view, drawn) {
   if (drawn) paper()?.setAttribute("data-pen", "");
   else paper()?.removeAttribute("data-pen");
-  const host = paper()?.querySelector("[data-testid='stBidiComponentIsolated']");
-  const toolbar = host?.shadowRoot?.querySelector(".dc-toolbar");
   // it shows on hover alone, repeats Clear and Undo, and invisible it would lie over the canvas's corner
-  toolbar?.style.setProperty("display", "none", "important");
+  toolbar()?.style.setProperty("display", "none", "important");
 }
+
+function toolbar() {
+  const host = paper()?.querySelector("[data-testid='stBidiComponentIsolated']");
+  return host?.shadowRoot?.querySelector(".dc-toolbar");
+}
+
+// Has the canvas tell Streamlit of its strokes now, which it else does after 200 ms: Undo knows of them sooner.
+const report = () => toolbar()?.querySelector("button[title^='Update the app']")?.click();
 
 // ---- the pen --------------------------------------------------------------------------------------------------------
 
@@ -145,8 +152,9 @@ async function pump(view) {
     if (error.status && error.status !== 429 && error.status < 500) view.closed = true; // Streamlit answers after the stroke
   }
   view.busy = false;
+  if (side > SMALL) report();
   const taken = performance.now() - begun;
-  view.next = begun + Math.max(LEAST_MS, SHARE * taken, pause);
+  view.next = begun + Math.max(LEAST_MS, Math.min(MOST_MS, SHARE * taken), pause);
   if (view.fresh > SMALL && !pause) view.next = 0; // the pen is up
   pump(view);
 }
