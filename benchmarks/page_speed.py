@@ -32,12 +32,12 @@ from server.curves import LINGER_SECONDS
 from tests.e2e.lab import ROOT, Lab, chromium, draw, lab, settled
 
 PAIRS_A_RUN = 8  # a run of 200 epochs takes 140 s on a fast machine
-# the lab's pages make no functions of text (Content-Security-Policy), so `ready` is put in beforehand
+# `measured` resolves to the milliseconds from the next EVENT to the first frame in which READY holds
 WATCH = """() => {
     window.measured = new Promise(resolve => {
         window.addEventListener("EVENT", () => {
             const start = performance.now();
-            const look = () => READY ? resolve(performance.now() - start) : requestAnimationFrame(look);
+            const look = () => (READY) ? resolve(performance.now() - start) : requestAnimationFrame(look);
             requestAnimationFrame(look);
         }, {capture: true, once: true});
     });

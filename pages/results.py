@@ -1,4 +1,6 @@
-"""Results: confusion matrix, mistakes, sample predictions, figures per class of any model on its test images."""
+"""Results: confusion matrix, mistakes, figures per class of any model on its test images; and one image of them."""
+
+import re
 
 import numpy as np
 import streamlit as st
@@ -6,36 +8,32 @@ import streamlit as st
 from mnist_core.data.classes import ClassesError
 from mnist_core.data.dataset import Dataset, dataset_title
 from mnist_core.data.loading import DATASETS, is_available
-from mnist_core.figures.classification import confusion_figure
 from mnist_core.inference.metrics import Evaluation
 from mnist_core.runs.catalogue import Model
 from mnist_core.system.settings import data_folder
 from ui import cache, page
 from ui.labels import preparation_words
+from ui.panels.answers import MOST, answers, place
 from ui.panels.calibration import calibration
+from ui.panels.confusion import confusions
+from ui.panels.doubts import doubts, versus
+from ui.panels.mistake import one_image
 from ui.widgets.classes import map_classes
-from ui.widgets.dataset import choose_dataset, offer_download
-from ui.widgets.images import pictures
+from ui.widgets.dataset import choose_dataset, offer_download, preset_dataset
 from ui.widgets.model import choose_model
+from ui.widgets.place import read_place, write_place
 
 page.begin("Results", "🔎")
-MOST = 24
-
-
-def answers(data: Dataset, result: Evaluation, rows: np.ndarray) -> None:
-    """Test images, each with what it is and what the model said."""
-    captions = []
-    for row in rows:
-        true, predicted = (page.escape_markdown(data.classes[c]) for c in (result.labels[row], result.predicted[row]))
-        right = result.labels[row] == result.predicted[row]
-        said = f"{true} / {predicted}" if right else f"**{true} / :red[{predicted}]**"
-        captions.append(f"{said} · {result.confidence[row]:.0%}")
-    pictures(data.test_images[rows.tolist()].numpy(), captions)
 
 
 def summary(result: Evaluation) -> None:
+    low, high = result.accuracy_interval
     values = (
-        ("Accuracy", f"{result.accuracy:.2%}", "Share of test images read right."),
+        (
+            "Accuracy",
+            f"{result.accuracy:.2%}",
+            f"Share of test images read right. 95 % interval (Wilson): {low:.2%} to {high:.2%}.",
+        ),
         ("Mistakes", f"{len(result.mistakes()):,}", f"Test images read wrong, of {len(result.labels):,}."),
         ("Loss", f"{result.loss:.4f}", "Mean cross-entropy in nats: how surprised the model is by the truth."),
         ("Weighted F1", f"{result.weighted_f1:.4f}", "F1 of each class, weighted by how often it occurs."),
@@ -43,69 +41,28 @@ def summary(result: Evaluation) -> None:
     with st.container(horizontal=True):
         for label, value, explanation in values:
             st.metric(label, value, help=explanation, border=True, width=165)
+    st.caption(f"95 % interval of the accuracy, as {len(result.labels):,} images tell it: {low:.2%} to {high:.2%}.")
 
 
 @st.fragment
-def confusions(data: Dataset, result: Evaluation, key: str) -> None:
-    """The matrix, and the images of the cell that was clicked or selected."""
-    wrong = result.confusion - np.diag(np.diag(result.confusion))
-    worst = [int(i) for i in np.unravel_index(wrong.argmax(), wrong.shape)]
-    for name, value in (("true", worst[0]), ("predicted", worst[1])):
-        st.session_state.setdefault(f"{key}-{name}", value)
-
-    def clicked() -> None:
-        points = st.session_state[f"{key}-matrix"]["selection"]["points"]
-        if points:
-            st.session_state[f"{key}-true"], st.session_state[f"{key}-predicted"] = points[0]["customdata"]
-
-    matrix, cell = st.columns([1.2, 1], gap="large")
-    with matrix:
-        normalized = st.toggle("As shares of each true class", key=f"{key}-normalized")
-        st.plotly_chart(
-            confusion_figure(result.confusion, data.classes, normalized, page.text_colour()),
-            key=f"{key}-matrix",
-            on_select=clicked,
-            selection_mode="points",
-            height=460,
-            config={"displayModeBar": False, "showSendToCloud": False},
-        )
-        st.caption(
-            "A row per true class, a column per prediction. Colour shows mistakes. Click a cell to see its images."
-        )
-    with cell:
-        classes = range(len(data.classes))
-        left, right = st.columns(2)
-        true = left.selectbox("True", classes, format_func=data.classes.__getitem__, key=f"{key}-true")
-        said = right.selectbox("Predicted", classes, format_func=data.classes.__getitem__, key=f"{key}-predicted")
-        rows = result.cell(true, said)
-        names = page.escape_markdown(data.classes[true]), page.escape_markdown(data.classes[said])
-        st.markdown(f"**{len(rows):,} × {names[0]} read as {names[1]}**")
-        if len(rows):
-            answers(data, result, rows[:MOST])
-            if len(rows) > MOST:
-                st.caption(f"The {MOST} that the model was most sure of.")
-        else:
-            st.caption("No test image. Choose another cell.")
-
-
-@st.fragment
-def samples(data: Dataset, result: Evaluation) -> None:
+def samples(model: Model, data: Dataset, result: Evaluation) -> None:
     st.subheader("Ten at random", help="True / predicted, and how sure the model was.")
     if st.button("Reshuffle", icon=":material/shuffle:"):
         st.session_state["shuffle"] = st.session_state.get("shuffle", 0) + 1
     random = np.random.default_rng(st.session_state.get("shuffle", 0))
-    answers(data, result, random.choice(len(result.labels), min(10, len(result.labels)), replace=False))
+    rows = random.choice(len(result.labels), min(10, len(result.labels)), replace=False)
+    answers(model, data, result, rows, "samples")
 
 
 @st.fragment
-def mistakes(data: Dataset, result: Evaluation) -> None:
+def mistakes(model: Model, data: Dataset, result: Evaluation) -> None:
     wrong = result.mistakes()
     st.subheader("Mistakes, the most confident first", help="True / predicted, and how sure the model was.")
     if not len(wrong):
         st.caption("None: every test image was read right.")
         return
     shown = st.session_state.get("mistakes-shown", MOST)
-    answers(data, result, wrong[:shown])
+    answers(model, data, result, wrong[:shown], "mistakes")
     if len(wrong) > shown and st.button(f"Show more ({len(wrong) - shown:,} left)", icon=":material/expand_more:"):
         st.session_state["mistakes-shown"] = shown + 2 * MOST
         st.rerun(scope="fragment")
@@ -136,24 +93,38 @@ def results(model: Model, data: Dataset) -> None:
     """Raises CheckpointError when the model cannot read such images."""
     model.card.require(data.shape, data.title)
     result = cache.evaluation(model, data)
+    named = re.fullmatch(r"test:(\d{1,9})", st.session_state.get("results-image") or "")
+    if named and int(named[1]) < len(data.test_labels):
+        write_place("results", **place(model, data, image=named[0]))
+        one_image(model, data, result, int(named[1]))
+        return
     summary(result)
     if data.name not in DATASETS:
         st.caption(preparation_words(data.preparation))
     page.show_note(data.warning)
-    confusions(data, result, f"confusion-{model.id}-{data.name}")
-    samples(data, result)
-    mistakes(data, result)
+    confusions(model, data, result, f"confusion-{model.id}-{data.name}")
+    samples(model, data, result)
+    mistakes(model, data, result)
+    doubts(model, data, result)
+    versus(model, data, result)
     calibration(model, data, result)
     per_class(data, result)
 
 
 with page.errors_as_messages():
-    model = choose_model("Model")
+    read_place("results", ("data", "true", "predicted", "image"))
+    model = choose_model("Model", in_address=True)
     if model is not None:
         own = model.card.dataset
         offer_download(own, "results")
         here = [name for name in dict.fromkeys((own, *DATASETS)) if is_available(name, data_folder())]
-        name = choose_dataset("Test images of", here[0], f"test-{model.id}-{here[0]}", here, check=False)
+        test_key = f"test-{model.id}-{here[0]}"
+        asked = st.session_state.pop("results-data", None)
+        if asked in here:
+            st.session_state[test_key] = asked
+        elif asked is not None:
+            preset_dataset(test_key, asked)
+        name = choose_dataset("Test images of", here[0], test_key, here, check=False)
         if name is not None:
             if name != own:
                 st.info(

@@ -15,6 +15,7 @@ from mnist_core.cli import main
 from mnist_core.config import TrainConfig
 from mnist_core.data.loading import load_dataset
 from mnist_core.data.splits import arrange, split
+from mnist_core.drawing.images import read_picture
 from mnist_core.inference.predictor import Predictor
 from mnist_core.inference.rejection import certainty, shape_rejection
 from mnist_core.models.checkpoint import load_checkpoint
@@ -22,8 +23,12 @@ from mnist_core.recipes import RECIPES
 from mnist_core.runs.run import create_run, open_run
 from tests.helpers import ROOT, strict_json
 
-TRAIN_KEYS = {"run_id", "run_dir", "checkpoint", "parameters", "val_accuracy", "test_accuracy", "train_seconds"}
+TRAIN_KEYS = {
+    *("run_id", "run_dir", "checkpoint", "parameters", "val_accuracy", "test_accuracy", "train_seconds", "diagnosis")
+}
 EVALUATE_KEYS = ["dataset", "split", "n", "accuracy", "loss", "weighted_f1", "per_class", "confusion", "ece", "refused"]
+EVALUATE_KEYS.append("accuracy_interval")
+EXPLAIN_KEYS = ["target", "method", "map", "completeness_error"]
 PREDICT_KEYS = {"path", "digit", "confidence", "probabilities", "is_digit", "rejection"}
 FAST = ["--dataset", "digits", "--recipe", "mlp-baseline", "--epochs", "1", "--set", "batch_size=256"]
 
@@ -106,6 +111,15 @@ def test_a_setting_given_twice_is_the_last_or_refused(ask):
         assert open_run(strict_json(out.splitlines()[-1])["run_id"]).config().epochs == 2
 
 
+def test_train_says_why_it_learned_nothing(ask, trained):
+    assert trained[0]["diagnosis"] == ""
+    status, out, err = ask("train", *FAST, "--set", "learning_rate=1e-6", "--json")
+    assert status == 0
+    diagnosis = strict_json(out.splitlines()[-1])["diagnosis"]
+    assert "Most likely the learning rate of 1e-06 is too low" in diagnosis
+    assert diagnosis in err
+
+
 def test_a_stopped_run_is_resumed_by_name(ask, refused, tmp_path):
     config = TrainConfig(
         recipe="mine", dataset="digits", model="mlp", epochs=2, batch_size=256, validation_fraction=0.2
@@ -177,6 +191,7 @@ def test_a_training_that_diverges_has_failed(ask):
     assert status == 1
     assert out == ""
     assert re.match(r"failed: The run \S+ is failed\. The loss is no longer a number", err.splitlines()[-1])
+    assert err.splitlines()[-1].endswith("is too high: 0.001 is usual here.")
     assert "Traceback" not in err
 
 
@@ -352,6 +367,53 @@ def test_predict_reads_a_table_of_pixels(ask, trained, tmp_path, prefix):
     assert [line["path"] for line in found] == [f"{table}#{row}" for row in range(5)]
     alone = Predictor(trained[0]["checkpoint"])
     assert [line["digit"] for line in found] == [alone.predict(i[0].numpy()).digit for i in digits.test_images[:5]]
+
+
+# ---- explain --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["integrated-gradients", "grad-cam", "occlusion"])
+def test_explain_prints_a_map_over_the_models_input(ask, pictures, method):
+    status, out, err = ask("explain", "pen", str(pictures / "7.png"), "--method", method, "--target", "2", "--json")
+    assert status == 0, err
+    found = strict_json(out)
+    assert list(found) == EXPLAIN_KEYS
+    assert (found["target"], found["method"]) == (2, method)
+    assert np.array(found["map"]).shape == (28, 28)
+    predictor = Predictor("pen")
+    image = predictor.prepare(read_picture(pictures / "7.png"))
+    with torch.no_grad():
+        whole, empty = predictor.checkpoint.model(
+            torch.stack([torch.tensor(image) / 255, torch.zeros(28, 28)])[:, None]
+        )
+    missing = abs(np.sum(found["map"]) - float(whole[2] - empty[2]))
+    assert found["completeness_error"] == pytest.approx(missing, abs=2e-3)
+    if method == "integrated-gradients":
+        assert missing < 0.02 * abs(float(whole[2] - empty[2]))
+
+
+def test_explain_takes_the_answer_and_a_method_by_itself(ask, pictures, trained):
+    status, out, _ = ask("explain", trained[0]["checkpoint"], str(pictures / "3.png"))
+    assert status == 0
+    assert out.startswith("integrated-gradients for class 3: its score is ")
+
+
+def test_what_cannot_be_explained_is_one_line(refused, pictures, tmp_path):
+    three = str(pictures / "3.png")
+    assert "classes 0 to 9" in refused("explain", "pen", three, "--target", "10")
+    assert "invalid choice" in refused("explain", "pen", three, "--method", "lime")
+    assert "invalid int" in refused("explain", "pen", three, "--target", "three")
+    assert "explain takes one" in refused("explain", "pen", str(pictures))
+    assert "no checkpoint" in refused("explain", "nope", three)
+    Image.new("L", (50, 50)).save(tmp_path / "blank.png")
+    assert "nothing to read" in refused("explain", "pen", str(tmp_path / "blank.png"))
+
+
+def test_grad_cam_of_a_dense_network_is_refused(ask, refused, pictures):
+    status, out, _ = ask("train", *FAST, "--json")
+    assert status == 0
+    checkpoint = strict_json(out.splitlines()[-1])["checkpoint"]
+    assert "dense layers only" in refused("explain", checkpoint, str(pictures / "3.png"), "--method", "grad-cam")
 
 
 # ---- the rest -------------------------------------------------------------------------------------------------------

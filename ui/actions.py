@@ -14,12 +14,13 @@ from mnist_core.config import TrainConfig
 from mnist_core.data.download import DownloadStep, download
 from mnist_core.errors import RunError
 from mnist_core.experiments.ablation import Factor, Study, create_study
+from mnist_core.explain.votes import Votes
 from mnist_core.runs.limits import check_limits
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import Run, create_run
 from mnist_core.runs.storage import delete_run
 from mnist_core.system.device import threads
-from mnist_core.system.settings import data_folder, limits
+from mnist_core.system.settings import data_folder, limits, runs_folder
 from ui import cache
 from ui.user import current_user
 
@@ -117,6 +118,12 @@ def pin(run: Run, keep: bool) -> None:
     """Keeps a run from deletion, or no longer. Raises RunError."""
     _require()
     run.pin(keep)
+
+
+def vote(images: str, row: int, said: str) -> None:
+    """Keeps what this session's user says that an image shows. Raises RunError and DataError."""
+    _require()
+    Votes(runs_folder()).add(images, row, said, current_user())
 
 
 def fetch(dataset: str) -> Generator[DownloadStep, None, None]:

@@ -19,6 +19,7 @@ MENU = (
     ("home.py", "Home", ":material/home:"),
     ("pages/train.py", "Train", ":material/model_training:"),
     ("pages/draw.py", "Draw", ":material/draw:"),
+    ("pages/inside.py", "Inside", ":material/visibility:"),
     ("pages/results.py", "Results", ":material/grid_on:"),
     ("pages/compare.py", "Compare", ":material/compare_arrows:"),
     ("pages/data.py", "Data", ":material/dataset:"),

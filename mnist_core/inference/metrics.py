@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +53,17 @@ class Evaluation:
         highest: np.ndarray = self.probabilities.max(axis=1)
         return highest
 
+    @property
+    def right(self) -> np.ndarray:
+        """(N,) bool: which predictions are right."""
+        hits: np.ndarray = self.predicted == self.labels
+        return hits
+
+    @property
+    def accuracy_interval(self) -> tuple[float, float]:
+        """The 95 % interval of the accuracy, by `wilson_interval`."""
+        return wilson_interval(int(self.right.sum()), len(self.labels))
+
     def mistakes(self) -> np.ndarray:
         """(M,) indices of the misclassified images, the most confident first."""
         wrong = np.flatnonzero(self.predicted != self.labels)
@@ -61,6 +73,20 @@ class Evaluation:
         """(M,) indices of the images of class `true` predicted as `predicted`, the most confident first."""
         hits = np.flatnonzero((self.labels == true) & (self.predicted == predicted))
         return hits[np.argsort(-self.confidence[hits], kind="stable")]
+
+
+def wilson_interval(right: int, images: int, z: float = 1.959964) -> tuple[float, float]:
+    """`right` of `images` → the ends of the accuracy's 95 % interval, in [0, 1]; (0, 1) of no images.
+
+    The score interval, which is right near 100 % and for few images too: E. B. Wilson, Probable Inference, the Law of
+    Succession, and Statistical Inference, 1927.
+    """
+    if not images:
+        return 0.0, 1.0
+    share, spread = right / images, z * z / images
+    centre = (share + spread / 2) / (1 + spread)
+    half = z * math.sqrt(share * (1 - share) / images + spread / (4 * images)) / (1 + spread)
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def infer(model: nn.Module, images: Tensor, progress: Progress | None = None) -> Tensor:

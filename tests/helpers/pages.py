@@ -19,7 +19,7 @@ from mnist_core.runs.execute import execute
 from mnist_core.runs.run import Run, create_run
 from tests.helpers import ROOT
 
-PAGES = ("home.py", *(f"pages/{name}.py" for name in ("train", "draw", "results", "compare", "data")))
+PAGES = ("home.py", *(f"pages/{name}.py" for name in ("train", "draw", "inside", "results", "compare", "data")))
 
 
 def visit(page: str, **state: object) -> AppTest:

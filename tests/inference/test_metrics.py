@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import binomtest
 from sklearn import metrics
 from torch import nn
 
-from mnist_core.inference.metrics import evaluate, infer, loss_and_accuracy, summarize
+from mnist_core.inference.metrics import evaluate, infer, loss_and_accuracy, summarize, wilson_interval
 
 
 class Spy(nn.Module):
@@ -140,3 +141,13 @@ def test_evaluate_and_its_short_form_agree_with_plain_counting():
     assert accuracy == result.accuracy == pytest.approx((predicted == labels).double().mean().item())
     assert loss == pytest.approx(result.loss)
     assert shares[-1] == 1
+
+
+@pytest.mark.parametrize(("right", "images"), [(0, 10), (10, 10), (9979, 10_000), (1, 2), (43, 61)])
+def test_the_interval_of_an_accuracy_is_scipys(right, images):
+    expected = binomtest(right, images).proportion_ci(method="wilson")
+    assert wilson_interval(right, images) == pytest.approx((expected.low, expected.high), abs=1e-7)
+
+
+def test_no_images_say_nothing_of_an_accuracy():
+    assert wilson_interval(0, 0) == (0.0, 1.0)

@@ -85,17 +85,20 @@ def _in_words(model: Model) -> None:
             st.code(about.command, language="bash", wrap_lines=True)
 
 
-def choose_model(label: str) -> Model | None:
+def choose_model(label: str, in_address: bool = False) -> Model | None:
     """A select box over all models, shared by all pages; `?model=ID` in the address presets it.
 
-    Without any model: None, and a link to the Train page.
+    With `in_address` the parameter stays there, for a page that writes its place into the address; it is read when it
+    changes. Without any model: None, and a link to the Train page.
     """
     choices = {model.id: model for model in models()}
     if not choices:
         st.info("There is no model yet. Train one, it takes a minute.", icon=":material/info:")
         st.page_link("pages/train.py", label="Train a model", icon=":material/model_training:")
         return None
-    wanted = st.query_params.pop("model", None)
+    wanted = st.query_params.get("model") if in_address else st.query_params.pop("model", None)
+    if in_address and wanted == st.session_state.get("model-written"):
+        wanted = None
     if wanted in choices:
         st.session_state["model"] = wanted
     elif wanted is not None:
@@ -103,6 +106,8 @@ def choose_model(label: str) -> Model | None:
     chosen = st.selectbox(
         label, list(choices), format_func=lambda name: model_label(choices[name]), key="model", persist_state="session"
     )
+    if in_address:
+        st.session_state["model-written"] = chosen
     if choices[chosen].damage:
         st.warning(choices[chosen].damage, icon=":material/history:")
     return choices[chosen]

@@ -1,5 +1,5 @@
-"""The command line, `mnist-lab` or `python -m mnist_core`: app, train, evaluate, predict, export, reproduce, bench,
-download, recipes.
+"""The command line, `mnist-lab` or `python -m mnist_core`: app, train, evaluate, predict, explain, export,
+reproduce, bench, download, recipes.
 
 Progress goes to stderr, results to stdout; with --json the result is the last line of stdout. Exit status: 0, or 1
 when the work was begun and failed, or 2 when the request was wrong (one sentence on stderr).
@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import runpy
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
+from mnist_core.cli.checkpoints import run_evaluate, run_explain, run_export, run_predict
+from mnist_core.cli.lab import run_bench, run_download, run_recipes, run_reproduce
+from mnist_core.cli.output import print_note, print_result
 from mnist_core.config import TrainConfig, parse_assignments
-from mnist_core.errors import ConfigError, DrawingError, LabError, RunFailedError
-from mnist_core.system.progress import Progress
+from mnist_core.errors import ConfigError, LabError, RunFailedError
 from mnist_core.system.threads import pin_threads_to_cores
 from mnist_core.training.events import Event
+
+METHODS = ("integrated-gradients", "grad-cam", "occlusion")  # of explain/saliency.py, which loads torch
 
 
 class _Parser(argparse.ArgumentParser):
@@ -91,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--owner", default="", metavar="NAME", help="whose run it is, for the pages' lists")
     train.add_argument("--resume", metavar="RUN", help="continue a run that was stopped or killed")
 
-    evaluate = command("evaluate", _evaluate, "measure a checkpoint on a dataset")
+    evaluate = command("evaluate", run_evaluate, "measure a checkpoint on a dataset")
     evaluate.add_argument("checkpoint", help="a shipped checkpoint's name, or the path of a checkpoint folder")
     evaluate.add_argument("--dataset", help="default: the dataset it was trained on")
     evaluate.add_argument(
@@ -99,11 +102,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--split", choices=["test", "train", "validation"], default="test")
 
-    predict = command("predict", _predict, "read digits from pictures, one JSON line a picture")
+    predict = command("predict", run_predict, "read digits from pictures, one JSON line a picture")
     predict.add_argument("checkpoint", help="a shipped checkpoint's name, or the path of a checkpoint folder")
     predict.add_argument("pictures", nargs="+", metavar="PICTURE_OR_FOLDER", help="or a CSV of pixels")
 
-    export = command("export", _export, "copy a checkpoint to a folder of its own, to keep or to ship it")
+    explain = command("explain", run_explain, "show which pixels of a picture speak for a class")
+    explain.add_argument("checkpoint", help="a shipped checkpoint's name, or the path of a checkpoint folder")
+    explain.add_argument("picture", help="of any size, as `predict` takes it")
+    explain.add_argument("--method", choices=METHODS, default=METHODS[0], help="default: %(default)s")
+    explain.add_argument("--target", type=int, metavar="N", help="the class, by its index (default: the answer)")
+
+    export = command("export", run_export, "copy a checkpoint to a folder of its own, to keep or to ship it")
     export.add_argument("checkpoint", help="a shipped checkpoint's name, or the path of a checkpoint folder")
     export.add_argument("folder", help="where to; its name becomes the model's")
     export.add_argument("--summary", default="", help="what a person should know of it, for the card")
@@ -111,19 +120,25 @@ def _parser() -> argparse.ArgumentParser:
         "--about", metavar="FILE", help="JSON for the card: data, seeds, command, machine, figures, limits"
     )
 
-    reproduce = command("reproduce", _reproduce, "train the earlier systems' recipes; compare with their claims")
+    reproduce = command("reproduce", run_reproduce, "train the earlier systems' recipes; compare with their claims")
     reproduce.add_argument("--recipes", help="names apart by commas (default: all)")
     reproduce.add_argument("--seeds", type=int, default=3, help="how many (default: 3)")
     reproduce.add_argument("--runs-dir", help="where the runs are kept, and looked for when interrupted")
     reproduce.add_argument("--cifar10", default="cifar10", help="what stands for CIFAR-10, for example folder:PATH")
     reproduce.add_argument("--keep", metavar="FILE", help="put the rows into this JSON file")
 
-    bench = command("bench", _bench, "the time to 99 % on MNIST against the usual training, on this machine")
+    bench = command("bench", run_bench, "the time to 99 % on MNIST against the usual training, on this machine")
     bench.add_argument("--seeds", type=int, default=5, help="trainings of `quick` (default: 5)")
 
-    download = command("download", _download, "fetch a dataset into the data folder")
-    download.add_argument("dataset", nargs="?", default="mnist", help="mnist, fashion-mnist, kmnist or cifar10")
-    command("recipes", _recipes, "list the recipes")
+    download = command("download", run_download, "fetch a dataset into the data folder")
+    download.add_argument(
+        "dataset",
+        nargs="?",
+        default="mnist",
+        help="mnist, fashion-mnist, kmnist, cifar10, qmnist, usps, or emnist:PART with one of balanced, letters, "
+        "digits, byclass, bymerge, mnist",
+    )
+    command("recipes", run_recipes, "list the recipes")
     return parser
 
 
@@ -144,6 +159,7 @@ def _train(options: argparse.Namespace) -> None:
     from mnist_core.data.loading import default_dataset, load_dataset
     from mnist_core.recipes import get_recipe
     from mnist_core.runs.execute import execute
+    from mnist_core.runs.history import HistoryReader, latest
     from mnist_core.runs.limits import check_limits
     from mnist_core.runs.run import create_run, open_run
     from mnist_core.system.settings import data_folder
@@ -174,10 +190,10 @@ def _train(options: argparse.Namespace) -> None:
 
     with _train_progress(config.epochs) as show:
         execute(run, data_dir, show)
-    status = run.status()
-    checkpoint = run.checkpoint()
+    status, checkpoint = run.status(), run.checkpoint()
+    diagnosis = latest(HistoryReader(run).events(), "end", "diagnosis") or ""
     if status.state != "completed" or checkpoint is None:
-        raise RunFailedError(f"The run {run.id} is {status.state}. {status.reason}".strip())
+        raise RunFailedError(" ".join(filter(None, (f"The run {run.id} is {status.state}.", status.reason, diagnosis))))
     from mnist_core.models.checkpoint import read_card
 
     card = read_card(checkpoint)
@@ -189,19 +205,15 @@ def _train(options: argparse.Namespace) -> None:
         "val_accuracy": card.metrics["val_accuracy"],
         "test_accuracy": card.metrics["test_accuracy"],
         "train_seconds": card.train_seconds,
+        "diagnosis": diagnosis,
     }
-    _result(
+    print_result(
         options,
         result,
         f"{run.id}: test accuracy {result['test_accuracy']:.2%}, validation {result['val_accuracy']:.2%}, "
         f"{result['parameters']:,} parameters, {result['train_seconds']:.1f} s of training on {config.dataset}.\n"
         f"The model is in {checkpoint}",
     )
-
-
-def _note(sentence: str) -> None:
-    if sentence:
-        print(f"note: {sentence}", file=sys.stderr)
 
 
 def _check_model(config: TrainConfig, data_dir: Path) -> None:
@@ -211,7 +223,7 @@ def _check_model(config: TrainConfig, data_dir: Path) -> None:
     from mnist_core.training.state import load_pretrained, load_teachers
 
     data = load_dataset(config.dataset, data_dir, None, config.preparation)
-    _note(data.warning)
+    print_note(data.warning)
     shape = data.shape
     build_model(config, shape)
     if config.init_from:
@@ -233,180 +245,3 @@ def _train_progress(epochs: int) -> Iterator[Callable[[Event], None]]:
                 bar.update(event["epoch"])
 
         yield show
-
-
-def _evaluate(options: argparse.Namespace) -> None:
-    from mnist_core.data.prepare import load_for
-    from mnist_core.data.splits import train_and_validation
-    from mnist_core.inference.calibration import reliability
-    from mnist_core.inference.metrics import evaluate
-    from mnist_core.inference.predictor import Predictor
-    from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint
-
-    checkpoint = load_checkpoint(find_checkpoint(options.checkpoint))
-    card = checkpoint.card
-    data = load_for(
-        card.config,
-        options.data_dir,
-        dataset=options.dataset,
-        shape=card.shape,
-        classes=card.classes,
-        mapping=options.classes,
-    )
-    card.require(data.shape, data.title)
-    _note(data.warning)
-    if options.split == "test":
-        images, labels = data.test_images, data.test_labels
-    else:
-        rows = train_and_validation(data, card.config)[options.split == "validation"]
-        images, labels = data.train_images[rows], data.train_labels[rows]
-    with _bar("evaluating") as progress:
-        result = evaluate(checkpoint.model, images, labels, progress)
-    rejections = Predictor(checkpoint).rejections(images.numpy(), result.probabilities)
-    summary = {
-        "dataset": data.name,
-        "split": options.split,
-        "n": len(labels),
-        "accuracy": result.accuracy,
-        "loss": result.loss,
-        "weighted_f1": result.weighted_f1,
-        "per_class": [
-            {"label": data.classes[c.label], "precision": c.precision, "recall": c.recall, "f1": c.f1, "n": c.support}
-            for c in result.per_class
-        ],
-        "confusion": result.confusion.tolist(),
-        "ece": reliability(result.confidence, result.predicted == result.labels).error,
-        "refused": sum(rejection is not None for rejection in rejections) / len(labels),
-    }
-    _result(
-        options,
-        summary,
-        f"{card.name} on {data.name} ({options.split}, {len(labels):,} images): "
-        f"accuracy {result.accuracy:.2%}, loss {result.loss:.4f}, weighted F1 {result.weighted_f1:.4f}, "
-        f"calibration error {summary['ece']:.4f}, refused {summary['refused']:.2%}",
-    )
-
-
-@contextlib.contextmanager
-def _bar(title: str) -> Iterator[Progress]:
-    """A progress bar on stderr, moved by calling it with the share done."""
-    from tqdm import tqdm
-
-    with tqdm(total=100, unit="%", desc=title, file=sys.stderr, leave=False) as bar:
-        yield lambda share: bar.update(int(share * 100) - bar.n)
-
-
-def _predict(options: argparse.Namespace) -> None:
-    from mnist_core.data.inputs import inputs
-    from mnist_core.inference.predictor import Predictor
-
-    predictor = Predictor(options.checkpoint)
-    pictures = list(inputs(options.pictures))
-    unread = 0
-    for picture in pictures:
-        try:
-            prediction = predictor.predict(picture.read())
-        except DrawingError as error:
-            if len(pictures) == 1:
-                raise
-            print(f"error: {picture.path}: {error}", file=sys.stderr)
-            unread += 1
-            continue
-        print(json.dumps({"path": picture.path, **prediction.record()}), flush=True)
-    if unread:
-        raise DrawingError(f"{unread} of {len(pictures)} pictures could not be read; the others are above.")
-
-
-def _export(options: argparse.Namespace) -> None:
-    from mnist_core.models.card import read_about
-    from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint, update_card
-
-    checkpoint = load_checkpoint(find_checkpoint(options.checkpoint))
-    folder = Path(options.folder)
-    about = read_about(Path(options.about)) if options.about else checkpoint.card.about
-    if folder.exists():
-        raise ConfigError(f"{folder} is there already: choose another folder or remove it.")
-    measured = {"weights_sha256", "parameters", "mean", "std", "versions"}  # of the weights, taken anew or kept
-    kept = checkpoint.card.model_dump(exclude={*measured, "name", "summary", "about"})
-    try:
-        card = save_checkpoint(folder, checkpoint.model, **kept, name=folder.name, summary=options.summary, about=about)
-        update_card(folder, versions=checkpoint.card.versions)
-    except OSError as error:
-        raise ConfigError(f"{folder} cannot be written ({error.strerror}).") from None
-    _result(options, {"checkpoint": str(folder), "parameters": card.parameters}, f"The model is in {folder}.")
-
-
-def _download(options: argparse.Namespace) -> None:
-    from mnist_core.data.dataset import dataset_title
-    from mnist_core.data.download import download
-    from mnist_core.data.loading import load_dataset
-    from mnist_core.system.settings import data_folder
-
-    data_dir, title = Path(options.data_dir) if options.data_dir else data_folder(), dataset_title(options.dataset)
-    steps = download(options.dataset, data_dir)
-    with contextlib.closing(steps), _bar(f"downloading {title}") as progress:
-        for step in steps:
-            done = step.done_bytes / step.total_bytes if step.total_bytes else 0.0
-            progress((step.file_index - 1 + done) / step.file_count)
-    data = load_dataset(options.dataset, data_dir)
-    result = {"data_dir": str(data_dir), "train": len(data.train_labels), "test": len(data.test_labels)}
-    _result(options, result, f"{title} is in {data_dir}.")
-
-
-def _reproduce(options: argparse.Namespace) -> None:
-    pin_threads_to_cores()
-    from dataclasses import asdict
-
-    from tqdm import tqdm
-
-    from mnist_core.experiments.reproduce import chosen_claims, reproduce, save_rows, table
-    from mnist_core.system.settings import data_folder, runs_folder
-
-    if not 1 <= options.seeds <= 100:
-        raise ConfigError(f"--seeds should be from 1 to 100, not {options.seeds}.")
-    if options.keep and not Path(options.keep).absolute().parent.is_dir():  # known now rather than after hours
-        raise ConfigError(f"--keep {options.keep} is in no folder that is there: make it first.")
-    claims = chosen_claims(options.recipes.split(",") if options.recipes else None)
-    runs_dir = Path(options.runs_dir) if options.runs_dir else runs_folder()
-    data_dir = Path(options.data_dir) if options.data_dir else data_folder()
-    with tqdm(unit="epoch", file=sys.stderr, mininterval=0.5) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        rows, skipped = reproduce(claims, range(options.seeds), runs_dir, data_dir, options.cifar10, show)
-    for sentence in skipped:
-        print(f"skipped: {sentence}", file=sys.stderr)
-    result = [{**asdict(row), "outcome": row.outcome} for row in rows]
-    _result(options, {"rows": result, "skipped": skipped}, table(rows))
-    if options.keep:
-        try:
-            save_rows(rows, Path(options.keep))
-        except OSError as error:
-            raise RunFailedError(f"The rows cannot be written to {options.keep} ({error.strerror}).") from None
-
-
-def _bench(options: argparse.Namespace) -> None:
-    pin_threads_to_cores()
-    from dataclasses import asdict
-
-    from mnist_core.experiments.speed import bench, report
-    from mnist_core.system.settings import data_folder
-
-    if not 1 <= options.seeds <= 100:
-        raise ConfigError(f"--seeds should be from 1 to 100, not {options.seeds}.")
-    data_dir = Path(options.data_dir) if options.data_dir else data_folder()
-    result = bench(range(options.seeds), data_dir, lambda sentence: print(sentence, file=sys.stderr, flush=True))
-    _result(options, {**asdict(result), "ratio": result.ratio}, report(result))
-
-
-def _recipes(options: argparse.Namespace) -> None:
-    from mnist_core.recipes import RECIPES
-
-    listed = {name: {"title": r.title, "summary": r.summary, "settings": r.settings} for name, r in RECIPES.items()}
-    _result(options, listed, "\n".join(f"{name:14} {r.title}. {r.summary}" for name, r in RECIPES.items()))
-
-
-def _result(options: argparse.Namespace, value: dict[str, Any], text: str) -> None:
-    print(json.dumps(value) if options.json else text, flush=True)

@@ -1,0 +1,127 @@
+"""What the server keeps of looks inside models, by weights and image or dataset; heavy ones wait for each other."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import streamlit as st
+from torch import Tensor
+
+from mnist_core.data.dataset import Dataset
+from mnist_core.explain.activations import Activation, activations
+from mnist_core.explain.counterfactual import Edit, smallest_edit
+from mnist_core.explain.maximisation import Maximised, maximise, most_exciting
+from mnist_core.explain.neighbours import features
+from mnist_core.explain.saliency import Method, Saliency, saliency
+from mnist_core.models.classifier import Classifier
+from mnist_core.runs.catalogue import Model, predictor
+from mnist_core.system.device import threads
+from mnist_core.system.progress import Progress
+
+_heavy = threading.Lock()
+
+
+def network(model: Model) -> Classifier:
+    """The loaded network. Raises CheckpointError."""
+    return predictor(model).checkpoint.model
+
+
+def _key(model: Model) -> tuple[str, float]:
+    return model.card.weights_sha256, model.card.temperature
+
+
+@contextlib.contextmanager
+def _progress(text: str) -> Iterator[Progress]:
+    """A progress bar; while another visitor's heavy look is computed, it says so and waits."""
+    bar = st.progress(0.0, text)
+
+    def show(share: float) -> None:
+        bar.progress(share, text)
+
+    try:
+        if not _heavy.acquire(blocking=False):
+            bar.progress(0.0, "Another visitor's view is being computed; yours is next …")
+            _heavy.acquire()
+        try:
+            with threads():
+                yield show
+        finally:
+            _heavy.release()
+    finally:
+        bar.empty()
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def _layers(_model: Model, key: tuple[str, float], _image: np.ndarray, pixels: bytes) -> list[Activation]:
+    return activations(network(_model), _image)
+
+
+def layers(model: Model, image: np.ndarray) -> list[Activation]:
+    """Every layer's answer to a model's input. Raises CheckpointError."""
+    return _layers(model, _key(model), image, image.tobytes())
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _saliency(
+    _model: Model,
+    key: tuple[str, float],
+    _image: np.ndarray,
+    pixels: bytes,
+    method: Method,
+    target: int,
+    layer: str | None,
+) -> Saliency:
+    with st.spinner("Asking the network about its pixels …", show_time=False):
+        return saliency(network(_model), _image, method, target, layer)
+
+
+def saliency_map(model: Model, image: np.ndarray, method: Method, target: int, layer: str | None = None) -> Saliency:
+    """The saliency of a model's input for a class. Raises ConfigError and CheckpointError."""
+    return _saliency(model, _key(model), image, image.tobytes(), method, target, layer)
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def _edit(_model: Model, key: tuple[str, float], _image: np.ndarray, pixels: bytes, target: int | None) -> Edit | None:
+    with st.spinner("Looking for the smallest edit …", show_time=False):
+        return smallest_edit(network(_model), _image, target)
+
+
+def edit(model: Model, image: np.ndarray, target: int | None = None) -> Edit | None:
+    """The smallest edit found that makes `target`, or any other class, the answer."""
+    return _edit(model, _key(model), image, image.tobytes(), target)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _maximised(_model: Model, key: tuple[str, float], layer: str, unit: int) -> Maximised:
+    with st.spinner("Looking for the picture that excites it most …", show_time=False):
+        return maximise(network(_model), layer, unit, _model.card.shape)
+
+
+def maximised(model: Model, layer: str, unit: int) -> Maximised:
+    """The picture that activation maximisation finds for a unit, from seed 0. Raises ConfigError."""
+    return _maximised(model, _key(model), layer, unit)
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _exciting(_model: Model, key: tuple[str, float], layer: str, _images: Tensor, sha256: str) -> np.ndarray:
+    with _progress(f"Showing {len(_images):,} test images to the layer …") as progress:
+        return most_exciting(network(_model), layer, _images, progress=progress)[0]
+
+
+def exciting(model: Model, layer: str, data: Dataset) -> np.ndarray:
+    """(units, 9) rows of the test images that excite each unit of a layer most."""
+    return _exciting(model, _key(model), layer, data.test_images, data.fingerprint)
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def _bank(_model: Model, key: tuple[str, float], _images: Tensor, sha256: str) -> Tensor:
+    with _progress(f"Reading {len(_images):,} training images with {_model.card.name} …") as progress:
+        return features(network(_model), _images, progress)
+
+
+def bank(model: Model, data: Dataset) -> Tensor:
+    """(N, F) last features of the training images."""
+    return _bank(model, _key(model), data.train_images, data.train_fingerprint)
