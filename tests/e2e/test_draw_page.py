@@ -101,8 +101,9 @@ def test_keys_clear_and_undo_but_not_in_a_field(page, bare_lab):
     assert page.evaluate(VALUES) != before
     page.keyboard.press("Control+z")
     page.wait_for_function(f"before => {VALUES} === before", arg=before)
-    page.get_by_role("combobox", name="Model").focus()
+    page.get_by_role("combobox", name="Model").click()
     page.keyboard.press("c")
+    page.keyboard.press("Escape")
     page.wait_for_timeout(600)
     assert page.evaluate(VALUES) == before
     expect(page.get_by_role("dialog")).to_have_count(0)

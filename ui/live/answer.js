@@ -11,6 +11,7 @@ const STALE_MS = 1000; // for so long after a stroke an answer to fewer strokes 
 const REST_MS = 2000; // after the route has failed
 const PATIENCE_MS = 700; // a model that takes longer to answer is being loaded
 const MOST_BARS = 20;
+const OPEN = "[role='listbox'], [role='dialog'], [role='menu']"; // which close by Esc
 
 export default function ({ parentElement, data }) {
   const box = parentElement.querySelector(".answer");
@@ -47,7 +48,7 @@ function accept(view, data) {
     view.pen = null;
     if (before?.route !== data.route) probe(view);
   }
-  const overtaken = () => view.pen || (data.strokes < view.strokes && performance.now() - view.up < STALE_MS);
+  const overtaken = () => view.pen?.down || (data.strokes < view.strokes && performance.now() - view.up < STALE_MS);
   const take = () => {
     view.strokes = data.strokes;
     view.settled = data.answer ? data.strokes : -1; // so many strokes are answered for good
@@ -56,7 +57,7 @@ function accept(view, data) {
   };
   if (!sameCanvas || view.closed || !overtaken()) return take();
   // the stroke may have been none, such as a touch that the system took over
-  setTimeout(() => view.data === data && !view.pen && take(), STALE_MS);
+  setTimeout(() => view.data === data && !view.pen?.down && take(), STALE_MS);
 }
 
 const paper = () => document.querySelector(".st-key-paper");
@@ -80,7 +81,7 @@ const report = () => toolbar()?.querySelector("button[title^='Update the app']")
 
 function begin(view, event) {
   const [canvas] = event.composedPath();
-  if (!view.data.route || event.button || !canvas.matches?.("canvas.upper-canvas")) return;
+  if (!view.data.route || event.button || !event.isPrimary || !canvas.matches?.("canvas.upper-canvas")) return;
   const lower = canvas.parentElement.querySelector("canvas.lower-canvas");
   view.pen = { layers: [lower, canvas], pointer: event.pointerId, down: true };
   view.strokes += 1;
@@ -89,7 +90,9 @@ function begin(view, event) {
 }
 
 function move(view, event) {
-  if (view.pen?.down && event.pointerId === view.pen.pointer) draw(view);
+  if (!view.pen?.down || event.pointerId !== view.pen.pointer) return;
+  if (event.buttons) draw(view);
+  else lift(view, event); // it was lifted where no page could see it
 }
 
 function draw(view) {
@@ -116,14 +119,15 @@ function lift(view, event) {
   frame(event.pointerType === "mouse" ? settle : () => frame(settle)); // a touch ends after its pointer
 }
 
+// Streamlit keeps `c` from its buttons' shortcuts, and its Esc would clear a drawing while it closes a list.
 function press(view, event) {
-  // Streamlit keeps this key from its buttons' shortcuts
-  if (event.key !== "c" || event.ctrlKey || event.metaKey || event.altKey || !view.data.route) return;
+  if (!["c", "Escape"].includes(event.key) || event.ctrlKey || event.metaKey || event.altKey) return;
   const [target] = event.composedPath();
-  if (target.closest?.("input, textarea, select, [contenteditable], [role='dialog']")) return;
+  const typing = target.closest?.("input:not([type='range']), textarea, select, [contenteditable]");
   const clear = document.querySelector(".st-key-clear button");
+  if (!clear || !view.data.route || typing || document.querySelector(OPEN)) return;
   event.stopImmediatePropagation();
-  if (clear && !clear.disabled) clear.click();
+  clear.click();
 }
 
 // ---- the route ------------------------------------------------------------------------------------------------------
