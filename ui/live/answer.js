@@ -23,8 +23,9 @@ export default function ({ parentElement, data }) {
 }
 
 function mount(parentElement, box) {
-  const view = { box, data: null, pen: null, strokes: 0, settled: -1, up: -STALE_MS, busy: false, next: 0, draws: 0, closed: false };
-  view.parts = build(box);
+  const pen = { pen: null, strokes: 0, settled: -1, up: -STALE_MS };
+  const route = { busy: false, next: 0, closed: false };
+  const view = { box, data: null, draws: 0, parts: build(box), ...pen, ...route };
   const listeners = { pointerdown: begin, pointermove: move, pointerup: lift, pointercancel: lift, keydown: press };
   view.listeners = Object.entries(listeners).map(([type, act]) => [type, (event) => act(view, event)]);
   view.listeners.forEach(([type, act]) => window.addEventListener(type, act, true));
@@ -153,10 +154,10 @@ async function pump(view) {
     if (current && stroke > view.settled) show(view, answer, last ? "pen-up" : "pen");
   } catch (error) {
     pause = REST_MS;
-    if (error.status && error.status !== 429 && error.status < 500) view.closed = true; // Streamlit answers after the stroke
+    view.closed = error.status !== 429 && error.status < 500; // Streamlit answers after the stroke
   }
   view.busy = false;
-  if (side > SMALL) report();
+  if (side > SMALL && layers[0].isConnected) report();
   const taken = performance.now() - begun;
   view.next = begun + Math.max(LEAST_MS, Math.min(MOST_MS, SHARE * taken), pause);
   if (view.fresh > SMALL && !pause) view.next = 0; // the pen is up
@@ -190,7 +191,8 @@ async function probe(view) {
   view.trouble = view.loading = "";
   if (!route) return;
   const current = () => view.data.route === route;
-  const late = setTimeout(() => current() && say(view, "The model is being loaded. You can draw already."), PATIENCE_MS);
+  const sentence = "The model is being loaded. You can draw already.";
+  const late = setTimeout(() => current() && say(view, sentence), PATIENCE_MS);
   try {
     const blank = document.createElement("canvas");
     blank.width = blank.height = 28;
@@ -250,7 +252,8 @@ function show(view, answer, source) {
   box.classList.toggle("answer-long", lines[0].length > 2);
   if (JSON.stringify(lines) !== view.lines) {
     view.lines = JSON.stringify(lines);
-    parts.words.replaceChildren(...lines.slice(1).map((line) => Object.assign(document.createElement("p"), { textContent: line })));
+    parts.words.replaceChildren();
+    for (const line of lines.slice(1)) element("p", "", parts.words).textContent = line;
   }
   drawBars(view, read);
   drawInput(parts, read?.input);
@@ -303,6 +306,8 @@ function drawInput({ input }, image) {
   const [height, width] = [image.length, image[0].length];
   if (input.width !== width || input.height !== height) Object.assign(input, { width, height });
   const pixels = new ImageData(width, height);
-  image.flat().forEach((value, i) => pixels.data.set([...(Array.isArray(value) ? value : [value, value, value]), 255], 4 * i));
+  image.flat().forEach((value, i) => {
+    pixels.data.set(Array.isArray(value) ? [...value, 255] : [value, value, value, 255], 4 * i);
+  });
   input.getContext("2d").putImageData(pixels, 0, 0);
 }
