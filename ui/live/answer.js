@@ -188,20 +188,22 @@ async function ask(route, picture) {
 async function probe(view) {
   const { route } = view.data;
   view.closed = false;
-  view.trouble = view.loading = "";
+  view.loading = "";
   if (!route) return;
   const current = () => view.data.route === route;
   const sentence = "The model is being loaded. You can draw already.";
   const late = setTimeout(() => current() && say(view, sentence), PATIENCE_MS);
+  let said = "";
   try {
     const blank = document.createElement("canvas");
     blank.width = blank.height = 28;
     await ask(route, pictureOf([blank], 28));
   } catch (error) {
-    if (current() && error.status && error.status < 500) view.closed = true;
+    if (error.status === 404) said = error.message; // a model that cannot be read, or is gone
+    if (current()) view.closed = error.status !== 429 && error.status < 500;
   }
   clearTimeout(late);
-  if (current()) say(view, "");
+  if (current()) say(view, said);
 }
 
 // ---- what is seen ---------------------------------------------------------------------------------------------------
