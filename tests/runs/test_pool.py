@@ -130,13 +130,13 @@ def test_work_keeps_a_worker_however_long_it_takes(pool, monkeypatch):
     pool.start(run)
     until(lambda: run.status().state == "running", 60)
     run.command("pause")
-    until(lambda: run.status().state == "paused")
+    until(lambda: run.status().state == "paused", 120)
     (worker,) = pool.processes
     time.sleep(2.0)
     assert pool.processes == (worker,)
     assert worker.poll() is None
     run.command("stop")
-    until(lambda: run.status().state == "stopped")
+    until(lambda: run.status().state == "stopped", 120)
 
 
 def test_a_pool_that_cannot_write_says_so(tmp_path):
