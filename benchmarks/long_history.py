@@ -1,14 +1,16 @@
 """python -m benchmarks.long_history [--steps N] → seconds and memory to open a run of 1.5 million steps.
 
 Each look is a process of its own, as of a server that has just started: what Compare reads and draws, and what Train
-does. The first look finds no columns beside the log; the next ones do. Memory is the growth of the resident set to its
-peak, over that of the imports.
+does. The first look finds no columns beside the log; the next ones do. Then the downloads: Compare's curves as CSV,
+everything as JSON (both with the file that they make in memory), and the table of events in a run's bundle. Memory is
+the growth of the resident set to its peak, over that of the imports.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -16,7 +18,8 @@ import time
 from pathlib import Path
 
 from mnist_core.config import TrainConfig
-from mnist_core.experiments.compare import record
+from mnist_core.experiments.compare import curves_csv, record, to_json
+from mnist_core.experiments.export import write_events
 from mnist_core.figures.curves import Curve, curve_spec, overlay_figure
 from mnist_core.runs.history import History, HistoryReader
 from mnist_core.runs.run import Run, create_run
@@ -62,6 +65,11 @@ def look(page: str, folder: Path) -> None:
         found = record(Run(folder), reader)
         for what in ("loss", "accuracy"):
             overlay_figure(curves(found.history, what), what, "epoch", log=True)
+    elif page in ("csv", "json"):
+        (curves_csv if page == "csv" else to_json)([record(Run(folder), reader)])
+    elif page == "bundle":
+        with open(os.devnull, "w") as nothing:
+            write_events(Run(folder), nothing)
     else:
         reader.start(), reader.newest_step()
         for what in ("loss", "accuracy"):
@@ -87,9 +95,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         run = make(Path(folder), asked.steps)
         print(f"{asked.steps:,} steps, {run.metrics_path.stat().st_size / 1e6:.0f} MB of log")
-        for page in ("compare", "train"):
-            (run.folder / "metrics.columns").unlink(missing_ok=True)
-            for number in ("first", "second", "third"):
+        for page in ("compare", "train", "csv", "json", "bundle"):
+            looks = ("first", "second", "third") if page in ("compare", "train") else ("only",)
+            if len(looks) > 1:
+                (run.folder / "metrics.columns").unlink(missing_ok=True)
+            for number in looks:
                 command = [sys.executable, "-m", "benchmarks.long_history", "--look", page, str(run.folder)]
                 shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
                 print(f"{page}, {number} look: {shown}", flush=True)

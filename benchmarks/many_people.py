@@ -6,7 +6,8 @@
 Starts a lab of its own with real MNIST (MNIST_LAB_DATA). Some of the sessions are real browsers: one watches the
 training, the others draw with the mouse. The rest are WebSocket clients (benchmarks/visitors.py) that draw and browse
 through all pages, with 2 to 6 s between two acts; their predictions are timed from sending a stroke to the last part of
-the answer, the browsers' from the end of a stroke to the changed bars (0.2 s of it are the canvas's own wait).
+the answer, the browsers' from the end of a stroke to the answer to it. `benchmarks/in_stroke.py` has people who are
+answered while they draw.
 
 In a class the visitors' machines do the visitors' work; here all of it shares the server's cores. With `--idle` the
 visitors, browsers included, compute only when the lab's own processes leave a core (Linux's SCHED_IDLE, and the least

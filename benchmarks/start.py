@@ -25,7 +25,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
-from benchmarks.page_speed import LOSS, WATCH
+from benchmarks.page_speed import LOSS, watch
 from mnist_core.runs.run import list_runs
 from mnist_core.system.settings import data_folder
 from tests.e2e.lab import ROOT, chromium
@@ -111,7 +111,7 @@ def first_click(browser: Browser, folder: Path) -> float:
             open_page(page, f"{url}/{path}", ready)
             page.wait_for_timeout(10_000)
             drawn = f"({LOSS}?._fullData || []).some(t => t.name === 'train' && t.x?.length)"
-            page.evaluate(WATCH, ["click", drawn])
+            watch(page, "click", drawn)
             page.get_by_role("button", name="Run", exact=True).click()
             taken = float(page.evaluate("window.measured")) / 1000
             return taken

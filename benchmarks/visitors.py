@@ -133,8 +133,8 @@ class Visitor:
             self._buttons[element.button.label] = element.button.id
         elif kind == "bidi_component" and "canvas" in element.bidi_component.component_name:
             self._board = element.bidi_component.id, message.delta.fragment_id
-        elif kind == "markdown" and element.markdown.body.startswith("## ") and "Draw" not in element.markdown.body:
-            self._answers += 1
+        elif kind == "bidi_component" and element.bidi_component.component_name == "mnist_lab.answer":
+            self._answers += json.loads(element.bidi_component.json)["answer"] is not None
         elif kind == "exception":
             self._load.wrong.append(f"/{self._page}: {element.exception.type}: {element.exception.message[:200]}")
 
@@ -156,11 +156,11 @@ class Visitor:
 
 
 def picture(strokes: list[dict[str, Any]]) -> str:
-    """What the canvas sends of 280×280 pixels: a PNG as a data URL."""
-    image = Image.new("RGBA", (280, 280), "black")
+    """What the canvas sends of 560×560 pixels: a PNG as a data URL."""
+    image = Image.new("RGBA", (560, 560), "black")
     pen = ImageDraw.Draw(image)
     for stroke in strokes:
-        pen.line(stroke["points"], fill="white", width=20, joint="curve")
+        pen.line([2 * place for place in stroke["points"]], fill="white", width=40, joint="curve")
     file = io.BytesIO()
     image.save(file, format="PNG")
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

@@ -75,6 +75,7 @@ _ALL = (
         # 1,437 images a pass instead of 60,000: more passes for about as many steps
         {
             "digits": {"epochs": 20, "batch_size": 64, "validation_fraction": 0.15, "validations_per_epoch": 1},
+            "usps": {"epochs": 8, "validation_fraction": 0.15, "validations_per_epoch": 1},
             # their pictures may be small and have no margin
             "folder": {"model": "small-cnn"},
         },

@@ -8,7 +8,7 @@ from mnist_core.experiments.ablation import setting_label
 from mnist_core.experiments.compare import (
     AXES,
     Record,
-    curve_rows,
+    curves_csv,
     differing,
     incomparable,
     record,
@@ -154,7 +154,7 @@ def results(records: list[Record], names: dict[str, str]) -> None:
 def downloads(records: list[Record]) -> None:
     files = (
         ("Table (CSV)", "table.csv", "text/csv", lambda: to_csv(table(records))),
-        ("Curves (CSV)", "curves.csv", "text/csv", lambda: to_csv(curve_rows(records))),
+        ("Curves (CSV)", "curves.csv", "text/csv", lambda: curves_csv(records)),
         ("Everything (JSON)", "comparison.json", "application/json", lambda: to_json(records)),
     )
     with st.container(horizontal=True):

@@ -103,6 +103,7 @@ canvas.carry_over()
 with page.errors_as_messages():
     chosen = choose_model("Model")
     if chosen is not None:
-        take_image(chosen)
+        with page.errors_as_messages():
+            take_image(chosen)
         board(chosen)
 warmup.page_sent()

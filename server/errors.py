@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from starlette.responses import JSONResponse
-
 
 class RequestError(Exception):
     """The request is refused with `status`; the message is complete, and `headers` go with it."""
@@ -14,9 +12,3 @@ class RequestError(Exception):
         super().__init__(sentence)
         self.status = status
         self.headers = dict(headers or {})
-
-
-def error_response(error: RequestError) -> JSONResponse:
-    """`{"error": sentence}`; what no text can hold, such as half of a surrogate pair, is replaced."""
-    sentence = str(error).encode("utf-8", "replace").decode()
-    return JSONResponse({"error": sentence}, error.status, {"Cache-Control": "no-store", **error.headers})

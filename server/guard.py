@@ -12,7 +12,8 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.errors import RequestError, error_response
+from server.answers import error_response
+from server.errors import RequestError
 
 LINGER_BYTES, LINGER_SECONDS = 100 * 2**20, 5.0
 _log = logging.getLogger(__name__)

@@ -151,11 +151,12 @@ def document(base: str) -> dict[str, Any]:
 STYLE = """
 :root { color-scheme: light dark; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 0 auto; padding: 1rem; }
-h1 { font-size: 1.75rem; } h2 { font-size: 1.125rem; margin: 2rem 0 0; overflow-wrap: anywhere; }
-code, pre { font: 0.875rem/1.5 ui-monospace, monospace; }
+h1 { font-size: 1.75rem; } h2 { margin: 2.5rem 0 0; overflow-wrap: anywhere; }
+code, pre { font: 0.875rem/1.5 ui-monospace, monospace; } h2 code { font-size: 1.125rem; font-weight: 600; }
 pre { overflow-x: auto; padding: 0.75rem; border: 1px solid; border-radius: 0.5rem; }
 table { border-collapse: collapse; width: 100%; } td { padding: 0.25rem 0.75rem 0.25rem 0; vertical-align: top; }
-td:first-child { white-space: nowrap; }
+td:first-child { white-space: nowrap; width: 8rem; }
+caption { text-align: left; font-weight: 600; padding-top: 0.5rem; }
 a { color: inherit; }
 """
 
@@ -173,16 +174,22 @@ def page(base: str) -> str:
         for method, operation in methods.items():
             parts.append(f"<h2><code>{method.upper()} {escape(base + path)}</code></h2>")
             parts.append(f"<p>{_prose(operation['summary'])}. {_prose(operation.get('description', ''))}</p>")
-            rows = [(one["name"], one["description"]) for one in operation.get("parameters", [])]
-            rows += [(code, answer["description"]) for code, answer in operation["responses"].items()]
-            cells = (f"<tr><td><code>{escape(name)}</code></td><td>{_prose(said)}</td></tr>" for name, said in rows)
-            parts.append(f"<table>{''.join(cells)}</table>")
+            parts.append(_table("Parameters", [(one["name"], one) for one in operation.get("parameters", [])]))
+            parts.append(_table("Answers", list(operation["responses"].items())))
     title = escape(described["info"]["title"])
     return (
         f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>HTTP interface · {title}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>'
         f"<body><h1>{title}: the HTTP interface</h1>{''.join(parts)}</body></html>"
     )
+
+
+def _table(title: str, rows: list[tuple[str, dict[str, Any]]]) -> str:
+    """The rows' names and descriptions under a title; nothing where there are none."""
+    cells = "".join(
+        f"<tr><td><code>{escape(name)}</code></td><td>{_prose(row['description'])}</td></tr>" for name, row in rows
+    )
+    return f"<table><caption>{title}</caption>{cells}</table>" if rows else ""
 
 
 def _prose(text: str) -> str:

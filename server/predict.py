@@ -8,8 +8,9 @@ from typing import Any
 import anyio
 from anyio import to_thread
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
+from server.answers import json_response
 from server.body import MEGABYTE, Bodies
 from server.errors import RequestError
 from server.traffic import Traffic
@@ -41,7 +42,7 @@ class Predictions:
                 read = functools.partial(predict, name, body, strokes, canvas, with_input)
                 lane = self._small if len(body) <= SMALL else self._large
                 answer = await to_thread.run_sync(read, limiter=lane)
-        return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+        return json_response(answer)
 
 
 def _flag(request: Request, name: str) -> bool:

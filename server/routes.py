@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route, Router
 
 from server import openapi
+from server.answers import json_response
 from server.guard import Guard
 from server.plotly import script
 from server.predict import Predictions
@@ -33,7 +34,7 @@ def routes(
         return HTMLResponse(openapi.page(base), headers=PAGE_HEADERS)
 
     async def document(request: Request) -> Response:
-        return JSONResponse(openapi.document(base))
+        return json_response(openapi.document(base))
 
     own = Router(
         [

@@ -10,9 +10,10 @@ from typing import Any
 import anyio
 from anyio import to_thread
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from server import listing
+from server.answers import json_response
 from server.curves import Followers
 from server.errors import RequestError
 from server.events import has_ended_before, log_events, position
@@ -71,7 +72,7 @@ class Runs:
 
     async def _json(self, read: Callable[[], dict[str, Any]]) -> Response:
         with self.traffic.admitted():
-            return JSONResponse(await self._in_thread(read), headers={"Cache-Control": "no-store"})
+            return json_response(await self._in_thread(read))
 
     async def _in_thread(self, read: Callable[[], Any]) -> Any:
         from mnist_core.errors import LabError

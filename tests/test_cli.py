@@ -23,7 +23,9 @@ from mnist_core.recipes import RECIPES
 from mnist_core.runs.run import create_run, open_run
 from tests.helpers import ROOT, strict_json
 
-TRAIN_KEYS = {"run_id", "run_dir", "checkpoint", "parameters", "val_accuracy", "test_accuracy", "train_seconds"}
+TRAIN_KEYS = {
+    *("run_id", "run_dir", "checkpoint", "parameters", "val_accuracy", "test_accuracy", "train_seconds", "diagnosis")
+}
 EVALUATE_KEYS = ["dataset", "split", "n", "accuracy", "loss", "weighted_f1", "per_class", "confusion", "ece", "refused"]
 EVALUATE_KEYS.append("accuracy_interval")
 EXPLAIN_KEYS = ["target", "method", "map", "completeness_error"]
@@ -109,6 +111,15 @@ def test_a_setting_given_twice_is_the_last_or_refused(ask):
         assert open_run(strict_json(out.splitlines()[-1])["run_id"]).config().epochs == 2
 
 
+def test_train_says_why_it_learned_nothing(ask, trained):
+    assert trained[0]["diagnosis"] == ""
+    status, out, err = ask("train", *FAST, "--set", "learning_rate=1e-6", "--json")
+    assert status == 0
+    diagnosis = strict_json(out.splitlines()[-1])["diagnosis"]
+    assert "Most likely the learning rate of 1e-06 is too low" in diagnosis
+    assert diagnosis in err
+
+
 def test_a_stopped_run_is_resumed_by_name(ask, refused, tmp_path):
     config = TrainConfig(
         recipe="mine", dataset="digits", model="mlp", epochs=2, batch_size=256, validation_fraction=0.2
@@ -180,6 +191,7 @@ def test_a_training_that_diverges_has_failed(ask):
     assert status == 1
     assert out == ""
     assert re.match(r"failed: The run \S+ is failed\. The loss is no longer a number", err.splitlines()[-1])
+    assert err.splitlines()[-1].endswith("is too high: 0.001 is usual here.")
     assert "Traceback" not in err
 
 

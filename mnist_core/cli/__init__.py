@@ -131,7 +131,13 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--seeds", type=int, default=5, help="trainings of `quick` (default: 5)")
 
     download = command("download", run_download, "fetch a dataset into the data folder")
-    download.add_argument("dataset", nargs="?", default="mnist", help="mnist, fashion-mnist, kmnist or cifar10")
+    download.add_argument(
+        "dataset",
+        nargs="?",
+        default="mnist",
+        help="mnist, fashion-mnist, kmnist, cifar10, qmnist, usps, or emnist:PART with one of balanced, letters, "
+        "digits, byclass, bymerge, mnist",
+    )
     command("recipes", run_recipes, "list the recipes")
     return parser
 
@@ -153,6 +159,7 @@ def _train(options: argparse.Namespace) -> None:
     from mnist_core.data.loading import default_dataset, load_dataset
     from mnist_core.recipes import get_recipe
     from mnist_core.runs.execute import execute
+    from mnist_core.runs.history import HistoryReader, latest
     from mnist_core.runs.limits import check_limits
     from mnist_core.runs.run import create_run, open_run
     from mnist_core.system.settings import data_folder
@@ -183,10 +190,10 @@ def _train(options: argparse.Namespace) -> None:
 
     with _train_progress(config.epochs) as show:
         execute(run, data_dir, show)
-    status = run.status()
-    checkpoint = run.checkpoint()
+    status, checkpoint = run.status(), run.checkpoint()
+    diagnosis = latest(HistoryReader(run).events(), "end", "diagnosis") or ""
     if status.state != "completed" or checkpoint is None:
-        raise RunFailedError(f"The run {run.id} is {status.state}. {status.reason}".strip())
+        raise RunFailedError(" ".join(filter(None, (f"The run {run.id} is {status.state}.", status.reason, diagnosis))))
     from mnist_core.models.checkpoint import read_card
 
     card = read_card(checkpoint)
@@ -198,6 +205,7 @@ def _train(options: argparse.Namespace) -> None:
         "val_accuracy": card.metrics["val_accuracy"],
         "test_accuracy": card.metrics["test_accuracy"],
         "train_seconds": card.train_seconds,
+        "diagnosis": diagnosis,
     }
     print_result(
         options,

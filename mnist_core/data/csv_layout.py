@@ -1,4 +1,4 @@
-"""Which columns of a CSV are pixels and which is the label, from its first row."""
+"""Which columns of a CSV are pixels and which are the label, from its first rows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from mnist_core.data.arrays import MAX_SIDE
+from mnist_core.data.splits import MAX_CLASSES
 from mnist_core.errors import DataError
 
 LABEL_NAMES = ("label", "labels", "class", "y", "target", "digit")
@@ -15,15 +16,22 @@ IGNORED_NAMES = ("", "id", "index", "imageid", "unnamed: 0", "split", "usage")
 
 @dataclass(frozen=True)
 class Layout:
-    """Which columns are pixels; with `has_spare`, the first or the last is a label, found by its values."""
+    """Which columns are pixels, of one channel or three; None as `delimiter` is any number of blanks.
 
-    delimiter: str
+    With `has_spare`, the first or the last of `pixels` is a label, found by its values. `one_hot` are columns of which
+    one is 1 and the others 0, and `names` those of their classes.
+    """
+
+    delimiter: str | None
     columns: int
     pixels: tuple[int, ...]
+    channels: int
     height: int
     width: int
-    label: int | None
-    has_spare: bool
+    label: int | None = None
+    has_spare: bool = False
+    one_hot: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 def is_header(cells: list[str]) -> bool:
@@ -46,23 +54,54 @@ def is_number(text: str) -> bool:
     return True
 
 
-def find_layout(name: str, cells: list[str], header: bool, delimiter: str) -> Layout:
-    """The layout that the cells of the first row tell, which is a header or not. Raises DataError where none fits."""
+def find_layout(name: str, cells: list[str], header: bool, delimiter: str | None, row: list[str]) -> Layout:
+    """The layout that the cells of the first line tell, a `header` or not, and those of the first `row` of numbers.
+
+    Raises DataError where none fits.
+    """
     titles = [cell.casefold() for cell in cells] if header else []
     label = next((titles.index(title) for title in LABEL_NAMES if title in titles), None)
     kept = [n for n in range(len(cells)) if n != label and (not titles or titles[n] not in IGNORED_NAMES)]
     size = (_named_size([titles[n] for n in kept]) if titles else None) or _square(len(kept))
-    has_spare = False
-    if size is None and label is None:
-        size = _square(len(kept) - 1)
-        has_spare = size is not None
-    if size is None or not 2 <= min(size) <= max(size) <= MAX_SIDE:
-        raise DataError(
-            f"{name} has {len(cells):,} columns, which are no square image of up to {MAX_SIDE} px a side, with or "
-            "without a label (784 or 785 for MNIST): check it, or name the columns label, 1x1, 1x2, …"
+    if size is not None and 2 <= min(size) <= max(size) <= MAX_SIDE:
+        return Layout(delimiter, len(cells), tuple(kept), 1, *size, label)
+    for channels in (1, 3):
+        for spare in (0, 1) if label is None else (0,):
+            count, rest = divmod(len(kept) - spare, channels)
+            size = None if rest or (channels, spare) == (1, 0) else _square(count)
+            if size is not None and size[0] <= MAX_SIDE:
+                # with a spare column, first and last are kept apart until it is known which of them is the label
+                return Layout(delimiter, len(cells), tuple(kept), channels, *size, label, bool(spare))
+    if label is None and (found := _one_hot(kept, row)):
+        hot, size = found
+        pixels = tuple(n for n in kept if n not in hot)
+        return Layout(
+            delimiter, len(cells), pixels, 1, *size, one_hot=hot, names=_names([cells[n] for n in hot], header)
         )
-    # with a spare column, first and last are kept apart until it is known which of them is the label
-    return Layout(delimiter, len(cells), tuple(kept), *size, label, has_spare)
+    raise DataError(
+        f"{name} has {len(cells):,} columns, which are no square image of up to {MAX_SIDE} px a side, grey or in "
+        "colour, with or without a label (784 or 785 for MNIST): check it, or name the columns label, 1x1, 1x2, …"
+    )
+
+
+def _one_hot(kept: list[int], row: list[str]) -> tuple[tuple[int, ...], tuple[int, int]] | None:
+    """The last or the first columns, where one is 1 and the others 0, and the size of the square that is left."""
+    for side in range(MAX_SIDE, 1, -1):
+        count = len(kept) - side * side
+        for hot in (kept[-count:], kept[:count]) if 2 <= count <= MAX_CLASSES else ():
+            values = [row[n] for n in hot]
+            if all(is_number(value) for value in values) and sorted(map(float, values)) == [0.0] * (count - 1) + [1.0]:
+                return tuple(hot), (side, side)
+    return None
+
+
+def _names(titles: list[str], header: bool) -> tuple[str, ...]:
+    """The classes of one-hot columns: what is different in their titles, or their numbers from 0."""
+    if not header:
+        return tuple(map(str, range(len(titles))))
+    start = sum(1 for _ in itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(*titles, strict=False)))
+    short = [title[start:] for title in titles]
+    return tuple(short if all(short) else titles)
 
 
 def _square(count: int) -> tuple[int, int] | None:

@@ -10,7 +10,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -32,6 +32,7 @@ class Source:
     test: bool | None
     size: int  # bytes, unpacked if it is in a .zip
     open: Callable[[], IO[bytes]]
+    short: str  # the name without its folder or .zip
 
     def lines(self, progress: Progress | None = None) -> Generator[str, None, None]:
         """The lines that are not blank. Raises DataError when the file is damaged or over a limit."""
@@ -70,10 +71,11 @@ class Source:
 
 
 @contextlib.contextmanager
-def csv_sources(path: Path) -> Iterator[list[Source]]:
-    """The CSV files at `path`: the file itself, or those in a .zip or a folder, training files first.
+def csv_sources(path: Path) -> Iterator[tuple[list[Source], list[str]]]:
+    """The CSV files at `path`, and the names of those left out: the file itself, or those in a .zip or a folder.
 
-    Where a name says train, only files whose names say train or test are given. Raises DataError when there is none.
+    Where a name says train, only files whose names say train or test are given, training files first. Raises DataError
+    when there is none.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -92,7 +94,9 @@ def csv_sources(path: Path) -> Iterator[list[Source]]:
             raise DataError(f"{path} is no whole .zip file: pack it again.") from None
         if not found:
             raise DataError(f"There is no .csv file in {path}: `csv:PATH` needs one.")
-        yield _chosen(path, found)
+        chosen = _chosen(path, found)
+        taken = {source.name for source in chosen}
+        yield chosen, [source.short for source in found if source.name not in taken]
 
 
 def _chosen(path: Path, found: list[Source]) -> list[Source]:
@@ -100,20 +104,21 @@ def _chosen(path: Path, found: list[Source]) -> list[Source]:
     test = [source for source in found if source.test]
     if len(found) == 1:
         (only,) = found
-        return [Source(only.name, None, only.size, only.open)]  # one file is the whole set, whatever it is called
+        return [replace(only, test=None)]  # one file is the whole set, whatever it is called
     if len(train) == 1 and len(test) <= 1:
         return train + test
-    names = ", ".join(Path(source.name).name for source in found[:6])
+    names = ", ".join(source.short for source in found[:6])
     raise DataError(f"{path} holds several CSV files ({names}): give one, or call them train.csv and test.csv.")
 
 
 def _of_file(path: Path) -> Source:
-    return Source(str(path), _is_test(path.name), path.stat().st_size, lambda: open(path, "rb"))
+    return Source(str(path), _is_test(path.name), path.stat().st_size, lambda: open(path, "rb"), path.name)
 
 
 def _of_member(path: Path, file: zipfile.ZipFile, info: zipfile.ZipInfo) -> Source:
     name = printable(info.filename)
-    return Source(f"{name} in {path}", _is_test(name.rpartition("/")[2]), info.file_size, lambda: file.open(info))
+    short = name.rpartition("/")[2]
+    return Source(f"{name} in {path}", _is_test(short), info.file_size, lambda: file.open(info), short)
 
 
 def _is_csv(name: str) -> bool:

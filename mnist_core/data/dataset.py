@@ -24,6 +24,14 @@ TITLES = {
     "cifar10": "CIFAR-10 (60,000 small colour photos of 10 things, 32×32)",
     "fashion-mnist": "Fashion-MNIST (70,000 pictures of 10 kinds of clothing, 28×28)",
     "kmnist": "KMNIST (70,000 handwritten Japanese characters of 10 kinds, 28×28)",
+    "qmnist": "QMNIST (MNIST with its 60,000 test digits, 28×28)",
+    "emnist:balanced": "EMNIST balanced (131,600 handwritten digits and letters of 47 kinds, 28×28)",
+    "emnist:letters": "EMNIST letters (145,600 handwritten letters of 26 kinds, 28×28)",
+    "emnist:digits": "EMNIST digits (280,000 handwritten digits, 28×28)",
+    "emnist:byclass": "EMNIST by class (814,255 handwritten digits and letters of 62 kinds, 28×28)",
+    "emnist:bymerge": "EMNIST by merge (814,255 handwritten digits and letters of 47 kinds, 28×28)",
+    "emnist:mnist": "EMNIST MNIST (70,000 handwritten digits, 28×28)",
+    "usps": "USPS (9,298 handwritten digits from envelopes, 16×16)",
 }
 CUSTOM_KINDS = (
     "folder",

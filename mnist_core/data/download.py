@@ -17,7 +17,8 @@ from urllib.error import HTTPError, URLError
 
 from filelock import FileLock, Timeout
 
-from mnist_core.data.mirrors import Resource, Source, SourceError, known_source
+from mnist_core.data.mirrors import Source, known_source
+from mnist_core.data.packed import Resource, SourceError, md5_of
 from mnist_core.errors import DataError
 
 SECONDS_BETWEEN_PROGRESS = 0.1
@@ -87,13 +88,19 @@ def _fetch(resource: Resource, source: Source, folder: Path, timeout_s: float, i
                 packed, *unpacked = (
                     temporary.enter_context(_temporary(folder, name)) for name in (resource.filename, *resource.files)
                 )
-                url = f"{mirror.rstrip('/')}/{resource.filename}"
-                for done, total in _receive(url, resource, packed, timeout_s):
-                    progress = replace(progress, done_bytes=done, total_bytes=total)
-                    yield progress
+                kept = folder / resource.filename
+                if resource.stays and kept.is_file() and md5_of(kept) == resource.md5:
+                    packed = kept
+                else:
+                    url = f"{mirror.rstrip('/')}/{resource.filename}"
+                    for done, total in _receive(url, resource, packed, timeout_s):
+                        progress = replace(progress, done_bytes=done, total_bytes=total)
+                        yield progress
                 resource.unpack(packed, unpacked)
                 for path, name in zip(unpacked, resource.files, strict=True):
                     os.replace(path, folder / name)
+                if resource.stays and packed != kept:
+                    os.replace(packed, kept)
         except SourceError as failure:
             host = mirror.split("/")[2].rpartition("@")[2]  # without a password
             reasons.append(f"{host}: {failure}")
@@ -102,9 +109,12 @@ def _fetch(resource: Resource, source: Source, folder: Path, timeout_s: float, i
             return
     why = "; ".join(reasons) or "no mirror was named"
     files = [name for resource in source.resources for name in resource.files]
+    by_hand = f"the {len(files)} unpacked files ({resource.files[0]} and so on)"
+    if resource.stays:
+        by_hand = f"{resource.filename}, got in another way,"
     raise DataError(
-        f"{resource.filename} could not be downloaded ({why}). Try again later, or put the {len(files)} unpacked files "
-        f"({resource.files[0]} and so on) by hand into {folder}; meanwhile the built-in dataset 'digits' works."
+        f"{resource.filename} could not be downloaded ({why}). Try again later, or put {by_hand} by hand into "
+        f"{folder}; meanwhile the built-in dataset 'digits' works."
     )
 
 

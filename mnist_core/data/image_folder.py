@@ -15,6 +15,8 @@ from PIL import Image
 from mnist_core.config import Shape
 from mnist_core.data.archive import Member, open_archive, printable
 from mnist_core.data.arrays import Loaded
+from mnist_core.data.dataset import DIGITS
+from mnist_core.data.lookalikes import orientation
 from mnist_core.data.picture_files import Options, Sample, find_samples, unreadable
 from mnist_core.data.prepared import SIDE, as_input, sample
 from mnist_core.data.splits import held_out, natural_sort_key
@@ -66,18 +68,20 @@ def load_pictures(
             shrunk = _each(files, lambda member: _shrunk(path, member), progress)
             samples, pictures, left_out = _without_unreadable(path, samples, shrunk, options)
             images = _stack(pictures, shape)
-    return Loaded(*_labelled(samples, images), f"{warning} {left_out}".strip(), preparation)
+    classes, labels, test = _labelled(samples)
+    # as drawings, all are light on dark; as a whole, a dark ground is the pictures' own
+    turned = orientation(images, labels) if preparation == "drawing" and classes == DIGITS else ""
+    said = " ".join(filter(None, (warning, left_out, turned)))
+    return Loaded(classes, images, labels, test, said, preparation)
 
 
-def _labelled(
-    samples: list[Sample], images: np.ndarray | None = None
-) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray]:
-    """→ classes, the images, labels (N,) int64 and (N,) bool: which are test images. Raises DataError as `held_out`."""
+def _labelled(samples: list[Sample]) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    """→ classes, labels (N,) int64 and (N,) bool: which are test images. Raises DataError as `held_out`."""
     classes = tuple(sorted({sample.label for sample in samples}, key=natural_sort_key))
     index = {name: number for number, name in enumerate(classes)}
     labels = np.array([index[sample.label] for sample in samples], dtype=np.int64)
     given = np.array([bool(sample.test) for sample in samples]) if any(s.test for s in samples) else None
-    return classes, np.empty(0, np.uint8) if images is None else images, labels, held_out(classes, labels, given)
+    return classes, labels, held_out(classes, labels, given)
 
 
 # ---- reading --------------------------------------------------------------------------------------------------------

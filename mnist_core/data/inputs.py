@@ -41,7 +41,9 @@ def inputs(names: Sequence[str]) -> Iterator[Input]:
             yield from _folder(path)
         elif table or name.lower().endswith(TABLES):
             for row, image in enumerate(read_unlabelled(path)):
-                yield Input(f"{path}#{row}", partial(np.asarray, image[0]))
+                yield Input(
+                    f"{path}#{row}", partial(np.asarray, image[0] if len(image) == 1 else image.transpose(1, 2, 0))
+                )
         else:
             yield Input(str(path), partial(read_picture, path))
 

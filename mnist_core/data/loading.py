@@ -19,12 +19,13 @@ from mnist_core.data.dataset import CUSTOM_KINDS, Dataset
 from mnist_core.data.idx import load_idx
 from mnist_core.data.image_folder import load_pictures
 from mnist_core.data.kinds import wrong_kind
-from mnist_core.data.mnist import load_digits, load_mnist, mnist_available
+from mnist_core.data.mnist import IN_IDX, load_digits, load_mnist, mnist_available
 from mnist_core.data.npz import load_npz
 from mnist_core.data.parquet import load_parquet
 from mnist_core.data.pen_digits import load_drawings
 from mnist_core.data.picture_files import Options, split_options
 from mnist_core.data.prepared import prepared
+from mnist_core.data.usps import load_usps, usps_available
 from mnist_core.errors import DataError
 from mnist_core.lazy import LazyModule
 from mnist_core.system.progress import Progress
@@ -40,9 +41,10 @@ CACHE_SIZE = 6  # datasets; those that differ in their preparation alone share t
 
 def is_available(name: str, data_dir: Path | str) -> bool:
     """Whether the dataset can be loaded without a download."""
-    if name in ("mnist", "fashion-mnist", "kmnist"):
+    if name in IN_IDX:
         return mnist_available(data_dir, name)
-    return cifar10_available(data_dir) if name == "cifar10" else True
+    others = {"cifar10": cifar10_available, "usps": usps_available}
+    return others[name](data_dir) if name in others else True
 
 
 def default_dataset(data_dir: Path | str) -> str:
@@ -78,8 +80,11 @@ def load_dataset(
             return load_pictures(own, progress, preparation, shape, options)
 
         if kind == "folder":  # prepared from the pictures' own pixels, before they have one size
-            key = (name, own, preparation, shape)
-            return _cached(key, state, lambda: _from_arrays(name, *_load_own(kind, own, pictures)))
+            read = _cached(
+                (name, own, preparation, shape), state, lambda: _from_arrays(name, *_load_own(kind, own, pictures))
+            )
+            # what "auto" has chosen is not read again when it is asked for by its name
+            return _cached((name, own, read.preparation, shape), state, lambda: read)
         stored = _cached(
             (name, own),
             state,
@@ -159,8 +164,8 @@ _LOADERS: dict[str, Callable[[Path], Dataset]] = {
     "mnist": load_mnist,
     "digits": load_digits,
     "cifar10": _load_cifar10,
-    "fashion-mnist": partial(load_mnist, name="fashion-mnist"),
-    "kmnist": partial(load_mnist, name="kmnist"),
+    **{name: partial(load_mnist, name=name) for name in IN_IDX if name != "mnist"},
+    "usps": load_usps,
 }
 _CUSTOM_LOADERS: dict[str, Callable[[Path, Progress | None], Loaded]] = {
     "drawings": load_drawings,

@@ -1,12 +1,17 @@
-"""Whether files with MNIST's names are MNIST, and what else they are: by checksums, counts and the shapes of digits."""
+"""Whether the files of a dataset are that dataset, or what else they are: by checksums, counts and shapes of digits."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+
+from mnist_core.data.dataset import TITLES
+from mnist_core.data.mirrors import known_source
+from mnist_core.data.packed import md5_of
 
 # SHA-256 of the unpacked IDX files: training images and labels, test images and labels
 _MNIST = (
@@ -21,20 +26,80 @@ _FASHION = (
     "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
     "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 )
+DIGESTS = {"mnist": _MNIST, "fashion-mnist": _FASHION}
+FOLDERS = {name: known_source(name).folder for name in ("mnist", "fashion-mnist", "kmnist")}  # of the same file names
+WHAT = {
+    "mnist": "MNIST",
+    "fashion-mnist": "Fashion-MNIST, ten kinds of clothing",
+    "kmnist": "KMNIST, ten Japanese characters",
+}
+KMNIST_MEAN = 0.1918  # of the pixels of its training images, from 0 to 1
 _COUNTS = (60_000, 60_000, 10_000, 10_000)
 CLEAR = 0.25  # a correlation; measured: MNIST 0.45 as it is and 0.05 transposed, pen strokes 0.54, noise below 0.13
 LEAST_PER_CLASS = 5
 
 
-def published_warning(name: str, files: Sequence[np.ndarray]) -> str:
-    """The four arrays of the files of `mnist` or `fashion-mnist` → a sentence if they hold anything else; else empty.
+def published_warning(name: str, files: Sequence[np.ndarray], paths: Sequence[Path] = ()) -> str:
+    """The four arrays of the files of a built-in dataset, at `paths` → a sentence if they hold anything else.
 
-    Nothing is known of the files of other datasets.
+    MNIST and Fashion-MNIST are known by the SHA-256 of their unpacked files; KMNIST only by the MD5 of the packed ones,
+    or by its counts and the mean of its pixels. Nothing is known of the unpacked files of the others.
     """
+    found, guessed = _of_packed(paths) or _of_unpacked(files), ""
+    if not found and _has_equal_counts(files) and abs(float(files[0].mean()) / 255 - KMNIST_MEAN) < 0.002:
+        found, guessed = "kmnist", "most likely "
+    if found == name:
+        whole = name not in DIGESTS or tuple(_sha256(values) for values in files) == DIGESTS[name]
+        return "" if whole else mnist_warning(files) if name == "mnist" else _not_whole(name)
+    if found and name in FOLDERS:
+        return (
+            f"These files are {guessed}{WHAT[found]}, and not {TITLES[name].split(' (')[0]}: move them to "
+            f"`{FOLDERS[found]}` and use `{found}`, or use `idx:FOLDER`."
+        )
     if name == "mnist":
         return mnist_warning(files)
-    if name == "fashion-mnist" and tuple(_sha256(values) for values in files) != _FASHION:
-        return "These files are not Fashion-MNIST as it was published: their checksums differ."
+    if name == "fashion-mnist":
+        return _not_whole(name)
+    if name == "kmnist" and not _has_equal_counts(files):
+        return "These files are not KMNIST as it was published, which has 6,000 training images of each class."
+    return emnist_warning(files[0], files[1]) if name.startswith("emnist:") else ""
+
+
+def _not_whole(name: str) -> str:
+    return f"These files are not {TITLES[name].split(' (')[0]} as it was published: their checksums differ."
+
+
+def _of_packed(paths: Sequence[Path]) -> str:
+    """The dataset whose packed training or test images are among `paths`; empty where none is known."""
+    known = {resource.md5: name for name in FOLDERS for resource in known_source(name).resources[::2]}
+    found = {known.get(md5_of(path), "") for path in paths[::2] if path.suffix == ".gz"} - {""}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _of_unpacked(files: Sequence[np.ndarray]) -> str:
+    """The dataset that the arrays of four files are, or have the images of; empty where none is known."""
+    images = {_sha256(files[0]), _sha256(files[2])}
+    for name, digests in DIGESTS.items():
+        if images & {digests[0], digests[2]}:
+            return name
+    return ""
+
+
+def _has_equal_counts(files: Sequence[np.ndarray]) -> bool:
+    """Whether there are 6,000 training and 1,000 test images of each of ten classes."""
+    counts = [np.bincount(labels, minlength=10) for labels in (files[1], files[3])]
+    return all(len(found) == 10 and (found == each).all() for found, each in zip(counts, (6000, 1000), strict=True))
+
+
+def emnist_warning(images: np.ndarray, labels: np.ndarray) -> str:
+    """Images (N, H, W) as EMNIST's files have them, and labels (N,) → a sentence if their digits stand upright."""
+    digits = labels < 10
+    upright, transposed = likeness(images[digits][:, None], labels[digits])
+    if upright > CLEAR and upright > 2 * transposed:
+        return (
+            "These files are not EMNIST as it was published, whose rows and columns are exchanged: their digits stand "
+            "upright, and are transposed here. Use `idx:FOLDER` for them."
+        )
     return ""
 
 
@@ -43,11 +108,6 @@ def mnist_warning(files: Sequence[np.ndarray]) -> str:
     digests = tuple(_sha256(values) for values in files)
     if digests == _MNIST:
         return ""
-    if {digests[0], digests[2]} & {_FASHION[0], _FASHION[2]}:
-        return (
-            "These files are Fashion-MNIST, ten kinds of clothing, and not MNIST: move them to `FashionMNIST/raw` and "
-            "use `fashion-mnist`, or use `idx:FOLDER`."
-        )
     train_images, train_labels, test_images, _ = files
     turned = orientation(train_images[:, None], train_labels)
     if turned:

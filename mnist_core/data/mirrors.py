@@ -1,19 +1,11 @@
-"""Mirrors: where a dataset is downloaded from, its checksums, and how its files are unpacked."""
+"""Mirrors: where a dataset is downloaded from, and which files it has there."""
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import math
-import os
-import re
-import tarfile
-import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import IO
 
+from mnist_core.data.emnist import PARTS, file_names
+from mnist_core.data.packed import Archive, Plain, Resource, ZipOfGzips
 from mnist_core.errors import DataError
 from mnist_core.system.settings import mirrors
 
@@ -22,84 +14,10 @@ SOURCES = {
     "fashion-mnist": "31 MB",
     "kmnist": "21 MB",
     "cifar10": "170 MB",
+    **{f"emnist:{part}": "562 MB (all its parts at once)" for part in PARTS},
+    "qmnist": "20 MB",
+    "usps": "8 MB",
 }  # datasets that can be downloaded, and their packed size
-_DAMAGE = (gzip.BadGzipFile, EOFError, zlib.error, tarfile.TarError)
-
-
-class SourceError(Exception):
-    """A mirror failed to give a file; the message is a brief reason, and the next mirror is tried."""
-
-
-@dataclass(frozen=True)
-class Resource:
-    """One gzipped file to download: its name on the mirrors and the MD5 of its packed bytes, in hex.
-
-    No file may be larger than `max_bytes`, packed or unpacked, which stops gzip bombs.
-    """
-
-    filename: str
-    md5: str
-    max_bytes: int = 64 * 2**20  # MNIST's largest has 47 MB
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The names of the unpacked files."""
-        return (self.filename.removesuffix(".gz"),)
-
-    def is_whole(self, folder: Path) -> bool:
-        """Whether all of `files` lie in `folder`, complete."""
-        return is_idx(folder / self.files[0])
-
-    def unpack(self, packed: Path, unpacked: Sequence[Path]) -> None:
-        """Writes the paths `unpacked`, one for each of `files`, fsynced. Raises SourceError for a damaged `packed`."""
-        try:
-            with gzip.open(packed) as source:
-                self._write(source, unpacked[0])
-        except _DAMAGE:  # BadGzipFile is an OSError, but not one of the folder
-            raise SourceError("not a gzip file") from None
-        if not is_idx(unpacked[0]):
-            raise SourceError("not a whole MNIST file")
-
-    def _write(self, source: IO[bytes] | gzip.GzipFile, path: Path) -> None:
-        with open(path, "xb") as file:
-            while chunk := source.read(2**20):
-                if file.tell() + len(chunk) > self.max_bytes:
-                    raise SourceError(f"unpacks to more than {self.max_bytes / 1e6:.0f} MB")
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-
-
-@dataclass(frozen=True)
-class Archive(Resource):
-    """A .tar.gz, of which the files in `members` (name, MD5) are unpacked, from the archive's folder `inside`."""
-
-    members: tuple[tuple[str, str], ...] = ()
-    inside: str = ""
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        return tuple(name for name, _ in self.members)
-
-    def is_whole(self, folder: Path) -> bool:
-        return all((folder / name).is_file() and _md5(folder / name) == md5 for name, md5 in self.members)
-
-    def unpack(self, packed: Path, unpacked: Sequence[Path]) -> None:
-        wanted = {f"{self.inside}/{name}": path for name, path in zip(self.files, unpacked, strict=True)}
-        try:
-            with tarfile.open(packed, "r|gz") as archive:  # a stream: one pass over all members
-                for member in archive:
-                    path = wanted.pop(member.name, None)
-                    if path is not None:
-                        content = archive.extractfile(tarfile.data_filter(member, str(path.parent)))
-                        if content is None or not member.isreg():
-                            raise SourceError(f"{member.name} in it is no file")
-                        self._write(content, path)
-        except _DAMAGE:
-            raise SourceError("not a whole .tar.gz file") from None
-        for path, (name, md5) in zip(unpacked, self.members, strict=True):
-            if not path.is_file() or _md5(path) != md5:
-                raise SourceError(f"{name} in it is missing or damaged")
 
 
 @dataclass(frozen=True)
@@ -169,6 +87,44 @@ _CIFAR10 = Source(
     ),
 )
 
+_QMNIST = Source(
+    "QMNIST",
+    "QMNIST/raw",
+    ("https://raw.githubusercontent.com/facebookresearch/qmnist/master/",),
+    (
+        Resource("qmnist-train-images-idx3-ubyte.gz", "ed72d4157d28c017586c42bc6afe6370"),
+        Resource("qmnist-train-labels-idx2-int.gz", "0058f8dd561b90ffdd0f734c6a30e5e4"),
+        Resource("qmnist-test-images-idx3-ubyte.gz", "1394631089c404de565df7b7aeaf9412"),
+        Resource("qmnist-test-labels-idx2-int.gz", "5b5b05890a5e13444e108efe57b788aa"),
+    ),
+)
+_USPS = Source(  # torchvision has its files in the data folder itself
+    "USPS",
+    "",
+    ("https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass/",),
+    (
+        Plain("usps.bz2", "ec16c51db3855ca6c91edd34d0e9b197"),
+        Plain("usps.t.bz2", "8ea070ee2aca1ac39742fdd1ef5ed118"),
+    ),
+)
+
+
+def _emnist(part: str) -> Source:
+    """One archive has all parts."""
+    archive = ZipOfGzips("gzip.zip", "58c8d27c78d21e728a6bc7b3cc06412e", 2**30, file_names(part), "gzip")
+    return Source(f"EMNIST {part}", "EMNIST/raw", ("https://biometrics.nist.gov/cs_links/EMNIST/",), (archive,))
+
+
+_KNOWN = {
+    "mnist": _MNIST,
+    "fashion-mnist": _FASHION,
+    "kmnist": _KMNIST,
+    "cifar10": _CIFAR10,
+    "qmnist": _QMNIST,
+    "usps": _USPS,
+    **{f"emnist:{part}": _emnist(part) for part in PARTS},
+}
+
 
 def known_source(name: str) -> Source:
     """The source of one of SOURCES: the files, checksums and mirrors that torchvision names.
@@ -177,22 +133,5 @@ def known_source(name: str) -> Source:
     """
     if name not in SOURCES:
         raise DataError(f"'{name}' cannot be downloaded; these can: {', '.join(SOURCES)}.")
-    source = {"mnist": _MNIST, "fashion-mnist": _FASHION, "kmnist": _KMNIST, "cifar10": _CIFAR10}[name]
+    source = _KNOWN[name]
     return replace(source, mirrors=mirrors() or source.mirrors)
-
-
-def is_idx(path: Path) -> bool:
-    """Whether `path` is an IDX file of bytes, as long as its header says, with as many dimensions as its name says."""
-    if not path.is_file():
-        return False
-    with open(path, "rb") as file:
-        zero, kind, rank = int.from_bytes(file.read(2)), file.read(1), int.from_bytes(file.read(1))
-        sizes = [int.from_bytes(file.read(4)) for _ in range(rank)]
-    named = re.search(r"idx(\d)-ubyte", path.name)
-    right_kind = zero == 0 and kind == b"\x08" and rank > 0 and (named is None or int(named[1]) == rank)
-    return right_kind and math.prod(sizes) > 0 and path.stat().st_size == 4 + 4 * rank + math.prod(sizes)
-
-
-def _md5(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

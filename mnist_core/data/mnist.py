@@ -1,4 +1,4 @@
-"""MNIST, Fashion-MNIST and KMNIST in their IDX files, and scikit-learn's built-in `digits` in MNIST's geometry."""
+"""MNIST and those of its form (Fashion-MNIST, KMNIST, EMNIST, QMNIST) in IDX files, and scikit-learn's `digits`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mnist_core.data import emnist
 from mnist_core.data.arrays import require_content
 from mnist_core.data.dataset import DIGITS, Dataset
+from mnist_core.data.geometry import enlarged, in_mnists_geometry
 from mnist_core.data.idx import read_idx
-from mnist_core.data.lookalikes import published_warning
+from mnist_core.data.lookalikes import orientation, published_warning
 from mnist_core.errors import DataError
 from mnist_core.lazy import LazyModule
 
@@ -20,16 +22,28 @@ if TYPE_CHECKING:
 else:
     torch = LazyModule("torch")
 
-_PARTS = ("train-images", "train-labels", "t10k-images", "t10k-labels")
+_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
 
 
 @dataclass(frozen=True)
 class _Published:
-    """A dataset in four files of MNIST's names: its title, its folder in the data folder, and its classes by label."""
+    """A dataset in four files of MNIST's form: its title, its folder in the data folder, and its classes by label.
+
+    `first` is the label of the first class. Where `transposed`, the files have rows and columns exchanged, and their
+    characters another size than MNIST's.
+    """
 
     title: str
     folder: str
     classes: tuple[str, ...]
+    files: tuple[str, str, str, str] = _FILES
+    first: int = 0
+    transposed: bool = False
 
     @property
     def remedy(self) -> str:
@@ -48,7 +62,25 @@ _PUBLISHED = {
         ),
     ),
     "kmnist": _Published("KMNIST", "KMNIST/raw", ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")),
+    "qmnist": _Published(
+        "QMNIST",
+        "QMNIST/raw",
+        DIGITS,
+        (
+            "qmnist-train-images-idx3-ubyte",
+            "qmnist-train-labels-idx2-int",
+            "qmnist-test-images-idx3-ubyte",
+            "qmnist-test-labels-idx2-int",
+        ),
+    ),
+    **{
+        f"emnist:{part}": _Published(
+            f"EMNIST {part}", "EMNIST/raw", classes, emnist.file_names(part), emnist.first_label(part), transposed=True
+        )
+        for part, classes in emnist.PARTS.items()
+    },
 }
+IN_IDX = tuple(_PUBLISHED)  # the datasets that `load_mnist` reads
 
 
 def mnist_available(data_dir: Path | str, name: str = "mnist") -> bool:
@@ -57,26 +89,29 @@ def mnist_available(data_dir: Path | str, name: str = "mnist") -> bool:
 
 
 def _files(data_dir: Path, name: str) -> list[Path | None]:
-    """The file of each part under one of its names: as published, as 7-Zip unpacks it, or still packed."""
+    """The four files, each under one of its names: as published, as 7-Zip unpacks it, or still packed.
+
+    EMNIST's archive has them in a folder `gzip`, where others than torchvision leave them.
+    """
     raw = data_dir / _PUBLISHED[name].folder
     found = []
-    for part in _PARTS:
-        kind = "idx3-ubyte" if part.endswith("images") else "idx1-ubyte"
-        names = (f"{part}{mark}{kind}{packed}" for packed in ("", ".gz") for mark in ("-", "."))
-        found.append(next((raw / file for file in names if (raw / file).is_file()), None))
+    for file in _PUBLISHED[name].files:
+        names = [f"{plain}{packed}" for packed in ("", ".gz") for plain in (file, file.replace("-idx", ".idx"))]
+        paths = [raw / within / other for within in ("", "gzip") for other in names]
+        found.append(next((path for path in paths if path.is_file()), None))
     return found
 
 
 def load_mnist(data_dir: Path, name: str = "mnist") -> Dataset:
-    """`mnist`, `fashion-mnist` or `kmnist` from torchvision's layout in `data_dir`.
+    """One of IN_IDX from torchvision's layout in `data_dir`; EMNIST upright and in MNIST's geometry.
 
-    Its `warning` says so where the files of `mnist` or `fashion-mnist` hold anything else.
+    Its `warning` says so where the files plainly hold anything else.
 
-    Raises DataError when files are missing or damaged, or hold no grey images of 28×28 px with labels of 0 to 9.
+    Raises DataError when files are missing or damaged, or hold no grey images of 28×28 px with labels of its classes.
     """
     published = _PUBLISHED[name]
     files = [path for path in _files(data_dir, name) if path is not None]
-    if len(files) < len(_PARTS):
+    if len(files) < len(published.files):
         which = "" if name == "mnist" else f" {name}"
         raise DataError(
             f"{published.title} is not in {data_dir}. Download it on the Train page or with "
@@ -85,32 +120,34 @@ def load_mnist(data_dir: Path, name: str = "mnist") -> Dataset:
         )
     arrays = [read_idx(path, published.remedy) for path in files]
     for at in (0, 2):
-        _check(files[at], arrays[at], files[at + 1], arrays[at + 1], published.remedy)
-    tensors = [torch.from_numpy(values) for values in arrays]
-    return Dataset(
-        name,
-        published.classes,
-        tensors[0].unsqueeze(1),
-        tensors[1].long(),
-        tensors[2].unsqueeze(1),
-        tensors[3].long(),
-        warning=published_warning(name, arrays),
-    )
+        if arrays[at + 1].ndim == 2:  # QMNIST: the class, and where the image is from
+            arrays[at + 1] = arrays[at + 1][:, 0]
+        _check(files[at], arrays[at], files[at + 1], arrays[at + 1], published)
+    warning = published_warning(name, arrays, files)
+    train, test = (torch.from_numpy(images)[:, None] for images in (arrays[0], arrays[2]))
+    if published.transposed:
+        train, test = (in_mnists_geometry(images.transpose(2, 3).contiguous()) for images in (train, test))
+        warning = warning or orientation(train.numpy(), arrays[1])
+    labels = [torch.from_numpy(values.astype(np.int64) - published.first) for values in (arrays[1], arrays[3])]
+    return Dataset(name, published.classes, train, labels[0], test, labels[1], warning=warning)
 
 
-def _check(images_path: Path, images: np.ndarray, labels_path: Path, labels: np.ndarray, remedy: str) -> None:
+def _check(images_path: Path, images: np.ndarray, labels_path: Path, labels: np.ndarray, published: _Published) -> None:
+    remedy = published.remedy
     if images.dtype != np.uint8 or images.shape[1:] != (28, 28) or not len(images):
         raise DataError(
             f"{images_path} cannot be used, as it does not hold images of 28×28 bytes: {remedy}, "
             "or use `idx:FOLDER` for other images."
         )
-    if labels.dtype != np.uint8 or labels.shape != (len(images),):
+    if labels.dtype.kind not in "iu" or labels.shape != (len(images),):
         raise DataError(
             f"{labels_path} does not have a label for each of the {len(images):,} images in {images_path.name}: "
             f"{remedy}."
         )
-    if int(labels.max()) > 9:
-        raise DataError(f"{labels_path} holds labels above 9: {remedy}, or use `idx:FOLDER` for other labels.")
+    first, last = published.first, published.first + len(published.classes) - 1
+    if int(labels.max()) > last or int(labels.min()) < first:
+        which = f"above {last}" if int(labels.max()) > last else f"below {first}"
+        raise DataError(f"{labels_path} holds labels {which}: {remedy}, or use `idx:FOLDER` for other labels.")
     require_content(images, str(images_path))
 
 
@@ -124,8 +161,7 @@ def load_digits(_data_dir: Path) -> Dataset:
 
     images, labels = datasets.load_digits(return_X_y=True)
     small = torch.from_numpy(images).float().view(-1, 1, 8, 8) * (255 / 16)
-    large = torch.nn.functional.interpolate(small, size=(20, 20), mode="bicubic", antialias=False)
-    pictures = torch.nn.functional.pad(large, (4, 4, 4, 4)).round().clamp(0, 255).to(torch.uint8)
+    pictures = enlarged(small)
     rows = np.arange(len(labels))
     train, test = (torch.from_numpy(r) for r in train_test_split(rows, test_size=0.2, stratify=labels, random_state=0))
     targets = torch.from_numpy(labels).long()

@@ -1,14 +1,18 @@
-"""Parquet files of pictures, as the Hugging Face Hub has MNIST: a column of PNG bytes and a column of labels."""
+"""Parquet files of pictures: a column of PNG bytes, as the Hugging Face Hub has MNIST, or pixels; and one of labels."""
 
 from __future__ import annotations
 
 import json
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mnist_core.data.archive import MAX_FILE_BYTES, Member, printable
-from mnist_core.data.arrays import MAX_ARRAY_BYTES, Loaded, Part, assemble, name_of_class
+from mnist_core.data.arrays import MAX_ARRAY_BYTES, Loaded, Part, as_images, assemble, name_of_class
+from mnist_core.data.csv_layout import IGNORED_NAMES
 from mnist_core.data.image_folder import read_pictures
 from mnist_core.errors import DataError
 from mnist_core.system.progress import Progress
@@ -21,32 +25,48 @@ MAX_ROWS = 1_000_000
 def load_parquet(path: Path, progress: Progress | None = None) -> Loaded:
     """A Parquet file, or a folder of train-*.parquet and test-*.parquet, as a dataset.
 
-    The column `image` has encoded pictures, as bytes or as a struct with the field `bytes`; the column `label` has
-    whole numbers, whose names are taken from the Hub's metadata where they are there, or names. Pictures become one
-    size as in `load_pictures`. Without a test file, one fifth is held out.
+    The column `image` has encoded pictures, as bytes or as a struct with the field `bytes`, or lists of pixels, which
+    may be nested; without it, the other columns are the pixels of a square image, in their order. The column `label`
+    has whole numbers, whose names are taken from the Hub's metadata where they are there, or names. Encoded pictures
+    become one size as in `load_pictures`. Without a test file, one fifth is held out.
 
     Raises DataError when pyarrow is not installed, or a file is damaged, over a limit or has other columns.
     """
     members: list[Member] = []
+    pixels: list[np.ndarray] = []
     names: list[str] = []
     tests: list[bool | None] = []
     for file, test in _files(path):
         for picture, name in _rows(file):
-            if len(members) >= MAX_ROWS:
+            if len(names) >= MAX_ROWS:
                 raise DataError(f"{path} has over {MAX_ROWS:,} rows, the limit: take some out.")
-            members.append(Member((file.name, f"row {len(members)}"), len(picture), partial(bytes, picture)))
+            if isinstance(picture, bytes):
+                members.append(Member((file.name, f"row {len(names)}"), len(picture), partial(bytes, picture)))
+            else:
+                pixels.append(picture)
             names.append(name)
             tests.append(test)
-    if sum(member.size for member in members) > MAX_ARRAY_BYTES:
+    if sum(member.size for member in members) + sum(values.nbytes for values in pixels) > MAX_ARRAY_BYTES:
         raise DataError(f"{path} has over {MAX_ARRAY_BYTES / 1e9:.0f} GB of pictures, the limit: take some out.")
-    if not members:
+    if not names:
         raise DataError(f"{path} has no rows: choose another file.")
-    images = read_pictures(path, members, progress)
+    if members and pixels:
+        raise DataError(f"{path} has pictures in some rows and lists of pixels in others: make them alike.")
+    images = _stacked(path, pixels) if pixels else read_pictures(path, members, progress)
     parts = []
     for test in dict.fromkeys(tests):
         rows = [number for number, value in enumerate(tests) if value == test]
         parts.append(Part(images[rows], [names[number] for number in rows], test))
     return assemble(parts, str(path))
+
+
+def _stacked(path: Path, pixels: list[np.ndarray]) -> np.ndarray:
+    """Arrays of one shape → (N, C, H, W) uint8. Raises DataError."""
+    shapes = {values.shape for values in pixels}
+    if len(shapes) > 1:
+        some = " and ".join("×".join(map(str, shape)) for shape in sorted(shapes, key=str)[:2])
+        raise DataError(f"{path} has lists of pixels of different sizes, {some}: all images must have one size.")
+    return as_images(np.stack(pixels), f"The column of images in {path}")
 
 
 def _files(path: Path) -> list[tuple[Path, bool | None]]:
@@ -66,8 +86,8 @@ def _files(path: Path) -> list[tuple[Path, bool | None]]:
     return [(file, test) for file, test in named]
 
 
-def _rows(path: Path) -> list[tuple[bytes, str]]:
-    """Each row's picture and the name of its class."""
+def _rows(path: Path) -> list[tuple[bytes | np.ndarray, str]]:
+    """Each row's picture, encoded or as pixels, and the name of its class."""
     try:
         import pyarrow as pa  # type: ignore[import-untyped]
         import pyarrow.parquet as pq  # type: ignore[import-untyped]
@@ -76,15 +96,20 @@ def _rows(path: Path) -> list[tuple[bytes, str]]:
     try:
         with pq.ParquetFile(path, thrift_string_size_limit=2**26, thrift_container_size_limit=2**20) as file:
             schema = file.schema_arrow
-            image = _column(path, schema, IMAGES, "pictures")
             label = _column(path, schema, LABELS, "labels")
+            image = _pixel_columns(schema, label) or [_column(path, schema, IMAGES, "pictures")]
             size = sum(file.metadata.row_group(n).total_byte_size for n in range(file.metadata.num_row_groups))
             if file.metadata.num_rows > MAX_ROWS or size > MAX_ARRAY_BYTES:
                 raise DataError(f"{path} has {file.metadata.num_rows:,} rows and {size / 1e9:.1f} GB, over the limit.")
             known = _class_names(schema, label)
-            rows: list[tuple[bytes, str]] = []
-            for group in file.iter_batches(batch_size=1000, columns=[image, label]):
-                pictures, labels = group.column(image).to_pylist(), group.column(label).to_pylist()
+            rows: list[tuple[bytes | np.ndarray, str]] = []
+            for group in file.iter_batches(batch_size=1000, columns=[*image, label]):
+                labels = group.column(label).to_pylist()
+                if len(image) > 1:
+                    table = np.column_stack([group.column(name).to_numpy(zero_copy_only=False) for name in image])
+                    rows += [(row, _name(path, known, value)) for row, value in zip(table, labels, strict=True)]
+                    continue
+                pictures = group.column(image[0]).to_pylist()
                 rows += [
                     (_picture(path, len(rows) + n, picture), _name(path, known, value))
                     for n, (picture, value) in enumerate(zip(pictures, labels, strict=True))
@@ -104,6 +129,18 @@ def _column(path: Path, schema: Any, names: tuple[str, ...], what: str) -> str:
     raise DataError(f"{path} has no column of {what} ({' or '.join(names[:3])}) among {columns}: rename it.")
 
 
+def _pixel_columns(schema: Any, label: str) -> list[str]:
+    """The columns of a square image, where there are only these beside the label; else none."""
+    import pyarrow.types as types  # type: ignore[import-untyped]
+
+    if any(name.lower() in IMAGES for name in schema.names):
+        return []
+    named = [field.name for field in schema if field.name != label and field.name.lower() not in IGNORED_NAMES]
+    numbers = [n for n in named if types.is_integer(schema.field(n).type) or types.is_floating(schema.field(n).type)]
+    square = len(numbers) > 3 and math.isqrt(len(numbers)) ** 2 == len(numbers)
+    return numbers if square and len(numbers) == len(named) else []
+
+
 def _class_names(schema: Any, label: str) -> list[str]:
     """The names of the classes in the Hub's metadata; empty without them."""
     try:
@@ -114,10 +151,18 @@ def _class_names(schema: Any, label: str) -> list[str]:
     return [str(name) for name in names] if isinstance(names, list) else []
 
 
-def _picture(path: Path, row: int, value: Any) -> bytes:
+def _picture(path: Path, row: int, value: Any) -> bytes | np.ndarray:
     content = value.get("bytes") if isinstance(value, dict) else value
+    if isinstance(content, list):
+        try:
+            return np.array(content, dtype=np.float32)
+        except (ValueError, TypeError):
+            raise DataError(f"{path} has lists in its row {row} that differ in length or hold no numbers.") from None
     if not isinstance(content, bytes) or not 0 < len(content) <= MAX_FILE_BYTES:
-        raise DataError(f"{path} has no picture in its row {row}: the column of images must hold bytes of PNG or JPEG.")
+        raise DataError(
+            f"{path} has no picture in its row {row}: the column of images must hold bytes of PNG or JPEG, or lists of "
+            "pixels."
+        )
     return content
 
 

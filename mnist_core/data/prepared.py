@@ -30,8 +30,11 @@ BUILT_IN = {
     "cifar10": "whole",
     "fashion-mnist": "whole",
     "kmnist": "whole",
+    "qmnist": "drawing",
+    "emnist": "drawing",
+    "usps": "drawing",
 }
-GEOMETRY = ("mnist", "digits", "drawings")  # whose images are stored as prepared drawings
+GEOMETRY = ("mnist", "digits", "drawings", "qmnist", "emnist", "usps")  # whose images are stored as prepared drawings
 SIDE = 28  # px of a prepared drawing
 
 
@@ -47,7 +50,9 @@ def prepared(data: Dataset, preparation: str, shape: Shape | None = None) -> Dat
     the channels, height and width of `shape`. Raises DataError for colour images as drawings.
     """
     kind = data.name.partition(":")[0]
-    if kind == "mnist" and data.warning:  # other images in MNIST's files: nothing is known of their geometry
+    if (
+        kind in ("mnist", "qmnist", "emnist") and data.warning
+    ):  # other images in MNIST's files: nothing is known of their geometry
         kind = ""
     if preparation == "auto":
         preparation = BUILT_IN.get(kind) or choose(data)

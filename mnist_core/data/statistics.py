@@ -25,6 +25,13 @@ def mean_images(images: Tensor, labels: Tensor, classes: int) -> np.ndarray:
     return means
 
 
+def ground_level(images: Tensor) -> float:
+    """(N, C, H, W) uint8 → the median level, in [0, 1], of the borders of up to 1,000 of the images, evenly chosen."""
+    some = images[:: max(1, len(images) // 1000)]
+    border = torch.cat([some[:, :, 0], some[:, :, -1], some[:, :, :, 0], some[:, :, :, -1]], dim=-1)
+    return float(np.median(border.numpy())) / 255
+
+
 def pixel_histogram(images: Tensor) -> np.ndarray:
     """(N, C, H, W) uint8 → (C, 256) int64: the number of pixels of each channel at each level."""
     _, channels, height, width = images.shape

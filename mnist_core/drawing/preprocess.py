@@ -212,7 +212,10 @@ def _without_specks(ink: np.ndarray) -> np.ndarray | None:
 def _with_stroke_width(digit: np.ndarray) -> np.ndarray:
     """Cropped ink (h, w) float32 in [0, 1] → the same, or a fine copy whose strokes have STROKE_WIDTHS at 20 px."""
     fine = np.pad(_resized(digit, 20 * FINE), 3 * FINE)
-    drawn = fine > 0.5 * np.percentile(fine[fine > 0.05], 90)  # a hairline is faint throughout
+    seen = fine[fine > 0.05]
+    if not seen.size:  # specks of a pixel far apart
+        return digit
+    drawn = fine > 0.5 * np.percentile(seen, 90)  # a hairline is faint throughout
     inside = ndimage.distance_transform_edt(drawn)
     # in a ribbon of width w the mean distance to the edge is w / 4; the edge is half a pixel before the next pixel
     width = 4 * (inside[inside > 0].mean() - 0.5) / FINE

@@ -21,8 +21,13 @@ SHARES = (0.2, 0.9)  # of the picture that a sheet takes
 BORDER_SHARE = 0.6  # of the picture's border that is table, at least
 RECTANGULAR = 0.88  # of the tightest rectangle around it that a sheet fills; an ellipse fills 0.79
 MOST_INK = 0.25  # of the sheet
-LINE_WIDTH = 5  # px: dark lines up to this width, along most of a row or column, are printed
+LINE_WIDTH = 5  # px: dark lines up to this width are printed
+LEAST_COVERED = 0.5  # of a line that is darker than what is beside it
 LEAST_LINES, LEAST_SPAN = 3, 0.5  # lines in each direction, and the share of the side from the first to the last
+MOST_LINES = 0.35  # of a picture's pixels that lie in lines; noise has more
+MOST_TURNED = 12  # degrees
+SLOPES = tuple(np.tan(np.radians(sorted(np.arange(-MOST_TURNED, MOST_TURNED + 0.1, 0.25), key=abs))).tolist())
+SAMPLED = 3  # lines are looked for in every third column
 MARGIN = 0.03  # of the sheet's side that is left out at its edges, where it casts shadows
 
 
@@ -62,32 +67,63 @@ def cut_out_sheet(grey: np.ndarray) -> np.ndarray | None:
 
 
 def without_grid(grey: np.ndarray) -> np.ndarray:
-    """(H, W) float32 in 0…255 → the same without the upright lines of squared paper; itself where there are none.
+    """(H, W) float32 in 0…255 → the same without the lines of squared paper; itself where there are none.
 
-    A row that is darker along most of its length than the rows around it is a line. It takes the tone beside it, and
-    ink that is wider than a line stays.
+    The lines may be turned by up to MOST_TURNED. They take the tone beside them, and ink that is wider than a line
+    stays.
     """
     if min(grey.shape) < 8 * LINE_WIDTH:
         return grey
-    dark = [_dark_lines(np.median(sampled, axis=1)) for sampled in (grey[:, ::3], grey[::3].T)]
-    if not all(_is_printed(lines) for lines in dark):
+    rows, columns = _printed(grey), _printed(grey.T)
+    if rows is None or columns is None:
         return grey
-    rows, columns = (ndimage.binary_dilation(lines) for lines in dark)
-    across = ndimage.grey_closing(grey, (LINE_WIDTH + 2, 1))
-    cleaned = np.where(rows[:, None], across, grey)
-    along = ndimage.grey_closing(cleaned, (1, LINE_WIDTH + 2))
-    return np.where(columns, along, cleaned)
+    cleaned = np.where(rows, _closed(grey, (LINE_WIDTH + 2, 1)), grey)
+    cleaned = np.where(columns.T, _closed(cleaned, (1, LINE_WIDTH + 2)), cleaned)
+    # single pixels of turned lines are left where two cross, and at the border
+    near = ndimage.binary_dilation(rows | columns.T, iterations=LINE_WIDTH, border_value=1)
+    return np.where(near, _closed(cleaned, (3, 3)), cleaned)
 
 
-def _dark_lines(levels: np.ndarray) -> np.ndarray:
-    """(N,) typical levels of rows → (N,) bool: rows darker than those on both sides."""
-    return np.asarray(ndimage.grey_closing(levels, LINE_WIDTH) - levels > MIN_CONTRAST)
+def _closed(grey: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The morphological closing: without what is dark and narrower than `size`. Outside the picture is bright."""
+    closed: np.ndarray = ndimage.grey_closing(grey, size, mode="constant", cval=255)
+    return closed
 
 
-def _is_printed(lines: np.ndarray) -> bool:
-    """Whether there are lines all over: (N,) bool of rows or columns."""
+def _printed(grey: np.ndarray) -> np.ndarray | None:
+    """(H, W) float32 → (H, W) bool, where lines along the rows are printed; None where there are no such lines.
+
+    A line is dark along most of its length: a Hough transform (Duda and Hart, 1972) of the pixels that are darker than
+    those above and below them, over small angles.
+    """
+    height, width = grey.shape
+    sampled = grey[:, ::SAMPLED]
+    y, x = np.nonzero(_closed(sampled, (LINE_WIDTH, 1)) - sampled > MIN_CONTRAST)
+    count = sampled.shape[1]
+    if not LEAST_LINES * LEAST_SPAN * count < len(y) < MOST_LINES * sampled.size:
+        return None
+    reach = int(np.ceil(SLOPES[-1] * width / 2))  # lines that cross the middle column outside of the picture
+    best, lines, slope = 0.0, None, 0.0
+    for candidate in SLOPES:
+        shift = np.rint(candidate * (np.arange(count) * SAMPLED - width / 2)).astype(int)
+        dark = np.bincount(y - shift[x] + reach, minlength=height + 2 * reach + 1)
+        enters, leaves = (np.bincount(end - shift + reach, minlength=len(dark)) for end in (0, height))
+        length = np.cumsum(enters - leaves)[: len(dark)]
+        covered = dark > LEAST_COVERED * length
+        whole = covered & (2 * length >= count)
+        if dark[whole].sum() > best and _is_printed(whole, height):
+            best, lines, slope = float(dark[whole].sum()), covered & (length > 0), candidate
+    if lines is None:
+        return None
+    shift = np.rint(slope * (np.arange(width) - width / 2)).astype(int)
+    printed: np.ndarray = ndimage.binary_dilation(lines)[np.arange(height)[:, None] - shift + reach]
+    return printed
+
+
+def _is_printed(lines: np.ndarray, height: int) -> bool:
+    """Whether there are lines all over a picture of this height: (N,) bool of rows."""
     places = np.flatnonzero(lines)
-    return bool(ndimage.label(lines)[1] >= LEAST_LINES and np.ptp(places) >= LEAST_SPAN * len(lines))
+    return bool(ndimage.label(lines)[1] >= LEAST_LINES and np.ptp(places) >= LEAST_SPAN * height)
 
 
 def _threshold(grey: np.ndarray) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ from mnist_core.runs.history import History, HistoryReader, Series, latest
 from mnist_core.runs.run import Run
 
 AXES = ("step", "epoch", "seconds")
+COLUMNS = (*AXES, "loss", "accuracy")  # of a series
+_MEASUREMENTS = 2**14  # written at a time
 
 
 @dataclass(frozen=True)
@@ -120,20 +122,6 @@ def table(records: Sequence[Record]) -> list[dict[str, Any]]:
     ]
 
 
-def curve_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
-    """A row per measurement: the run, train or validation, where it was taken and what it says."""
-    return [
-        {"run": r.run_id, "kind": kind, **dict(zip(columns, values, strict=True))}
-        for r in records
-        for kind, columns in (("train", _lists(r.history.train)), ("validation", _lists(r.history.validation)))
-        for values in zip(*columns.values(), strict=True)
-    ]
-
-
-def _lists(series: Series) -> dict[str, list[float]]:
-    return {name: (values.astype(int) if name == "step" else values).tolist() for name, values in vars(series).items()}
-
-
 def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows → CSV with a header of all their keys, in order of appearance; a missing value is an empty cell."""
     names = list(dict.fromkeys(name for row in rows for name in row))
@@ -144,19 +132,49 @@ def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     return text.getvalue()
 
 
-def to_json(records: Sequence[Record]) -> str:
+def curves_csv(records: Sequence[Record]) -> bytes:
+    """A row per measurement as CSV: the run, train or validation, where it was taken and what it says."""
+    file = io.BytesIO()
+    with io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["run", "kind", *COLUMNS])
+        for r in records:
+            for kind, series in (("train", r.history.train), ("validation", r.history.validation)):
+                for part in _parts(series):
+                    writer.writerows((r.run_id, kind, *row) for row in zip(*part.values(), strict=True))
+        text.flush()
+        return file.getvalue()
+
+
+def to_json(records: Sequence[Record]) -> bytes:
     """Everything as JSON: what differs, and of each run its whole configuration, figures and curves."""
-    runs = [
-        {
-            "run_id": r.run_id,
-            "state": r.state,
-            "config": r.config.model_dump(mode="json"),
-            "train": _lists(r.history.train),
-            "validation": _lists(r.history.validation),
+    return b"".join(part.encode() for part in _json_parts(records))
+
+
+def _json_parts(records: Sequence[Record]) -> Iterator[str]:
+    yield f'{{"differing": {json.dumps(differing(records))}, "runs": ['
+    for number, r in enumerate(records):
+        first = {"run_id": r.run_id, "state": r.state, "config": r.config.model_dump(mode="json")}
+        last = {
             "figures": r.figures,
             "changes": [asdict(change) for change in r.history.changes],
             "owner": r.owner,
         }
-        for r in records
-    ]
-    return json.dumps({"differing": differing(records), "runs": runs}, indent=2, allow_nan=False)
+        yield f"{', ' if number else ''}{json.dumps(first, allow_nan=False)[:-1]}"
+        for kind, series in (("train", r.history.train), ("validation", r.history.validation)):
+            yield f', "{kind}": {{'
+            for place, name in enumerate(COLUMNS):
+                yield f'{", " if place else ""}"{name}": ['
+                for start, part in enumerate(_parts(series)):
+                    yield f"{', ' if start else ''}{json.dumps(part[name], allow_nan=False)[1:-1]}"
+                yield "]"
+            yield "}"
+        yield f", {json.dumps(last, allow_nan=False)[1:]}"
+    yield "]}"
+
+
+def _parts(series: Series) -> Iterator[dict[str, list[float]]]:
+    """A series by its COLUMNS, so many measurements at a time that a long run never is an object for each step."""
+    for start in range(0, len(series.step), _MEASUREMENTS):
+        part = {name: getattr(series, name)[start : start + _MEASUREMENTS] for name in COLUMNS}
+        yield {name: (values.astype(int) if name == "step" else values).tolist() for name, values in part.items()}

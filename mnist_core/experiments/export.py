@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import shlex
 import zipfile
+from typing import TextIO
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import RunError
-from mnist_core.experiments.compare import to_csv
 from mnist_core.models.checkpoint import CARD, WEIGHTS
 from mnist_core.recipes import RECIPES
-from mnist_core.runs.history import EventReader
+from mnist_core.runs.replay import field_names, replay
 from mnist_core.runs.run import Run
 
 README = """Run {run_id} of MNIST Lab
@@ -56,8 +57,16 @@ def bundle(run: Run) -> bytes:
             bundled.write(run.folder / "config.json", "config.json")
             bundled.write(checkpoint / CARD, CARD)
             bundled.write(checkpoint / WEIGHTS, WEIGHTS)
-            bundled.writestr("metrics.csv", to_csv(EventReader(run).read()))
+            with bundled.open("metrics.csv", "w") as file, io.TextIOWrapper(file, "utf-8", newline="") as text:
+                write_events(run, text)
             bundled.writestr("README.txt", README.format(run_id=run.id, command=command(config)))
     except OSError as error:
         raise RunError(f"Run {run.id} cannot be bundled: {error.filename} cannot be read ({error.strerror}).") from None
     return archive.getvalue()
+
+
+def write_events(run: Run, text: TextIO) -> None:
+    """The events as CSV, a row each; a field that an event does not have is an empty cell. Raises OSError."""
+    writer = csv.DictWriter(text, field_names(run), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(replay(run))

@@ -102,6 +102,7 @@ class Card(BaseModel):
     mean: list[float]  # per channel, of pixels in [0, 1]
     std: list[float]
     dataset: str = Field(max_length=300)
+    ground: Share | None = None  # the median level of the borders of its training images, from black to white
     config: TrainConfig  # as at the end of the training
     changes: list[SettingChange] = Field(default_factory=list)  # during the training, in order
     epoch: int = Field(ge=0, le=10**6)
@@ -129,6 +130,12 @@ class Card(BaseModel):
     def preparation(self) -> str:
         """How pictures become the model's input: "drawing", "whole", or "unrecorded" (see drawing/preparation.py)."""
         return "unrecorded" if self.config.preparation == "auto" else self.config.preparation
+
+    @property
+    def light_ground(self) -> bool:
+        """Whether the model reads pictures as a whole, and learned from pictures on a light ground."""
+        level = sum(self.mean) / len(self.mean) if self.ground is None else self.ground  # cards from before
+        return self.preparation == "whole" and level > 0.5
 
     @property
     def shape(self) -> Shape:

@@ -9,6 +9,7 @@ from filelock import Timeout
 
 from mnist_core.data.dataset import Dataset
 from mnist_core.data.prepare import load_for
+from mnist_core.data.statistics import ground_level
 from mnist_core.errors import RunError
 from mnist_core.inference.calibration import calibrated
 from mnist_core.inference.metrics import infer, loss_and_accuracy
@@ -28,6 +29,7 @@ class RunCheckpoints:
 
     def __init__(self, run: Run, data: Dataset, state: TrainState) -> None:
         self.run, self.data, self.config = run, data, state.config
+        self._ground = ground_level(data.train_images)
         self.chosen: Path | None = None
         self._best: tuple[float, float] | None = None
         for folder in filter(is_whole, run.checkpoints()):
@@ -58,6 +60,7 @@ class RunCheckpoints:
             classes=list(self.data.classes),
             input_shape=tuple(self.data.train_images.shape[1:]),
             dataset=self.config.dataset,
+            ground=self._ground,
             config=state.config,
             changes=[{name: change[name] for name in ("step", "field", "from", "to")} for change in state.changes],
             epoch=state.epoch,

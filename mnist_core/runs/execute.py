@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -72,10 +72,10 @@ def execute(
 def _train(writer: RunWriter, place: _Place, data_dir: Path | str | None) -> Ending:
     # torch is loaded here: the process that executes a run has said before which cores its threads get
     from mnist_core.data.prepare import load_for
-    from mnist_core.training.loop import train
+    from mnist_core.training.loop import DivergedError
     from mnist_core.training.resume import resumed_state
 
-    run, commands, allowed = writer.run, writer.commands, limits()
+    run, commands = writer.run, writer.commands
     if not writer.insist(partial(place.wait, commands)):
         return Ending("stopped", "Stopped before it began.", None)
     writer.set_status("running")
@@ -86,20 +86,31 @@ def _train(writer: RunWriter, place: _Place, data_dir: Path | str | None) -> End
     changes = PendingChanges(run, state)
     with contextlib.closing(writer):
         writer.open(data, state, note)
-        for event in train(state, data):
-            writer.append(event)
-            if event["event"] == "epoch":
-                writer.save_checkpoint(state, event)
-            if event["event"] == "epoch" or writer.state_age > RESUME_EVERY_SECONDS:
-                writer.save_state(state)
-            over_time = allowed.over_time(state.seconds)
-            if over_time or not commands.allow_batch(state):
-                writer.save_state(state)
-                if (over_time or not _paused(writer, place, state)) and not state.finished:
-                    return _stop(writer, state, over_time or "Stopped by hand.")
-            for change in changes.apply(commands.control, state):
-                writer.append(change)
-        return _complete(writer, state, data)
+        try:
+            return _follow(writer, place, state, changes, data)
+        except DivergedError as error:
+            return _diverged(writer, state, str(error))
+
+
+def _follow(writer: RunWriter, place: _Place, state: TrainState, changes: PendingChanges, data: Dataset) -> Ending:
+    """Trains and writes what is measured, until the last epoch or a command to stop."""
+    from mnist_core.training.loop import train
+
+    commands, allowed = writer.commands, limits()
+    for event in train(state, data):
+        writer.append(event)
+        if event["event"] == "epoch":
+            writer.save_checkpoint(state, event)
+        if event["event"] == "epoch" or writer.state_age > RESUME_EVERY_SECONDS:
+            writer.save_state(state)
+        over_time = allowed.over_time(state.seconds)
+        if over_time or not commands.allow_batch(state):
+            writer.save_state(state)
+            if (over_time or not _paused(writer, place, state)) and not state.finished:
+                return _stop(writer, state, data, over_time or "Stopped by hand.")
+        for change in changes.apply(commands.control, state):
+            writer.append(change)
+    return _complete(writer, state, data)
 
 
 def _paused(writer: RunWriter, place: _Place, state: TrainState) -> bool:
@@ -119,26 +130,42 @@ def _paused(writer: RunWriter, place: _Place, state: TrainState) -> bool:
             return True
 
 
-def _stop(writer: RunWriter, state: TrainState, reason: str) -> Ending:
+def _stop(writer: RunWriter, state: TrainState, data: Dataset, reason: str) -> Ending:
+    from mnist_core.training.diagnosis import diagnosed
+
     writer.save_checkpoint(state)
-    writer.append(end_event("stopped", state.step, state.seconds))
+    _end(writer, "stopped", state, diagnosed(state, data, {}, stopped=True))
     return Ending("stopped", reason, writer.checkpoint)
+
+
+def _diverged(writer: RunWriter, state: TrainState, reason: str) -> Ending:
+    from mnist_core.training.diagnosis import diagnose_divergence, recipe_rate
+
+    rate = state.optimizer.param_groups[0]["lr"]
+    _end(writer, "failed", state, diagnose_divergence(state.config, rate, recipe_rate(state.config)))
+    return Ending("failed", reason, writer.run.checkpoint())
 
 
 def _complete(writer: RunWriter, state: TrainState, data: Dataset) -> Ending:
     from mnist_core.training.diagnosis import diagnosed
 
     metrics = writer.evaluate_on_test()
-    event = end_event("completed", state.step, state.seconds, metrics)
-    if sentence := diagnosed(state, data, metrics):
-        event["diagnosis"] = sentence
-        log(f"Run {writer.run.id}: {sentence}")  # on the command line too
-    writer.append(event)
+    _end(writer, "completed", state, diagnosed(state, data, metrics), metrics)
     reason = ""
     if state.stopped_early and state.epoch < state.config.epochs:
         best = state.epoch - state.early_stopping.epochs_without_improvement
         reason = f"Stopped early after epoch {state.epoch}: validation was best in epoch {best}, and no better since."
     return Ending("completed", reason, writer.checkpoint)
+
+
+def _end(
+    writer: RunWriter, reason: str, state: TrainState, diagnosis: str, metrics: Mapping[str, float] | None = None
+) -> None:
+    event = end_event(reason, state.step, state.seconds, metrics)
+    if diagnosis:
+        event["diagnosis"] = diagnosis
+        log(f"Run {writer.run.id}: {diagnosis}")  # on the command line too
+    writer.append(event)
 
 
 class _Place:

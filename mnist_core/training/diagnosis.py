@@ -26,6 +26,7 @@ class Measured:
 
     `largest_share` is that of the most frequent class in the validation images, `answers` how many classes the model
     ever chose on them; `recipe_rate` is the learning rate that the recipe began with, None where it is not known.
+    `stopped` is whether the training was ended before its last epoch.
     """
 
     val_accuracy: float
@@ -38,6 +39,7 @@ class Measured:
     train_accuracy: float = math.nan
     answers: int = 0
     recipe_rate: float | None = None
+    stopped: bool = False
 
 
 def tail_probability(right: int, images: int, share: float) -> float:
@@ -50,29 +52,55 @@ def guesses(accuracy: float, images: int, share: float) -> bool:
     return tail_probability(round(accuracy * images), images, share) > CHANCE
 
 
-def diagnosed(state: TrainState, data: Dataset, metrics: Mapping[str, float]) -> str:
-    """`diagnose` of a training that has ended with `metrics`; "" where they have no validation accuracy."""
-    if "val_accuracy" not in metrics:
+def diagnosed(state: TrainState, data: Dataset, metrics: Mapping[str, float], stopped: bool = False) -> str:
+    """`diagnose` of a training that has ended with `metrics`, or was `stopped` without any; "" before its first batch.
+
+    What `metrics` lack is measured on the validation images, or summed over the batches of the epoch that was begun.
+    """
+    if not state.step:
         return ""
     labels = data.train_labels[state.val_indices]
     answers = state.validation_logits(data.train_images[state.val_indices]).argmax(1)
-    try:
-        rate = get_recipe(state.config.recipe).config(state.config.dataset).learning_rate
-    except ConfigError:  # a name of one's own
-        rate = None
+    loss, right, count = state.sums
     measured = Measured(
-        metrics["val_accuracy"],
+        metrics.get("val_accuracy", (answers == labels).float().mean().item()),
         len(labels),
         labels.bincount().max().item() / len(labels),
         len(data.classes),
         state.step,
         len(state.train_indices),
-        metrics.get("train_loss", math.nan),
-        metrics.get("train_accuracy", math.nan),
+        metrics.get("train_loss", loss / count if count else math.nan),
+        metrics.get("train_accuracy", right / count if count else math.nan),
         len(answers.unique()),
-        rate,
+        recipe_rate(state.config),
+        stopped,
     )
     return diagnose(state.config, measured)
+
+
+def recipe_rate(config: TrainConfig) -> float | None:
+    """The learning rate that the config's recipe has for its dataset; None for a recipe of one's own."""
+    try:
+        return get_recipe(config.recipe).config(config.dataset).learning_rate
+    except ConfigError:
+        return None
+
+
+def diagnose_divergence(config: TrainConfig, rate: float, usual: float | None = None) -> str:
+    """A sentence on why a loss is no longer a number; `rate` was the learning rate then, `usual` is the recipe's."""
+    usual = usual or USUAL_RATE[config.optimizer]
+    if config.learning_rate > usual:
+        return (
+            f"Most likely the learning rate of {config.learning_rate:g} (at that step {rate:.3g}) is too high: "
+            f"{usual:g} is usual here."
+        )
+    if config.precision == "bfloat16":
+        return "Most likely bfloat16 is too coarse here: try precision float32."
+    warm = "" if config.schedule == "one-cycle" else ", or the schedule one-cycle, which begins with a low one"
+    return (
+        f"The learning rate of {config.learning_rate:g} is not above the usual {usual:g}: "
+        f"try {config.learning_rate / 10:g}{warm}."
+    )
 
 
 def diagnose(config: TrainConfig, measured: Measured) -> str:
@@ -105,6 +133,11 @@ def _cause(config: TrainConfig, measured: Measured) -> str:
         return f"Most likely the learning rate of {rate:g} is too high: {usual:g} is usual here."
     if rate < RATE_RANGE[0] * usual:
         return f"Most likely the learning rate of {rate:g} is too low: {usual:g} is usual here."
+    if measured.stopped:
+        return (
+            f"It was stopped after {measured.steps} batch{'es' if measured.steps > 1 else ''}: resume it, as it may "
+            "only need more of them."
+        )
     if measured.steps < FEW_STEPS:
         return f"Most likely {measured.steps} batches are too few: train for more epochs, or with smaller batches."
     known = math.isfinite(measured.train_accuracy)

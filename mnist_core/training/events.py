@@ -94,7 +94,7 @@ class ResumeEvent(TypedDict):
 class EndEvent(TypedDict):
     """The training has ended, with the metrics of the checkpoint that is its result.
 
-    `diagnosis` is a sentence where that is no better than guessing.
+    `diagnosis` is a sentence where that is no better than guessing, or the loss ceased to be a number.
     """
 
     event: Literal["end"]

@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 
 from mnist_core.data.download import DownloadStep, download
-from mnist_core.data.mirrors import Resource, Source
+from mnist_core.data.mirrors import Source
+from mnist_core.data.packed import Resource
 from mnist_core.errors import DataError
 from tests.helpers.mirror import ARRAYS, LOCK, PACKED, RESOURCES, UNPACKED, Answer, Server, body, resource
 

@@ -9,9 +9,11 @@ import struct
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mnist_core.data import arrays, csv_source
 from mnist_core.data.csv_table import read_unlabelled
+from mnist_core.data.inputs import inputs
 from mnist_core.data.loading import load_dataset
 from mnist_core.errors import DataError
 from tests.helpers.files import encoded, write_folder, write_zip
@@ -68,6 +70,22 @@ def parquet(images, labels, struct_of_bytes=True, names=None) -> bytes:
     file = io.BytesIO()
     pq.write_table(data, file)
     return file.getvalue()
+
+
+def columns(**values) -> bytes:
+    """A Parquet file of plain columns."""
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    file = io.BytesIO()
+    pq.write_table(pa.table(values), file)
+    return file.getvalue()
+
+
+def one_hot(first=True, header=False, labels=TRAIN_LABELS) -> bytes:
+    hot = np.eye(4, dtype=int)[labels]
+    flat = TRAIN.reshape(40, 49)
+    rows = [",".join(map(str, row)) for row in np.hstack([hot, flat] if first else [flat, hot]).tolist()]
+    names = [f"is_{n}" for n in range(4)] + [f"pixel{n}" for n in range(49)]
+    return "\n".join([",".join(names), *rows] if header else rows).encode()
 
 
 def refusal(name) -> str:
@@ -131,7 +149,21 @@ ONE_FILE = {
     "npz of floats": ("npz", "a.npz", lambda: npz(images=TRAIN / 255, labels=TRAIN_LABELS)),
     "npz flat and one-hot": ("npz", "a.npz", lambda: npz(x=TRAIN.reshape(40, 49), y=np.eye(4)[TRAIN_LABELS])),
     "npz with a channel": ("npz", "a.npz", lambda: npz(train_images=TRAIN[..., None], train_labels=TRAIN_LABELS)),
+    "one-hot labels last": ("csv", "a.csv", lambda: one_hot(first=False)),
+    "one-hot labels first, named": ("csv", "a.csv", lambda: one_hot(header=True)),
+    "one-hot labels, blanks between": ("csv", "a.csv", lambda: one_hot(first=False).replace(b",", b" ") + b" \n"),
     "parquet": ("parquet", "a.parquet", lambda: parquet(TRAIN, TRAIN_LABELS)),
+    "parquet of nested lists": ("parquet", "a.parquet", lambda: columns(image=TRAIN.tolist(), label=TRAIN_LABELS)),
+    "parquet of flat lists": (
+        "parquet",
+        "a.parquet",
+        lambda: columns(label=TRAIN_LABELS, image=(TRAIN.reshape(40, 49) / 255).tolist()),
+    ),
+    "parquet of pixel columns": (
+        "parquet",
+        "a.parquet",
+        lambda: columns(**{f"pixel{n}": TRAIN.reshape(40, 49)[:, n] for n in range(49)}, **{"class": TRAIN_LABELS}),
+    ),
 }
 
 
@@ -179,6 +211,52 @@ def test_an_unlabelled_csv_is_for_predict_only(tmp_path):
     np.testing.assert_array_equal(read_unlabelled(path)[:, 0], TRAIN)
     path.write_bytes(table(TRAIN, TRAIN_LABELS, first=False))
     np.testing.assert_array_equal(read_unlabelled(str(path))[:, 0], TRAIN)
+
+
+def colours(by_pixel: bool, label: bool = True) -> tuple[np.ndarray, bytes]:
+    """Smooth colour pictures (N, 3, 8, 8), and the CSV of them."""
+    coarse = RNG.integers(0, 256, (40, 3, 2, 2))
+    images = np.stack([[np.array(Image.fromarray(c.astype("u1")).resize((8, 8))) for c in i] for i in coarse])
+    flat = (images.transpose(0, 2, 3, 1) if by_pixel else images).reshape(40, -1)
+    return images, table(flat, TRAIN_LABELS if label else None)
+
+
+@pytest.mark.parametrize("by_pixel", [False, True])
+def test_a_csv_of_colour_is_read_and_its_order_said(tmp_path, by_pixel):
+    images, content = colours(by_pixel)
+    (tmp_path / "a.csv").write_bytes(content)
+    data = load_dataset(f"csv:{tmp_path / 'a.csv'}")
+    assert ("of each pixel together" if by_pixel else "all red first") in data.warning
+    assert "192 pixel columns are read as colour" in data.warning
+    found = {image.tobytes() for image in np.concatenate([data.train_images, data.test_images])}
+    assert found == {image.tobytes() for image in images}
+    (tmp_path / "a.csv").write_bytes(colours(by_pixel, label=False)[1])
+    (first, *_) = inputs([str(tmp_path / "a.csv")])
+    assert first.read().shape == (8, 8, 3)
+
+
+def test_columns_that_are_not_one_hot_throughout_are_named(tmp_path):
+    content = one_hot(first=False).split(b"\n")
+    content[7] = content[7][:-7] + b"1,1,1,0"
+    (tmp_path / "a.csv").write_bytes(b"\n".join(content))
+    said = refusal(f"csv:{tmp_path / 'a.csv'}")
+    assert "4 are no one-hot labels in row 8" in said
+    assert "one column called label" in said
+
+
+def test_lists_of_different_lengths_are_a_sentence(tmp_path):
+    ragged = [[1, 2, 3, 4]] * 39 + [[1, 2, 3]]
+    (tmp_path / "a.parquet").write_bytes(columns(image=ragged, label=TRAIN_LABELS))
+    assert "different sizes, 3 and 4" in refusal(f"parquet:{tmp_path / 'a.parquet'}")
+    (tmp_path / "a.parquet").write_bytes(columns(image=[[[1, 2], [3]]] * 40, label=TRAIN_LABELS))
+    assert "differ in length" in refusal(f"parquet:{tmp_path / 'a.parquet'}")
+
+
+def test_other_csv_files_beside_train_and_test_are_said(tmp_path):
+    files = {"train.csv": table(TRAIN, TRAIN_LABELS), "test.csv": table(TEST, TEST_LABELS), "more.csv": b"1,2"}
+    assert "more.csv is left out" in load_dataset(f"csv:{write_folder(tmp_path / 'a', files)}").warning
+    packed = write_zip(tmp_path / "a.zip", {**files, "notes.txt": b"read me"})
+    assert "more.csv, notes.txt are left out" in load_dataset(f"csv:{packed}").warning
 
 
 def test_an_unlabelled_test_file_is_left_out_and_said(tmp_path):

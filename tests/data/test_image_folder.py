@@ -248,3 +248,26 @@ def test_cifar_as_jpegs_is_a_folder_dataset(cifar_jpeg_path):
     assert data.test_labels.bincount().tolist() == [1000] * 10
     assert (data.classes[0], data.classes[-1]) == ("airplane", "truck")
     assert data.train_images.float().mean().item() / 255 == pytest.approx(0.473, abs=0.01)  # of CIFAR-10, as published
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_transposed_digits_are_said(tmp_path, turned):
+    digits = load_dataset("digits")
+    images, labels = digits.train_images[:300, 0].numpy(), digits.train_labels[:300].tolist()
+    files = {
+        f"{label}/{n}.png": encoded(image.T if turned else image)
+        for n, (image, label) in enumerate(zip(images, labels, strict=True))
+    }
+    data = load_dataset(f"folder:{write_folder(tmp_path / 'set', files)}")
+    assert data.preparation == "drawing"
+    assert ("transposed" in data.warning) is turned
+
+
+@pytest.mark.parametrize("make", [lambda: noise(30, 30, 3), lambda: np.pad(np.full((16, 4), 255, np.uint8), 12)])
+def test_what_auto_has_chosen_is_read_once(tmp_path, make):
+    name = f"folder:{write_folder(tmp_path, small_set(make))}"
+    first = load_dataset(name)
+    seen: list[float] = []
+    assert load_dataset(name, None, seen.append, first.preparation) is first
+    assert load_dataset(name, None, seen.append) is first
+    assert seen == []

@@ -13,7 +13,8 @@ import pytest
 from mnist_core.data import cifar10
 from mnist_core.data.download import DownloadStep, download
 from mnist_core.data.loading import is_available, load_dataset
-from mnist_core.data.mirrors import SOURCES, Archive, Source, known_source
+from mnist_core.data.mirrors import SOURCES, Source, known_source
+from mnist_core.data.packed import Archive
 from mnist_core.errors import DataError
 from tests.helpers.files import batch, pickled
 from tests.helpers.mirror import ARRAYS, LOCK, Server, body
@@ -24,7 +25,7 @@ NAME = "cifar-10-python.tar.gz"
 
 
 def test_sources_are_torchvisions(monkeypatch) -> None:
-    from torchvision.datasets import CIFAR10, KMNIST, MNIST, FashionMNIST
+    from torchvision.datasets import CIFAR10, EMNIST, KMNIST, MNIST, QMNIST, USPS, FashionMNIST
 
     monkeypatch.delenv("MNIST_LAB_MIRRORS", raising=False)
     other = known_source("cifar10")
@@ -40,9 +41,17 @@ def test_sources_are_torchvisions(monkeypatch) -> None:
     assert other.resources[0].members == tuple(map(tuple, listed))
     assert {*cifar10.TRAIN_FILES, cifar10.TEST_FILE, "batches.meta"} == set(other.resources[0].files)
     assert other.folder == cifar10.FOLDER
+    for part in EMNIST.splits:
+        (zipped,) = (source := known_source(f"emnist:{part}")).resources
+        assert (source.mirrors[0] + zipped.filename, zipped.md5) == (EMNIST.url, EMNIST.md5)
+        assert source.folder == "EMNIST/raw"
+    qmnist, usps = known_source("qmnist"), known_source("usps")
+    named = [(qmnist.mirrors[0] + r.filename, r.md5) for r in qmnist.resources]
+    assert named == [*QMNIST.resources["train"], *QMNIST.resources["test"]]
+    assert [[usps.mirrors[0] + r.filename, r.filename, r.md5] for r in usps.resources] == [*USPS.split_list.values()]
     monkeypatch.setenv("MNIST_LAB_MIRRORS", "http://a/ http://b/")
-    assert [known_source(name).mirrors for name in SOURCES] == [("http://a/", "http://b/")] * 4
-    with pytest.raises(DataError, match="mnist, fashion-mnist, kmnist, cifar10"):
+    assert {known_source(name).mirrors for name in SOURCES} == {("http://a/", "http://b/")}
+    with pytest.raises(DataError, match="mnist, fashion-mnist, kmnist, cifar10, emnist:balanced"):
         known_source("digits")
 
 

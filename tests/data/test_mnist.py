@@ -1,15 +1,19 @@
 import gzip
+import hashlib
 import math
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from mnist_core.config import Shape
+from mnist_core.data import lookalikes
 from mnist_core.data.idx import read_idx
 from mnist_core.data.loading import default_dataset, is_available, load_dataset
 from mnist_core.data.lookalikes import likeness
+from mnist_core.data.mirrors import known_source
 from mnist_core.data.mnist import mnist_available
 from mnist_core.data.statistics import pixel_statistics
 from mnist_core.errors import DataError
@@ -159,7 +163,35 @@ def test_datasets_of_mnists_form_have_their_own_classes(tmp_path, name, folder):
     data = load_dataset(name, tmp_path)
     assert (data.name, list(data.classes)) == (name, getattr(datasets, folder).classes)
     np.testing.assert_array_equal(data.test_images[:, 0], small()["t10k-images-idx3-ubyte"])
-    assert bool(data.warning) == (name == "fashion-mnist")  # whose checksums are known
+    assert "as it was published" in data.warning
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "kmnist"])
+def test_packed_files_of_another_dataset_are_known(tmp_path, monkeypatch, name):
+    write_small(tmp_path, small())
+    packed = (tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte.gz").read_bytes()
+    if name != "mnist":
+        (tmp_path / "MNIST").rename(tmp_path / {"fashion-mnist": "FashionMNIST", "kmnist": "KMNIST"}[name])
+    known = {other: known_source(other) for other in ("mnist", "fashion-mnist", "kmnist")}
+    resources = (replace(known["kmnist"].resources[0], md5=hashlib.md5(packed).hexdigest()),)
+    known["kmnist"] = replace(known["kmnist"], resources=resources)
+    monkeypatch.setattr(lookalikes, "known_source", known.__getitem__)
+    warning = load_dataset(name, tmp_path).warning
+    if name == "kmnist":
+        assert warning == ""
+    else:
+        assert "These files are KMNIST" in warning
+        assert "`KMNIST/raw` and use `kmnist`" in warning
+
+
+def test_unpacked_kmnist_is_told_by_its_counts_and_mean(tmp_path):
+    firsts = {n: np.arange(60_000 if "train" in n else 10_000) % 10 for n in FIRSTS if "labels" in n}
+    grey = np.full((60_000, 28, 28), round(lookalikes.KMNIST_MEAN * 255), np.uint8)
+    grey[0] = 0
+    write_mnist(tmp_path, FIRSTS | firsts | {"train-images-idx3-ubyte": grey})
+    assert "most likely KMNIST" in load_dataset("mnist", tmp_path).warning
+    (tmp_path / "MNIST").rename(tmp_path / "KMNIST")
+    assert load_dataset("kmnist", tmp_path).warning == ""
 
 
 def test_transposed_digits_are_said(tmp_path):

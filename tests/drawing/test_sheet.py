@@ -40,6 +40,23 @@ def test_a_digit_on_squared_paper_is_read_as_on_plain(apart, width, line, noise)
     )
 
 
+@pytest.mark.parametrize("angle", [-10, -5, -2, 3, 7, 10])
+@pytest.mark.parametrize("line", [110, 185])
+def test_a_digit_on_turned_squared_paper_is_read_as_on_plain(line, angle):
+    drawn = drawing(400, 22)
+    picture = squared(drawn, 40, line, 3, 2, np.random.default_rng(0), angle)
+    turned = np.asarray(Image.fromarray(drawn).rotate(-angle, Image.Resampling.BILINEAR))
+    assert likeness(to_model_input(picture), to_model_input(turned)) > 0.9
+    blank = squared(np.zeros((400, 400), np.uint8), 40, line, 3, 0, np.random.default_rng(0), angle)
+    assert to_model_input(blank) is None
+
+
+@pytest.mark.parametrize("deviation", [5, 20, 60])
+def test_noise_has_no_squares(deviation):
+    noise = np.random.default_rng(0).normal(128, deviation, (400, 400)).clip(0, 255).astype(np.float32)
+    assert without_grid(noise) is noise
+
+
 @pytest.mark.parametrize("line", [110, 185])
 def test_squared_paper_without_a_digit_is_blank(line):
     assert to_model_input(squared(np.zeros((400, 400)), 40, line, 3, 0, np.random.default_rng(0))) is None

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import re
 import urllib.error
 import urllib.request
 
+import numpy as np
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from mnist_core.drawing.images import MAX_BYTES
-from tests.e2e.lab import lab
+from mnist_core.figures.plotly_js import plotly_js_name
+from server.headers import HEADERS
+from tests.e2e.lab import SEVEN, draw, lab, settled
+from tests.helpers.files import encoded
 
 pytestmark = pytest.mark.browser
 
@@ -101,14 +106,49 @@ def test_an_upload_without_the_pages_own_token_is_refused(session):
     assert put(url, 1000, {**headers, "X-Xsrftoken": "made up"}) == 403
 
 
-def test_static_files_do_not_lead_out_of_their_folder(strict_lab):
-    for path in ("../app.py", "%2e%2e/app.py", "..%2f..%2fetc/passwd", "live/../../.streamlit/config.toml"):
+@pytest.mark.parametrize("path", ["api/models", "api/predict", "api/runs", "api", "lab/x"])
+def test_the_labs_own_routes_refuse_strangers(strict_lab, path):
+    port = int(strict_lab.url.rsplit(":", 1)[1])
+    for headers in ({"Host": f"rebound.example:{port}"}, {"Origin": "http://evil.example"}):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.request("POST" if path == "api/predict" else "GET", f"/{path}", headers=headers)
+        with connection.getresponse() as answer:
+            assert answer.status == 403
+            assert set(json.loads(answer.read())) == {"error"}
+
+
+def test_paths_do_not_lead_out_of_the_labs_routes(strict_lab):
+    for path in ("lab/../app.py", "lab/%2e%2e/app.py", "lab/..%2f..%2fetc/passwd", "api/runs/..%2f..%2fapp.py"):
         connection = http.client.HTTPConnection(strict_lab.url.removeprefix("http://"), timeout=30)
-        connection.request("GET", f"/app/static/{path}")
-        answer = connection.getresponse()
-        body = answer.read()
-        # an unknown address is answered with the app's own page
-        assert answer.status != 200 or b"<title>Streamlit</title>" in body or b"<!doctype html>" in body.lower()
-        assert b"maxUploadSize" not in body
+        connection.request("GET", f"/{path}")
+        with connection.getresponse() as answer:
+            body = answer.read()
+            assert answer.status in (400, 404)
+        assert len(body) < 300
         assert b"root:" not in body
-        assert b"page.begin" not in body
+        assert b"import" not in body
+
+
+def test_every_answer_has_the_security_headers(strict_lab):
+    for path in ("", "train", "static/nothing", "_stcore/health", "api/models", f"lab/{plotly_js_name()}"):
+        with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(f"{strict_lab.url}/{path}") as answer:
+            assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
+
+
+@pytest.mark.parametrize("path", ["", "train", "draw", "results", "compare", "data"])
+def test_pages_survive_their_security_headers(strict_lab, page, path):
+    said = []
+    page.on("console", lambda message: said.append(message) if message.type in ("error", "warning") else None)
+    page.goto(f"{strict_lab.url}/{path}")
+    settled(page)
+    if path == "draw":
+        draw(page, SEVEN)
+        page.locator("[data-testid='live-chart'][data-key='probabilities'] .bars path").first.wait_for(state="attached")
+        page.get_by_text("Upload", exact=True).click()
+        picture = {"name": "x.png", "mimeType": "image/png", "buffer": encoded(np.eye(30) * 255)}
+        page.locator("input[type=file]").set_input_files(picture)
+        page.get_by_text("Your picture").wait_for()
+    page.wait_for_timeout(1000)
+    # Streamlit looks for its server below a deep link first
+    expected = [f"{strict_lab.url}/{path}/_stcore/{name}" for name in ("health", "host-config")] if path else []
+    assert sorted(message.location["url"] for message in said) == expected, [message.text for message in said]

@@ -9,8 +9,9 @@ import pytest
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import RunError
+from mnist_core.experiments import compare
 from mnist_core.experiments.compare import (
-    curve_rows,
+    curves_csv,
     differing,
     incomparable,
     record,
@@ -178,12 +179,21 @@ def test_runs_of_other_images_or_classes_are_said_to_be(three, settings, classes
     assert bool(said) == bool(incomparable([one, other]))
 
 
+@pytest.fixture(params=[2**14, 3])
+def at_a_time(request, monkeypatch):
+    """A whole series at once, and in parts with a rest."""
+    monkeypatch.setattr(compare, "_MEASUREMENTS", request.param)
+
+
+@pytest.mark.usefixtures("at_a_time")
 def test_csv_is_read_back_by_pandas_as_it_was(three):
-    rows = curve_rows(three)
-    read = pd.read_csv(io.StringIO(to_csv(rows)))
+    read = pd.read_csv(io.BytesIO(curves_csv(three)))
     assert list(read) == ["run", "kind", "step", "epoch", "seconds", "loss", "accuracy"]
-    assert read.to_dict("records") == rows
     assert len(read) == 8 + 2 + 1 + 1
+    for (run_id, kind), rows in read.groupby(["run", "kind"], sort=False):
+        series = getattr(next(r for r in three if r.run_id == run_id).history, kind)
+        for name, values in vars(series).items():
+            assert rows[name].tolist() == values.tolist()
     table_read = pd.read_csv(io.StringIO(to_csv(table(three))))
     assert table_read["test_accuracy"].tolist()[0] == 0.97
     assert table_read["test_accuracy"].isna().tolist() == [False, True, True]
@@ -199,6 +209,7 @@ def test_csv_quotes_and_fills_in():
     assert to_csv([]).strip() == ""
 
 
+@pytest.mark.usefixtures("at_a_time")
 def test_json_holds_configs_figures_and_curves(three):
     read = json.loads(to_json(three))
     assert read["differing"] == ["batch_norm", "dropout"]
@@ -206,3 +217,5 @@ def test_json_holds_configs_figures_and_curves(three):
     assert TrainConfig(**read["runs"][1]["config"]) == three[1].config
     assert read["runs"][0]["train"]["loss"] == three[0].history.train.loss.tolist()
     assert read["runs"][0]["figures"] == three[0].figures
+    for run, one in zip(read["runs"], three, strict=True):
+        assert run["validation"] == {name: values.tolist() for name, values in vars(one.history.validation).items()}

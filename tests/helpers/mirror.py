@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 
-from mnist_core.data.mirrors import Resource
+from mnist_core.data.packed import Resource
 
 LOCK = ".download.lock"  # empty, and stays on purpose
 

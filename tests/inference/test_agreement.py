@@ -1,5 +1,6 @@
 """What `evaluate` and `predict` say of the same picture is the same, for every kind of dataset."""
 
+import bz2
 import json
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from PIL import Image
 
 from mnist_core.config import Shape, TrainConfig
+from mnist_core.data.emnist import file_names
 from mnist_core.data.loading import load_dataset
 from mnist_core.data.prepare import load_for
 from mnist_core.drawing.images import read_picture
@@ -19,6 +21,7 @@ from mnist_core.models.classifier import build_model
 from mnist_core.training.state import TrainState
 from tests.helpers.drawing import SEVEN
 from tests.helpers.files import encoded, write_folder
+from tests.helpers.mirror import idx
 
 
 def new_model(folder, dataset: str, data_dir=None, **settings) -> Checkpoint:
@@ -126,6 +129,30 @@ def test_evaluate_and_predict_agree_on_built_in_digits(tmp_path, request, datase
     assert changed == []
     some = range(0, len(images), 20)
     assert differing(checkpoint, as_files(tmp_path, images[some]), data_dir, rows=some) == []
+
+
+@pytest.mark.parametrize("dataset", ["emnist:letters", "usps"])
+def test_evaluate_and_predict_agree_on_other_collections(tmp_path, dataset):
+    digits = load_dataset("digits")
+    images, labels = digits.train_images[:300, 0, 4:24, 4:24], digits.train_labels[:300].numpy()
+    if dataset == "usps":
+        rows = np.asarray(images[:, 2:18, 2:18], float).reshape(300, -1) / 127.5 - 1
+        text = "".join(
+            f"{label + 1} {' '.join(f'{n + 1}:{value:.5f}' for n, value in enumerate(row))}\n"
+            for row, label in zip(rows, labels, strict=True)
+        )
+        for name in ("usps.bz2", "usps.t.bz2"):
+            (tmp_path / name).write_bytes(bz2.compress(text.encode()))
+    else:
+        large = torch.nn.functional.interpolate(images[:, None].float(), size=(24, 24), mode="bilinear")[:, 0]
+        stored = np.pad(large.numpy().astype(np.uint8), ((0, 0), (2, 2), (2, 2))).transpose(0, 2, 1)
+        (tmp_path / "EMNIST" / "raw").mkdir(parents=True)
+        for name in file_names("letters"):
+            (tmp_path / "EMNIST" / "raw" / name).write_bytes(idx(stored if "images" in name else labels + 1))
+    checkpoint = new_model(tmp_path / "model", dataset, tmp_path)
+    data = load_dataset(dataset, tmp_path)
+    assert checkpoint.card.preparation == "drawing"
+    assert differing(checkpoint, as_files(tmp_path, data.test_images), tmp_path) == []
 
 
 def test_a_model_reads_pictures_of_another_size(tmp_path):

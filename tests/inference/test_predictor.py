@@ -3,10 +3,12 @@ import threading
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.data.loading import load_dataset
 from mnist_core.drawing.preprocess import to_model_input
+from mnist_core.drawing.strokes import european_one
 from mnist_core.errors import CheckpointError, DrawingError
 from mnist_core.inference.metrics import evaluate
 from mnist_core.inference.predictor import Predictor
@@ -14,6 +16,7 @@ from mnist_core.models.checkpoint import Checkpoint, load_checkpoint, save_check
 from mnist_core.models.classifier import build_model
 from mnist_core.training.loop import train
 from mnist_core.training.state import TrainState
+from tests.helpers import drawing
 
 
 def save(folder, model, shape: Shape, config: TrainConfig, refuse_below: float = 0.0):
@@ -88,6 +91,20 @@ def test_dark_on_light_is_read_as_light_on_dark(predictor):
     light, dark = predictor.predict(grey), predictor.predict(255 - grey)
     assert light.digit == dark.digit
     np.testing.assert_allclose(light.probabilities, dark.probabilities, atol=0.05)
+
+
+@pytest.mark.parametrize("strokes", [drawing.SEVEN, drawing.EIGHT, european_one(0.3, 0.5)])
+def test_the_size_of_a_canvas_does_not_matter(strokes):
+    pen = Predictor("pen")
+    expected = pen.predict(drawing.canvas(strokes))
+    for side in (342, 480, 560):
+        found = pen.predict(drawing.canvas(strokes, canvas=side, brush=20 * side / 280))
+        assert found.digit == expected.digit
+        assert abs(found.probabilities - expected.probabilities).max() < 0.02
+    # what is sent while the pen is down is half as wide
+    whole = drawing.canvas(strokes, canvas=560, brush=40)
+    half = pen.predict(np.asarray(Image.fromarray(whole).resize((280, 280), Image.Resampling.BILINEAR)))
+    assert abs(half.probabilities - pen.predict(whole).probabilities).max() < 0.02
 
 
 @pytest.mark.parametrize("level", [0, 255, 128])

@@ -1,10 +1,15 @@
 import json
 
+import numpy as np
 import pytest
 
+from mnist_core.config import TrainConfig
 from mnist_core.errors import CheckpointError
 from mnist_core.models.card import About, Figure, read_about
 from mnist_core.models.checkpoint import SHIPPED, read_card, update_card
+from mnist_core.runs.execute import execute
+from mnist_core.runs.run import create_run
+from tests.helpers.files import encoded, write_folder
 
 WHOLE = {
     "data": ["MNIST (LeCun, Cortes, Burges)"],
@@ -82,3 +87,24 @@ def test_an_older_card_without_the_new_fields_still_loads(tmp_path, ask):
     path.write_text(json.dumps(old))
     card = read_card(tmp_path / "c")
     assert (card.about, card.measured, card.temperature) == (About(), None, 1.0)
+
+
+@pytest.mark.parametrize("normalization", ["unit", "standard"])
+@pytest.mark.parametrize("light", [False, True])
+def test_a_card_knows_the_ground_of_its_pictures(tmp_path, normalization, light):
+    shades = np.random.default_rng(0).integers(0, 80, (2, 12, 20, 20))
+    files = {
+        f"{name}/{n}.png": encoded(255 - picture if light else picture)
+        for name, pictures in zip("ab", shades, strict=True)
+        for n, picture in enumerate(pictures)
+    }
+    root = write_folder(tmp_path / "set", files)
+    config = TrainConfig(
+        dataset=f"folder:{root}", model="mlp", epochs=1, normalization=normalization, preparation="whole"
+    )
+    execute(run := create_run(config, tmp_path / "runs"))
+    card = read_card(run.checkpoint())
+    assert card.light_ground is light
+    assert card.model_copy(update={"ground": None}).light_ground is (light and normalization == "standard")
+    drawing = card.config.replace(preparation="drawing")
+    assert card.model_copy(update={"config": drawing}).light_ground is False  # drawings are made light on dark

@@ -13,6 +13,7 @@ from mnist_core.runs.catalogue import models
 from server import openapi, plotly
 from server.headers import HEADERS
 from server.routes import routes
+from tests.helpers import ROOT
 from tests.helpers.runs import created
 from tests.helpers.web import site
 
@@ -98,6 +99,17 @@ def test_the_description_names_every_route(web):
         other = "POST" if method == "get" else "GET"
         assert web.ask(other, path.replace("{run}", "x")).status == 405
     assert openapi.document("/a")["servers"] == [{"url": "/a"}]
+
+
+def test_the_documents_name_every_path_status_and_parameter():
+    words = (ROOT / "docs" / "http.md").read_text(encoding="utf-8")
+    for path, methods in openapi.document("")["paths"].items():
+        for method, operation in methods.items():
+            assert f"`{method.upper()} {path}`" in words
+            for parameter in operation.get("parameters", []):
+                assert parameter["name"] in words
+    for status in openapi.ERRORS:
+        assert f"| {status} |" in words
 
 
 def test_a_prediction_is_as_described(web):

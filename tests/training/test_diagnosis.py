@@ -1,6 +1,7 @@
 """Why a training learned nothing: against scipy's binomial distribution, and by cases with one cause each."""
 
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -9,10 +10,12 @@ from scipy.stats import binom
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import ConfigError, DataError
+from mnist_core.recipes import get_recipe
 from mnist_core.runs.execute import execute
 from mnist_core.runs.history import latest
+from mnist_core.runs.run import create_run
 from mnist_core.training.checks import check_batches, check_data
-from mnist_core.training.diagnosis import Measured, diagnose, tail_probability
+from mnist_core.training.diagnosis import Measured, diagnose, diagnose_divergence, tail_probability
 from mnist_core.training.state import TrainState
 from tests.helpers.runs import CONFIG, created, events
 
@@ -49,6 +52,8 @@ def test_no_better_than_guessing_is_within_chance(accuracy, said):
         ({"learning_rate": 1.0}, {}, "rate of 1 is too high: 0.001 is usual"),
         ({"learning_rate": 1e-6}, {}, "rate of 1e-06 is too low"),
         ({}, {"steps": 9}, "9 batches are too few"),
+        ({}, {"steps": 9, "stopped": True}, "stopped after 9 batches: resume it"),
+        ({"learning_rate": 1.0}, {"stopped": True}, "rate of 1 is too high"),
         ({}, {"train_accuracy": 0.9}, "knows its training images (90.0%)"),
         ({"batch_norm": False}, {"answers": 1}, "same class to every image"),
         ({"precision": "bfloat16"}, {}, "float32"),
@@ -67,6 +72,42 @@ def test_a_run_that_learned_nothing_says_so_in_its_end(tmp_path, capfd):
     sentence = latest(events(run), "end", "diagnosis")
     assert "no better than guessing" in sentence
     assert sentence in capfd.readouterr().err
+
+
+def test_a_run_that_is_stopped_without_having_learned_says_so(tmp_path):
+    run = created(tmp_path, epochs=2, learning_rate=1e-6, ema_decay=0.0)
+    execute(run, on_event=lambda event: run.command("stop") if event.get("step") == 3 else None)
+    assert run.status().state == "stopped"
+    assert "rate of 1e-06 is too low" in latest(events(run), "end", "diagnosis")
+
+
+def test_a_run_that_is_stopped_after_learning_has_no_diagnosis(tmp_path):
+    run = created(tmp_path)
+    execute(run, on_event=lambda event: run.command("stop") if event["event"] == "epoch" else None)
+    assert run.status().state == "stopped"
+    assert latest(events(run), "end", "diagnosis") is None
+
+
+def test_a_run_that_diverges_says_why_in_its_end(tmp_path, capfd):
+    wild = {"optimizer": "sgd", "learning_rate": 10.0, "activation": "leaky-relu", "batch_size": 32}
+    run = create_run(get_recipe("mlp-baseline").config("digits").replace(**wild), tmp_path)
+    execute(run)
+    assert run.status().state == "failed"
+    sentence = latest(events(run), "end", "diagnosis")
+    assert re.search(r"rate of 10 \(at that step .*\) is too high: 0\.\d+ is usual here", sentence)
+    assert sentence in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"learning_rate": 0.1}, "is too high: 0.001 is usual"),
+        ({"precision": "bfloat16"}, "float32"),
+        ({"schedule": "constant"}, "try 0.0001, or the schedule one-cycle"),
+    ],
+)
+def test_a_divergence_has_a_cause(settings, said):
+    assert said in diagnose_divergence(USUAL.replace(**settings), 0.001)
 
 
 def test_a_run_that_learned_has_no_diagnosis(tmp_path):

@@ -47,14 +47,15 @@ function accept(view, data) {
     if (before?.route !== data.route) probe(view);
   }
   const overtaken = () => view.pen || (data.strokes < view.strokes && performance.now() - view.up < STALE_MS);
-  if (sameCanvas && !view.closed && overtaken()) {
-    // the stroke may have been none, such as a touch that the system took over
-    setTimeout(() => view.data === data && !view.pen && show(view, data.answer, "page"), STALE_MS);
-    return;
-  }
-  view.strokes = data.strokes;
-  mark(view, data.strokes > 0);
-  show(view, data.answer, "page");
+  const take = () => {
+    view.strokes = data.strokes;
+    view.settled = data.answer && view.strokes;
+    mark(view, data.strokes > 0);
+    show(view, data.answer, "page");
+  };
+  if (!sameCanvas || view.closed || !overtaken()) return take();
+  // the stroke may have been none, such as a touch that the system took over
+  setTimeout(() => view.data === data && !view.pen && take(), STALE_MS);
 }
 
 const paper = () => document.querySelector(".st-key-paper");
@@ -137,7 +138,7 @@ async function pump(view) {
     const answer = await ask(route, pictureOf(layers, side));
     const current = version === view.data.version && route === view.data.route && layers[0].isConnected;
     const last = !view.pen && !view.fresh;
-    if (current) show(view, answer, last ? "pen-up" : "pen");
+    if (current && !(last && view.settled === view.strokes)) show(view, answer, last ? "pen-up" : "pen");
   } catch (error) {
     pause = REST_MS;
     if (error.status && error.status !== 429 && error.status < 500) view.closed = true; // Streamlit answers after the stroke
@@ -225,6 +226,7 @@ function show(view, answer, source) {
   const state = JSON.stringify([answer?.probabilities, answer?.rejection, data.classes, data.invitation, view.loading]);
   const still = source !== "pen"; // while the pen is down, only what is short changes
   box.dataset.source = source;
+  if (still) box.dataset.strokes = view.strokes; // which this answer is to
   if (state === view.state && still === view.still) return;
   view.shown = { answer, source };
   view.state = state;

@@ -72,9 +72,10 @@ def preset_dataset(key: str, name: str) -> None:
     kind, _, path = name.partition(":")
     if kind in _own():
         st.session_state[f"{key}-{kind}"] = path
+        name = kind
     elif name not in DATASETS:
         raise ConfigError(f"There is no dataset '{name[:100]}'; there are: {', '.join([*DATASETS, *_own()])}.")
-    st.session_state[key] = kind
+    st.session_state[key] = name
 
 
 def _own() -> dict[str, str]:
