@@ -54,7 +54,7 @@ def _progress(text: str) -> Iterator[Progress]:
         bar.empty()
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)
+@st.cache_resource(show_spinner=False, max_entries=8)  # megabytes each
 def _layers(_model: Model, key: tuple[str, float], _image: np.ndarray, pixels: bytes) -> list[Activation]:
     return activations(network(_model), _image)
 

@@ -113,8 +113,8 @@ def run_explain(options: argparse.Namespace) -> None:
         options,
         summary,
         f"{found.method} for class {predictor.card.classes[found.target]}: its score is {found.score:.3f}, that of an "
-        f"empty picture {found.baseline_score:.3f}. The pixel in row {row}, column {column} speaks for it most; the "
-        f"map's sum misses the difference by {found.completeness_error:.3f}. --json prints the map.",
+        f"empty picture {found.baseline_score:.3f}. The pixel in row {row}, column {column} speaks for it most. "
+        "--json prints the map.",
     )
 
 
