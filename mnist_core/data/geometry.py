@@ -5,10 +5,16 @@ In MNIST the longest side is 20 px of 28, and the centre of mass lies on pixel (
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from mnist_core.drawing.preparation import PREPARED_BORDER, PREPARED_INK, PREPARED_OFFSET, PREPARED_SIDES
+from mnist_core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+else:
+    torch = LazyModule("torch")
 
 SIDE, DIGIT = 28, 20  # px
 _PART = 4096  # images at a time

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from mnist_core.data.dataset import DIGITS, Dataset
 from mnist_core.data.geometry import enlarged, in_mnists_geometry
 from mnist_core.errors import DataError
+from mnist_core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+else:
+    torch = LazyModule("torch")
 
 FILES = ("usps.bz2", "usps.t.bz2")  # training and test images
 PLACES = ("", "USPS", "usps")  # folders in the data folder; torchvision has no folder of its own for it

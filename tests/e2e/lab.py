@@ -63,14 +63,14 @@ def stop_all(running: Lab, patience: float = 30.0) -> None:
 
 
 @contextlib.contextmanager
-def server(folder: Path, data_dir: Path | str) -> Iterator[Lab]:
-    """The server alone, which may be killed meanwhile: its trainings go on after it. Raises RuntimeError."""
+def server(folder: Path, data_dir: Path | str, app: Path = ROOT / "app.py") -> Iterator[Lab]:
+    """The server of `app` alone, which may be killed meanwhile: its trainings go on after it. Raises RuntimeError."""
     port = free_port()
     runs = folder / "runs"
     environment = {**os.environ, "MNIST_LAB_DATA": str(data_dir), "MNIST_LAB_RUNS": str(runs)}
     log = (folder / "server.log").open("ab")
     process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"],
+        [sys.executable, "-m", "streamlit", "run", str(app), "--server.port", str(port), "--server.headless", "true"],
         cwd=ROOT,
         env=environment,
         stdout=log,

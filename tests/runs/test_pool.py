@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import RunError
+from mnist_core.runs import pool as pool_module
 from mnist_core.runs.pool import WorkerPool
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import Run, create_run
@@ -106,6 +108,35 @@ def test_without_its_server_a_worker_finishes_the_queue_and_ends(tmp_path):
     assert process.wait(timeout=120) == 0
     assert completed(*runs)()
     assert not list((pool.runs_dir / ".workers").iterdir())
+
+
+def test_an_idle_worker_goes_and_comes_back_when_it_is_wanted(pool, monkeypatch):
+    monkeypatch.setattr(pool_module, "IDLE_SECONDS", 3.0)
+    run = created(pool)
+    pool.start(run)
+    (worker,) = pool.processes
+    until(completed(run), 120)
+    assert worker.wait(timeout=60) == 0  # three seconds after the end of its work
+    until(lambda: pool.processes == ())
+    second = created(pool)
+    pool.start(second)
+    assert pool.processes != ()
+    until(completed(second), 120)
+
+
+def test_work_keeps_a_worker_however_long_it_takes(pool, monkeypatch):
+    monkeypatch.setattr(pool_module, "IDLE_SECONDS", 0.5)
+    run = created(pool, epochs=200)
+    pool.start(run)
+    until(lambda: run.status().state == "running", 60)
+    run.command("pause")
+    until(lambda: run.status().state == "paused", 120)
+    (worker,) = pool.processes
+    time.sleep(2.0)
+    assert pool.processes == (worker,)
+    assert worker.poll() is None
+    run.command("stop")
+    until(lambda: run.status().state == "stopped", 120)
 
 
 def test_a_pool_that_cannot_write_says_so(tmp_path):
