@@ -131,7 +131,7 @@ def test_colour_and_many_classes_are_shown_too(tmp_path):
     assert "Open in Draw" not in words(app)
 
 
-def test_the_class_explained_follows_the_answer_until_one_is_chosen():
+def test_the_class_explained_is_the_answer_until_one_is_chosen():
     _, app = inside(image="test:3", view="saliency")
     assert app.selectbox(key="inside-target").value is None
     assert "target" not in app.query_params
