@@ -7,6 +7,7 @@ import pytest
 
 from mnist_core.config import TrainConfig
 from mnist_core.explain.activations import activations
+from mnist_core.explain.faithfulness import record
 from mnist_core.inference.predictor import Predictor
 from mnist_core.models.checkpoint import load_checkpoint
 from mnist_core.runs.execute import execute
@@ -137,6 +138,14 @@ def test_the_class_explained_is_the_answer_until_one_is_chosen():
     assert "target" not in app.query_params
     answer = words(app).split("### ")[1][0]
     assert f"Blue speaks for {answer}" in words(app)
+
+
+def test_a_method_that_failed_for_a_model_is_not_offered():
+    (failed,) = {row["method"] for row in record() if row["model"] == "pen" and row["low"] <= 0}
+    app = visit(PAGE, **{"canvas-0": drawn_seven(), "inside-view": "saliency", "inside-method": failed})
+    assert not app.exception
+    assert "Grad-CAM is not offered for this model" in words(app)
+    assert "Held to account: blanking the tenth of ink" in words(app)
 
 
 def test_the_draw_only_mode_does_not_show_it(monkeypatch):
