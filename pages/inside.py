@@ -66,7 +66,8 @@ def answer(model: Model, image: np.ndarray) -> int:
     probabilities = predictor(model).probabilities(pixels[None])[0]
     best = int(probabilities.argmax())
     st.markdown(f"### {page.escape_markdown(model.card.classes[best])} · {probabilities[best]:.1%} sure")
-    live_chart(probability_bars(probabilities, model.card.classes, best), key="inside-bars", height=220)
+    bars = probability_bars(probabilities, model.card.classes, best)
+    live_chart(bars, key="Probabilities of the classes", height=220)
     return best
 
 
@@ -99,13 +100,12 @@ def where_it_looked(model: Model, image: np.ndarray, best: int) -> dict[str, obj
     choices, shown = st.columns([1, 2], gap="large")
     with choices:
         method = choose_method(model, has_maps(model, image), "inside-method")
-        number("inside-target", len(model.card.classes), best)
         target = choose_class(model, best, "inside-target")
         layer = choose_layer(model, image, "inside-camlayer") if method == "grad-cam" else None
         opacity = st.slider("Opacity", 0.0, 1.0, 0.7, 0.05, key="inside-opacity", persist_state="session")
     with shown, page.errors_as_messages():
-        show_overlays(model, image, method, [target], opacity, layer, "inside-overlay")
-    return {"method": method, "target": target}
+        show_overlays(model, image, method, [target], opacity, layer)
+    return {"method": method, "target": st.session_state["inside-target"]}
 
 
 @st.fragment

@@ -16,6 +16,7 @@ from mnist_core.config import TrainConfig
 from mnist_core.data.loading import load_dataset
 from mnist_core.data.splits import arrange, split
 from mnist_core.drawing.images import read_picture
+from mnist_core.explain.faithfulness import record
 from mnist_core.inference.predictor import Predictor
 from mnist_core.inference.rejection import certainty, shape_rejection
 from mnist_core.models.checkpoint import load_checkpoint
@@ -377,6 +378,8 @@ def test_explain_prints_a_map_over_the_models_input(ask, pictures, method):
     status, out, err = ask("explain", "pen", str(pictures / "7.png"), "--method", method, "--target", "2", "--json")
     assert status == 0, err
     found = strict_json(out)
+    failed = any(row["low"] <= 0 for row in record() if (row["model"], row["method"]) == ("pen", method))
+    assert ("failed the test" in err) == failed
     assert list(found) == EXPLAIN_KEYS
     assert (found["target"], found["method"]) == (2, method)
     assert np.array(found["map"]).shape == (28, 28)

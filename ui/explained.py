@@ -34,7 +34,7 @@ def _key(model: Model) -> tuple[str, float]:
 
 
 @contextlib.contextmanager
-def _progress(text: str) -> Iterator[Progress]:
+def progress_in_turn(text: str) -> Iterator[Progress]:
     """A progress bar; while another visitor's heavy look is computed, it says so and waits."""
     bar = st.progress(0.0, text)
 
@@ -54,7 +54,7 @@ def _progress(text: str) -> Iterator[Progress]:
         bar.empty()
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)
+@st.cache_resource(show_spinner=False, max_entries=8)  # megabytes each
 def _layers(_model: Model, key: tuple[str, float], _image: np.ndarray, pixels: bytes) -> list[Activation]:
     return activations(network(_model), _image)
 
@@ -107,7 +107,7 @@ def maximised(model: Model, layer: str, unit: int) -> Maximised:
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _exciting(_model: Model, key: tuple[str, float], layer: str, _images: Tensor, sha256: str) -> np.ndarray:
-    with _progress(f"Showing {len(_images):,} test images to the layer …") as progress:
+    with progress_in_turn(f"Showing {len(_images):,} test images to the layer …") as progress:
         return most_exciting(network(_model), layer, _images, progress=progress)[0]
 
 
@@ -118,7 +118,7 @@ def exciting(model: Model, layer: str, data: Dataset) -> np.ndarray:
 
 @st.cache_resource(show_spinner=False, max_entries=2)
 def _bank(_model: Model, key: tuple[str, float], _images: Tensor, sha256: str) -> Tensor:
-    with _progress(f"Reading {len(_images):,} training images with {_model.card.name} …") as progress:
+    with progress_in_turn(f"Reading {len(_images):,} training images with {_model.card.name} …") as progress:
         return features(network(_model), _images, progress)
 
 

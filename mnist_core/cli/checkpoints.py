@@ -91,6 +91,7 @@ def run_explain(options: argparse.Namespace) -> None:
     import numpy as np
 
     from mnist_core.data.inputs import inputs
+    from mnist_core.explain.faithfulness import shown_methods
     from mnist_core.explain.saliency import saliency
     from mnist_core.inference.predictor import Predictor
 
@@ -101,6 +102,11 @@ def run_explain(options: argparse.Namespace) -> None:
     image = predictor.prepare(picture.read())
     if image is None:
         raise DrawingError(f"There is nothing to read in {picture.path}: no stroke stands out from its ground.")
+    if options.method not in shown_methods(predictor.card.weights_sha256):
+        print_note(
+            f"on this model {options.method} failed the test of benchmarks/faithfulness.py: blanking what it marks did "
+            "not matter more than blanking ink at random. The pages do not offer it."
+        )
     found = saliency(predictor.checkpoint.model, image, options.method, options.target)
     summary = {
         "target": found.target,
@@ -113,8 +119,8 @@ def run_explain(options: argparse.Namespace) -> None:
         options,
         summary,
         f"{found.method} for class {predictor.card.classes[found.target]}: its score is {found.score:.3f}, that of an "
-        f"empty picture {found.baseline_score:.3f}. The pixel in row {row}, column {column} speaks for it most; the "
-        f"map's sum misses the difference by {found.completeness_error:.3f}. --json prints the map.",
+        f"empty picture {found.baseline_score:.3f}. The pixel in row {row}, column {column} speaks for it most. "
+        "--json prints the map.",
     )
 
 

@@ -55,6 +55,7 @@ def once(page: Page, expression: str, value: str):
         ("", "Overview"),
         ("train", "Recipe"),
         ("draw", "Brush width"),
+        ("inside", "Your drawing"),
         ("results", "Accuracy"),
         ("compare", "Compare"),
         ("data", "The mean of each class"),

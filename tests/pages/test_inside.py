@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mnist_core.config import TrainConfig
 from mnist_core.explain.activations import activations
+from mnist_core.explain.faithfulness import record
 from mnist_core.inference.predictor import Predictor
 from mnist_core.models.checkpoint import load_checkpoint
+from mnist_core.runs.execute import execute
+from mnist_core.runs.run import create_run
 from tests.helpers.pages import drawn_seven, finished_run, visit, words
 
 PAGE = "pages/inside.py"
@@ -106,6 +110,42 @@ def test_an_address_that_leads_nowhere_shows_what_is_there(place):
     _, app = inside(**{"image": "test:3", **place})
     assert not app.exception
     assert not app.error
+
+
+def test_colour_and_many_classes_are_shown_too(tmp_path):
+    random = np.random.default_rng(0)
+    labels = np.tile(np.arange(47), 8)
+    np.savez(tmp_path / "colour.npz", images=random.integers(0, 256, (376, 20, 20, 3), np.uint8), labels=labels)
+    config = TrainConfig(dataset=f"npz:{tmp_path / 'colour.npz'}", model="small-cnn", epochs=1)
+    run = create_run(config)
+    execute(run)
+    assert run.status().state == "completed", run.status()
+    for view in ("layers", "saliency"):
+        app = visit(PAGE, model=run.id, **{"inside-image": "test:1", "inside-view": view})
+        assert not app.exception
+        assert not app.error
+        assert not [box for box in app.segmented_control if "Your drawing" in box.options]
+    assert app.selectbox(key="inside-target").options[-1] == "46"
+    app = visit("pages/results.py", model=run.id, **{"results-image": "test:1"})
+    assert not app.exception
+    assert not app.error
+    assert "Open in Draw" not in words(app)
+
+
+def test_the_class_explained_is_the_answer_until_one_is_chosen():
+    _, app = inside(image="test:3", view="saliency")
+    assert app.selectbox(key="inside-target").value is None
+    assert "target" not in app.query_params
+    answer = words(app).split("### ")[1][0]
+    assert f"Blue speaks for {answer}" in words(app)
+
+
+def test_a_method_that_failed_for_a_model_is_not_offered():
+    (failed,) = {row["method"] for row in record() if row["model"] == "pen" and row["low"] <= 0}
+    app = visit(PAGE, **{"canvas-0": drawn_seven(), "inside-view": "saliency", "inside-method": failed})
+    assert not app.exception
+    assert "Grad-CAM is not offered for this model" in words(app)
+    assert "Held to account: blanking the tenth of ink" in words(app)
 
 
 def test_the_draw_only_mode_does_not_show_it(monkeypatch):

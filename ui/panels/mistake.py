@@ -93,7 +93,7 @@ def _saliency(model: Model, image: np.ndarray, true: int, said: int, names: list
         captions = [f"**For {names[true]}**, its label and the answer"]
     else:
         captions.append(f"**For {names[said]}**, the answer")
-    show_overlays(model, image, method, targets, 0.7, layer, "results-overlay", captions)
+    show_overlays(model, image, method, targets, 0.7, layer, captions)
 
 
 def _neighbours(model: Model, data: Dataset, row: int) -> None:
@@ -115,7 +115,7 @@ def _edit(model: Model, image: np.ndarray, true: int, said: int, names: list[str
     if edit is None:
         st.caption("No edit of 60 pixels or fewer was found.")
         return
-    live_chart(edit_figure(as_picture(edit.image), edit.changed), key="results-edit", height=260)
+    live_chart(edit_figure(as_picture(edit.image), edit.changed), key="The edited image", height=260)
     pixels = "1 pixel" if edit.pixels == 1 else f"{edit.pixels} pixels"
     st.caption(
         f"With {pixels} set to black or white (framed) it reads {names[edit.after]}, {edit.confidence:.1%} sure. "

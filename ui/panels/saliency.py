@@ -14,6 +14,7 @@ from mnist_core.figures.saliency import overlay_figure
 from mnist_core.runs.catalogue import Model
 from ui import explained, page
 from ui.live.chart import live_chart
+from ui.widgets.place import number
 
 TITLES: dict[Method, str] = {
     "integrated-gradients": "Integrated gradients",
@@ -53,12 +54,17 @@ def choose_method(model: Model, has_maps: bool, key: str) -> Method:
 
 
 def choose_class(model: Model, answer: int, key: str) -> int:
-    """The class to explain, the answer by default."""
+    """The class to explain: one that is chosen, or the answer, whatever it is. Session `key` is None for the answer."""
     classes = model.card.classes
-    if st.session_state.get(key) not in range(len(classes)):
-        st.session_state[key] = answer
-    chosen: int = st.selectbox("For the class", range(len(classes)), format_func=classes.__getitem__, key=key)
-    return chosen
+    if st.session_state.get(key) is not None:
+        number(key, len(classes))
+    chosen = st.selectbox(
+        "For the class",
+        [None, *range(len(classes))],
+        format_func=lambda c: f"its answer ({classes[answer]})" if c is None else classes[c],
+        key=key,
+    )
+    return answer if chosen is None else chosen
 
 
 def choose_layer(model: Model, image: np.ndarray, key: str) -> str | None:
@@ -80,18 +86,18 @@ def show_overlays(
     targets: list[int],
     opacity: float,
     layer: str | None = None,
-    key: str = "overlay",
     captions: list[str] | None = None,
 ) -> None:
     """The map of each class in `targets` over the image, all on one scale, and a sentence on what the method says."""
     maps = [explained.saliency_map(model, image, method, target, layer) for target in targets]
     limit = max(float(np.abs(found.map).max()) for found in maps) or None
     names = model.card.classes
-    for number, (column, found) in enumerate(zip(st.columns(max(2, len(maps))), maps, strict=False)):
+    for place, (column, found) in enumerate(zip(st.columns(max(2, len(maps))), maps, strict=False)):
         with column:
             if captions:
-                st.markdown(captions[number])
-            live_chart(overlay_figure(image, found.map, opacity, limit), key=f"{key}-{number}", height=330)
+                st.markdown(captions[place])
+            overlay = overlay_figure(image, found.map, opacity, limit)
+            live_chart(overlay, key=f"What speaks for {names[found.target]}", height=330)
             name = page.escape_markdown(names[found.target])
             st.caption(
                 f"Blue speaks for {name}, orange against it. Score of {name}: {found.score:.2f}; of an empty picture: "

@@ -66,9 +66,9 @@ def show_arithmetic(model: Model, image: np.ndarray, found: list[Activation], na
         )
     result = arithmetic(explained.network(model), image, source, unit, row or 0, column or 0)
     if row is not None and column is not None:
-        _convolution(own, result, row, column, key)
+        _convolution(own, result, row, column)
     else:
-        _dense(result, key)
+        _dense(result)
     _sum(result)
 
 
@@ -79,7 +79,7 @@ def _position(place: st.delta_generator.DeltaGenerator, label: str, length: int,
     return place.slider(label.capitalize(), 0, length - 1, key=key) if length > 1 else value
 
 
-def _convolution(own: Activation, result: Arithmetic, row: int, column: int, key: str) -> None:
+def _convolution(own: Activation, result: Arithmetic, row: int, column: int) -> None:
     sums = result.products.sum(axis=(1, 2))
     channel = 0
     if len(sums) > 1:
@@ -95,17 +95,18 @@ def _convolution(own: Activation, result: Arithmetic, row: int, column: int, key
     source, out = st.columns(2)
     first = result.unit // max(1, len(own.output) // (len(own.given) // len(sums))) * len(sums)
     with source:
-        live_chart(picture_figure(own.given[first + channel], (*result.corner, *size)), key=f"{key}-given", height=220)
+        under = picture_figure(own.given[first + channel], (*result.corner, *size))
+        live_chart(under, key="Input map under the kernel", height=220)
         st.caption(f"Input map {first + channel}; the kernel lies on the framed pixels.")
     with out:
-        live_chart(picture_figure(own.output[result.unit], (row, column, 1, 1)), key=f"{key}-map", height=220)
+        live_chart(picture_figure(own.output[result.unit], (row, column, 1, 1)), key="Map of the unit", height=220)
         st.caption(f"What the unit makes of it; row {row}, column {column} is framed.")
     blocks = (values[channel] for values in (result.patch, result.kernel, result.products))
-    live_chart(arithmetic_figure(*blocks), key=f"{key}-arithmetic", height=210)
+    live_chart(arithmetic_figure(*blocks), key="Input times kernel", height=210)
 
 
-def _dense(result: Arithmetic, key: str) -> None:
-    live_chart(unit_bars(result.products), key=f"{key}-products", height=240)
+def _dense(result: Arithmetic) -> None:
+    live_chart(unit_bars(result.products), key="Inputs that add most", height=240)
     st.caption(
         f"The {min(40, len(result.products))} inputs that add most, of {len(result.products):,}: each input times its "
         "weight."

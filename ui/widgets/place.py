@@ -19,12 +19,14 @@ def read_place(page: str, names: tuple[str, ...]) -> None:
         else:
             st.session_state.pop(f"{page}-{name}", None)
     st.session_state[f"{page}-written"] = asked
+    # a link to the page that is shown changes what the script gets, but not what the browser shows as its address
+    st.session_state[f"{page}-followed"] = True
 
 
 def write_place(page: str, **place: object) -> None:
     """Writes what is chosen into the address; None is left out."""
     said = {name: str(value) for name, value in place.items() if value is not None}
-    if st.query_params.to_dict() != said:
+    if st.session_state.pop(f"{page}-followed", False) or st.query_params.to_dict() != said:
         st.query_params.from_dict(said)
     st.session_state[f"{page}-written"] = said
 
