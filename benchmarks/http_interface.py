@@ -11,6 +11,7 @@ with `--training` a training runs beside it all, watched by the clients as event
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import http.client
 import io
@@ -28,7 +29,8 @@ from PIL import Image
 
 from benchmarks.long_run import batches_per_second, start_training
 from benchmarks.page_speed import percentile
-from benchmarks.visitors import cpu_seconds, resident_megabytes
+from benchmarks.visitors import Load as Seen
+from benchmarks.visitors import Visitor, cpu_seconds, resident_megabytes
 from mnist_core.drawing.strokes import render_strokes
 from mnist_core.inference.predictor import Predictor
 from mnist_core.system.device import use_threads
@@ -154,6 +156,12 @@ def watching(running: Lab, run: str, until: float) -> None:
     client.close()
 
 
+async def look_at_train(running: Lab) -> None:
+    """The first visitor has the server start a worker."""
+    async with Visitor(running.url, Seen()) as visitor:
+        await visitor.view("train")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, default=30)
@@ -170,8 +178,10 @@ def main() -> None:
         client.close()
         print(f"one client: median {statistics.median(alone):.1f} ms, p95 {percentile(alone, 0.95):.1f} ms", end="; ")
         print(f"the model alone, in this process: median {own:.1f} ms")
-        run = start_training(running) if options.training else None
-        if run is not None:
+        run = None
+        if options.training:
+            asyncio.run(look_at_train(running))
+            run = start_training(running)
             time.sleep(5)
             print(f"the training alone: {batches_per_second(run, 15):.0f} batches a second")
         before, used = resident_megabytes(running.pid), cpu_seconds(running.pid)

@@ -14,6 +14,7 @@ Their answers are timed from sending to having read the reply. Linux only: it re
 from __future__ import annotations
 
 import argparse
+import asyncio
 import http.client
 import io
 import os
@@ -33,7 +34,7 @@ from playwright.sync_api import Page
 from benchmarks.long_run import batches_per_second, start_training
 from benchmarks.many_people import row
 from benchmarks.page_speed import ANSWER, open_page, watch
-from benchmarks.visitors import cpu_seconds
+from benchmarks.visitors import cpu_seconds, look_around
 from mnist_core.drawing.strokes import render_strokes
 from mnist_core.system.settings import data_folder
 from tests.e2e.lab import Lab, chromium, lab, on_canvas
@@ -127,6 +128,7 @@ def draw_and_rest(address: str, until: float, pause: tuple[float, float], chance
 
 def people(running: Lab, count: int, seconds: float, pause: tuple[float, float]) -> None:
     """Measures `count` clients beside a training, and the training alone before and after; prints what came of it."""
+    asyncio.run(look_around(running.url))  # the first visitor of Train starts the worker
     run = start_training(running)
     alone = [batches_per_second(run, ALONE_SECONDS)]
     crowd, until = Crowd(), time.monotonic() + seconds

@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from mnist_core.data.stroke_files import read_strokes
+from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.drawing.strokes import Strokes, render_strokes
 from mnist_core.inference.predictor import Predictor
 
@@ -84,6 +85,13 @@ def main() -> None:
             pen = drawn(file.digits[row].strokes, side, side / 20)
             found.append(right(squared(pen, apart, line, 2 + row % 2, noise, rng, angle), row))
         print(f"squares in grey {line}, turned by {angle}°: {sum(found)} of {len(found)}", flush=True)
+    blank = [
+        to_model_input(squared(np.zeros((side, side), np.uint8), apart, line, 3, noise, rng, angle)) is None
+        for angle, line, apart, side, noise in itertools.product(
+            (0, 2, -4, 6, -8, 10), (110, 150, 185), (30, 40, 60), (280, 400, 800), (0, 3)
+        )
+    ]
+    print(f"squares without a digit, blank: {sum(blank)} of {len(blank)}", flush=True)
     for table in (20, 60, 110):
         found = [
             right(on_table(drawn(file.digits[row].strokes, 280, 14), table, share, rng), row)

@@ -128,7 +128,7 @@ def charts(records: list[Record], names: dict[str, str]) -> None:
             st.caption(f"{names[r.run_id]} has measured nothing{' yet' if r.state == 'queued' else ''}.")
 
 
-def results(records: list[Record], names: dict[str, str]) -> None:
+def results(records: list[Record], names: dict[str, str], comparable: bool) -> None:
     rows = [{**row, "run": names[row["run"]]} for row in table(records)]
     fields = differing(records)
     if len(records) > 1:
@@ -137,7 +137,8 @@ def results(records: list[Record], names: dict[str, str]) -> None:
             if fields
             else "These runs began with the same settings, the seed included."
             if any(r.history.changes for r in records)
-            else "These runs have the same settings, the seed included: they should agree."
+            else "These runs have the same settings, the seed included"
+            + (": they should agree." if comparable else ", and learned from other images.")
         )
     if any(r.history.changes for r in records):
         st.caption("Settings are those at the start; dotted vertical lines show where one was changed on the way.")
@@ -171,7 +172,7 @@ def compare(chosen: list[Run], names: dict[str, str], were_active: bool) -> None
     if said := incomparable(records):
         st.warning(page.escape_markdown(said), icon=":material/balance:")
     charts(records, names)
-    results(records, names)
+    results(records, names, not said)
     downloads(records)
 
 

@@ -38,11 +38,6 @@ def upload(grey: bool) -> np.ndarray | None:
     return pixels
 
 
-def light_ground(card: Card) -> bool:
-    """Whether the model reads pictures as a whole, and learned from light ones."""
-    return card.preparation == "whole" and float(np.mean(card.mean)) > 0.5
-
-
 def invitation(card: Card) -> list[str]:
     """What is said while there is nothing to read: a headline, and sentences."""
     classes, digits = card.classes, tuple(card.classes) == DIGITS
@@ -61,7 +56,7 @@ def how_prepared(card: Card) -> str:
     known = card.preparation != "unrecorded" or card.dataset not in DATASETS
     kind = card.preparation if known else "drawing" if card.shape.channels == 1 else "whole"
     words = preparation_words(kind)
-    if light_ground(card):
+    if card.light_ground:
         words += " It learned from pictures on light ground, so it sees the drawing dark on light."
     return words
 

@@ -17,7 +17,7 @@ else:
     torch = LazyModule("torch")
 
 SIDE, DIGIT = 28, 20  # px
-_PART = 4096  # images at a time
+PART = 4096  # images at a time
 
 
 def enlarged(images: Tensor) -> Tensor:
@@ -33,7 +33,7 @@ def in_mnists_geometry(images: Tensor) -> Tensor:
     An image that is nearly there (see `is_prepared` in drawing/preparation.py) stays as it is, and so does one whose
     border is not black: it shows no character on a ground.
     """
-    return torch.cat([_moved(part) for part in images.split(_PART)]) if len(images) else images
+    return torch.cat([_moved(part) for part in images.split(PART)]) if len(images) else images
 
 
 def _moved(images: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from PIL import Image, ImageOps
 from mnist_core.errors import DrawingError
 
 MAX_BYTES = 25 * 1024**2
-MAX_PIXELS = 100_000_000
+MAX_PIXELS, MAX_WEBP_PIXELS = 100_000_000, 32_000_000  # 5 and 16 bytes a pixel while decoded: 0.5 GB
 DECODED_SIDE = 2048  # px: larger pictures are shrunk to this; a digit of a tenth of the side still has 200 px
 DRAFT_PIXELS, DRAFT_SIDE = 4_000_000, 1600  # a JPEG of more pixels is decoded at 1/2, 1/4 or 1/8, to no less than this
+LARGE_PIXELS = 16_000_000  # pictures of more are decoded one at a time
 BAND = 256  # rows that are converted at a time: a large picture is never held twice
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")  # Pillow's others can start programs (EPS) or are rare
@@ -31,6 +33,7 @@ UPRIGHT = {
 }  # by the EXIF orientation
 # Pillow warns from 89 megapixels on; set once, for changing it around a call would not be thread-safe
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+_large = threading.Lock()
 
 
 def read_picture(source: bytes | str | Path) -> np.ndarray:
@@ -46,8 +49,8 @@ def decode_picture(data: bytes, name: str) -> np.ndarray:
     """A file's bytes → (H, W) or (H, W, 3 or 4) uint8, upright, first frame, at most 2048 px a side. Thread-safe.
 
     The format is told by the content. `name` begins the sentence of an error ("The picture 7.png"). Raises
-    DrawingError when the file is empty, no picture, damaged, over 25 MB or over 100 megapixels. The size is read from
-    the header, before anything is decoded.
+    DrawingError when the file is empty, no picture, damaged, over 25 MB or over 100 megapixels (32 for WebP, as memory
+    is to stay below 0.5 GB). The size is read from the header, before anything is decoded.
     """
     if not data:
         raise DrawingError(f"{name} is empty (0 bytes): choose another file.")
@@ -63,14 +66,17 @@ def decode_picture(data: bytes, name: str) -> np.ndarray:
         raise DrawingError(f"{name} is {limit}: shrink or crop it and try again.") from None
     except Exception:  # Pillow's parsers raise errors of many types: OSError, SyntaxError, struct.error, …
         raise DrawingError(f"{name} cannot be read as a picture: save it as PNG or JPEG and try again.") from None
-    if width * height > MAX_PIXELS:
+    most = MAX_WEBP_PIXELS if picture.format == "WEBP" else MAX_PIXELS
+    if width * height > most:
+        limit = f"over {most // 10**6} megapixels{' for WebP' if most < MAX_PIXELS else ''}"
         raise DrawingError(f"{name} is {width} × {height} px, {limit}: shrink or crop it and try again.")
     try:
         if picture.format == "JPEG" and width * height > DRAFT_PIXELS:
             share = DRAFT_SIDE / max(width, height)
             picture.draft(None, (math.ceil(width * share), math.ceil(height * share)))
-        picture.load()
-        pixels = _shrunk(picture)
+        with _large if picture.width * picture.height > LARGE_PIXELS else contextlib.nullcontext():
+            picture.load()
+            pixels = _shrunk(picture)
         with contextlib.suppress(Exception):  # a damaged EXIF block does not make the picture unreadable
             turn = UPRIGHT.get(picture.getexif().get(0x0112, 1))
             pixels = pixels if turn is None else np.array(Image.fromarray(pixels).transpose(turn))

@@ -24,6 +24,8 @@ WORK_SIDE = 400  # px: larger pictures are shrunk to this; a digit of a tenth of
 PAPER_SIDE = 56  # px: the background is estimated at about this size
 PHOTO_NOISE = 0.5  # grey levels; a canvas has none
 MIN_CONTRAST = 20  # grey levels between paper and ink; a picture with less is blank
+FRAME_SPAN = 0.7  # of the picture's sides that a frame within it has, at least
+FRAMED = 0.15  # of the picture's longer side, that what is in such a frame has at least
 FINE = 4  # stroke width is measured and corrected at this multiple of the final resolution
 STROKE_WIDTHS = (1.9, 3.5)  # px: widths outside this range are brought to its nearer end
 
@@ -194,19 +196,46 @@ def _without_specks(ink: np.ndarray) -> np.ndarray | None:
     """Ink without a frame and without pieces much smaller than the largest; None if no piece is large enough."""
     labels, count = ndimage.label(ink > 0.25, np.ones((3, 3)))
     areas = np.bincount(labels.ravel(), minlength=2)[1:]
-    if count > 1:  # a frame touches all four sides and covers little else
-        margin = max(1, round(0.04 * max(ink.shape)))
-        within = np.bincount(labels[margin:-margin, margin:-margin].ravel(), minlength=count + 1)[1:]
-        sides = [set(np.unique(side)) for side in (labels[:2], labels[-2:], labels[:, :2], labels[:, -2:])]
-        for frame in set.intersection(*sides) - {0}:
-            if within[frame - 1] < 0.1 * areas[frame - 1]:
-                areas[frame - 1] = 0
+    if count > 1:
+        boxes = ndimage.find_objects(labels)
+        for number, box in enumerate(boxes):
+            if _is_frame(labels[box] == number + 1, box, ink.shape) and _holds(boxes, number, ink.shape):
+                areas[number] = 0
     if areas.max() < 0.1 * areas.sum() or areas.max() == 0:
         return None
     if count == 1:
         return ink
     specks = np.isin(labels, 1 + np.flatnonzero(areas < 0.04 * areas.max()))
     return np.where(ndimage.binary_dilation(specks, iterations=2), 0, ink)
+
+
+def _is_frame(piece: np.ndarray, box: tuple[slice, slice], shape: tuple[int, ...]) -> bool:
+    """Whether a piece of ink, (h, w) bool in its `box` of a picture of that shape, runs around all else and no deeper.
+
+    It touches all sides of the picture, or is a rectangle of straight lines that is nearly as large.
+    """
+    if any(side < FRAME_SPAN * whole for side, whole in zip(piece.shape, shape, strict=True)):
+        return False
+    margin = max(1, round(0.04 * max(shape)))
+    if piece[margin:-margin, margin:-margin].sum() >= 0.1 * piece.sum():
+        return False
+    if all(where.start < 2 and where.stop > whole - 2 for where, whole in zip(box, shape, strict=True)):
+        return True
+    edges = (piece[:margin].any(0), piece[-margin:].any(0), piece[:, :margin].any(1), piece[:, -margin:].any(1))
+    return bool(min(edge.mean() for edge in edges) > 0.95)
+
+
+def _holds(boxes: list[tuple[slice, slice]], frame: int, shape: tuple[int, ...]) -> bool:
+    """Whether something of the size of a digit lies within the box of that number, or it is all around the picture."""
+    outer = boxes[frame]
+    if all(where.stop - where.start >= whole - 4 for where, whole in zip(outer, shape, strict=True)):
+        return True
+    within = [
+        [inner.stop - inner.start for inner in box]
+        for box in boxes
+        if all(o.start < i.start and i.stop < o.stop for i, o in zip(box, outer, strict=True))
+    ]
+    return any(max(sides) >= FRAMED * max(shape) for sides in within)
 
 
 def _with_stroke_width(digit: np.ndarray) -> np.ndarray:

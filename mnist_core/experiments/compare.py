@@ -35,6 +35,7 @@ class Record:
     figures: dict[str, float | None]
     owner: str = ""
     classes: tuple[str, ...] = ()  # that its model tells apart; empty before it has one
+    preparation: str = ""  # of its pictures, which "auto" has chosen; empty before it has a model
 
 
 def record(run: Run, reader: HistoryReader | None = None) -> Record:
@@ -53,15 +54,17 @@ def record(run: Run, reader: HistoryReader | None = None) -> Record:
         "train_seconds": max(times, default=None),
     }
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in figures.items()}
-    return Record(run.id, run.status().state, config, history, plain, run.owner, _classes(run))
+    return Record(run.id, run.status().state, config, history, plain, run.owner, *_learned(run))
 
 
-def _classes(run: Run) -> tuple[str, ...]:
+def _learned(run: Run) -> tuple[tuple[str, ...], str]:
+    """The classes and the preparation of its model; empty without one."""
     folder = run.checkpoint()
     try:
-        return tuple(read_card(folder).classes) if folder is not None else ()
+        card = read_card(folder) if folder is not None else None
     except CheckpointError:
-        return ()
+        card = None
+    return (tuple(card.classes), card.preparation) if card is not None else ((), "")
 
 
 def incomparable(records: Sequence[Record]) -> str:
@@ -80,7 +83,7 @@ def incomparable(records: Sequence[Record]) -> str:
     except DataError:
         lists = "; ".join(listed(names) for names in classes)
         return f"These runs tell apart different classes ({lists}): their figures do not say which run is better."
-    if {"drawing", "whole"} <= {r.config.preparation for r in records}:
+    if {"drawing", "whole"} <= {r.preparation for r in records}:
         return "These runs learned from the same pictures, prepared in different ways: each was measured on its own."
     return ""
 

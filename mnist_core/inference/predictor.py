@@ -84,7 +84,7 @@ class Predictor:
 
         A model that reads pictures as a whole, and learned from light ones, gets it dark on light.
         """
-        if self.card.preparation != "whole" or float(np.mean(self.card.mean)) <= 0.5:
+        if not self.card.light_ground:
             return pixels
         return 255 - (pixels if pixels.ndim == 2 else pixels[..., :3])
 

@@ -27,6 +27,20 @@ _STEP = re.compile(  # what EventLog writes, character by character: twenty time
 
 def parse_event(line: bytes) -> Event | None:
     """A line of metrics.jsonl → the event, whole and with finite numbers; None for anything else a file may hold."""
+    if found := _STEP.fullmatch(line):
+        step, epoch, *texts = found.groups()
+        loss, accuracy, lr, rate = map(float, texts)
+        if not _is_plausible(loss, accuracy, lr, rate):
+            return None
+        return {
+            "event": "step",
+            "step": int(step),
+            "epoch": int(epoch),
+            "loss": loss,
+            "accuracy": accuracy,
+            "lr": lr,
+            "images_per_second": rate,
+        }
     try:
         event = _EVENT.validate_json(line)
     except ValidationError:
@@ -46,15 +60,17 @@ def parse_event(line: bytes) -> Event | None:
 def parse_line(line: bytes) -> Event | tuple[float, float, float] | None:
     """As `parse_event`, but of a `step` only its number, loss and accuracy."""
     if found := _STEP.fullmatch(line):
-        step, _, *numbers = found.groups()
-        loss, accuracy, lr, rate = map(float, numbers)
-        if max(abs(loss), abs(accuracy), abs(lr), rate) <= _LARGEST and rate > 0:
-            return float(step), loss, accuracy
-        return None
+        step, _, *texts = found.groups()
+        loss, accuracy, lr, rate = map(float, texts)
+        return (float(step), loss, accuracy) if _is_plausible(loss, accuracy, lr, rate) else None
     event = parse_event(line)
     if event is not None and event["event"] == "step":
         return float(event["step"]), event["loss"], event["accuracy"]
     return event
+
+
+def _is_plausible(loss: float, accuracy: float, lr: float, rate: float) -> bool:
+    return max(abs(loss), abs(accuracy), abs(lr), rate) <= _LARGEST and rate > 0
 
 
 def read_lines(path: Path, offset: int = 0) -> Iterator[tuple[int, bytes]]:

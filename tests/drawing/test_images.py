@@ -2,12 +2,15 @@
 
 import io
 import struct
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from mnist_core.drawing import images
 from mnist_core.drawing.images import MAX_BYTES, fit_image, flatten_alpha, read_picture, size_within
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.errors import DrawingError
@@ -41,6 +44,7 @@ BAD = {
     "truncated JPEG": (encoded(Image.fromarray(NOISE), "JPEG")[:1000], "damaged or cut short"),
     "too many bytes": (b"\x89PNG" + bytes(MAX_BYTES), "over the limit of 25 MB"),
     "too many pixels": (png_header(10001, 10000), "10001 × 10000 px, over 100 megapixels"),
+    "WebP of too many pixels": (encoded(Image.new("L", (8001, 4000)), "WEBP"), "over 32 megapixels for WebP"),
     "HEIC": (b"\0\0\0\x18ftypheic" + bytes(99), "HEIC photo"),
     "bomb": (png_header(60000, 60000), "over 100 megapixels"),
     "EPS": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "cannot be read as a picture"),
@@ -102,6 +106,27 @@ def test_a_large_picture_is_shrunk_to_2048_px(mode, kind):
     assert 1600 <= max(pixels.shape) <= 2048
     small = np.array(Image.fromarray(canvas()).resize((420, 300)))
     assert likeness(to_model_input(pixels), to_model_input(small)) > 0.95
+
+
+def test_large_pictures_are_decoded_one_at_a_time(monkeypatch):
+    monkeypatch.setattr(images, "LARGE_PIXELS", 100)
+    inside, most, shrunk = [0], [0], images._shrunk
+
+    def slowly(picture):
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        time.sleep(0.05)
+        inside[0] -= 1
+        return shrunk(picture)
+
+    monkeypatch.setattr(images, "_shrunk", slowly)
+    for side, expected in ((20, 1), (10, 4)):
+        most[0], data = 0, encoded(Image.new("L", (side, side)))
+        with ThreadPoolExecutor(4) as pool:
+            read = list(pool.map(read_picture, [data] * 4))
+        assert [pixels.shape for pixels in read] == [(side, side)] * 4
+        assert most[0] <= expected
+    assert most[0] > 1  # small ones are not held up
 
 
 def test_a_large_16_bit_picture_is_shrunk_to_2048_px():

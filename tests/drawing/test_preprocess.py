@@ -6,6 +6,7 @@ from PIL import Image
 from scipy import ndimage
 
 from mnist_core.data.loading import load_dataset
+from mnist_core.drawing import preprocess
 from mnist_core.drawing.preprocess import WORK_SIDE, to_model_input
 from mnist_core.errors import DrawingError
 from tests.helpers.drawing import EIGHT, SEVEN, canvas, likeness
@@ -191,11 +192,35 @@ def test_a_wrong_shape_is_refused():
             to_model_input(np.zeros(shape, np.uint8))
 
 
+@pytest.mark.parametrize(("inset", "thick"), [(0, 3), (2, 3), (14, 4)])
+@pytest.mark.parametrize("strokes", [SEVEN, EIGHT], ids=["seven", "eight"])
+def test_a_digit_in_a_printed_frame_is_read_without_it(strokes, inset, thick):
+    drawn = canvas(strokes, canvas=200, brush=8, height=0.55)
+    picture = 255 - drawn
+    for line in (slice(inset, inset + thick), slice(200 - inset - thick, 200 - inset)):
+        picture[line, inset : 200 - inset] = picture[inset : 200 - inset, line] = 20
+    assert likeness(to_model_input(picture), to_model_input(drawn)) > 0.95
+
+
+def test_a_rectangular_zero_is_no_frame():
+    page = np.zeros((280, 280), np.uint8)
+    page[20:260, 30:250] = 255
+    page[32:248, 42:238] = 0
+    alone = to_model_input(page)
+    assert alone.max() == 255
+    for column in (130, 256):  # a dot in it, and one beside it: nothing of a digit's size is inside
+        dotted = page.copy()
+        dotted[130:146, column : column + 16] = 255
+        assert likeness(to_model_input(dotted)[:, :23], alone[:, :23]) > 0.8
+
+
 def test_a_large_photo_is_shrunk_before_anything_costly(monkeypatch):
     seen = []
     for name in ("gaussian_filter", "maximum_filter", "minimum_filter", "label", "distance_transform_edt"):
         costly = getattr(ndimage, name)
-        monkeypatch.setattr(ndimage, name, lambda a, *rest, costly=costly: seen.append(a.shape) or costly(a, *rest))
+        monkeypatch.setattr(
+            preprocess.ndimage, name, lambda a, *rest, costly=costly: seen.append(a.shape) or costly(a, *rest)
+        )
     picture = np.full((4096, 4096, 3), 240, np.uint8)
     picture[500:3500, 2000:2300] = 30
     assert to_model_input(picture) is not None

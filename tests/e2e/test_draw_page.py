@@ -97,12 +97,13 @@ def test_keys_clear_and_undo_but_not_in_a_field(page, bare_lab):
     answer(page, "7").wait_for()
     before = page.evaluate(VALUES)
     draw(page, [[(60, 220), (240, 220)]])
-    page.wait_for_function(f"before => {VALUES} !== before", arg=before)
-    page.wait_for_timeout(600)
+    page.locator("[data-testid='answer'][data-source='page'][data-strokes='2']").wait_for()
+    assert page.evaluate(VALUES) != before
     page.keyboard.press("Control+z")
     page.wait_for_function(f"before => {VALUES} === before", arg=before)
-    page.get_by_role("combobox", name="Model").focus()
+    page.get_by_role("combobox", name="Model").click()
     page.keyboard.press("c")
+    page.keyboard.press("Escape")
     page.wait_for_timeout(600)
     assert page.evaluate(VALUES) == before
     expect(page.get_by_role("dialog")).to_have_count(0)
@@ -216,3 +217,17 @@ def test_names_are_text_and_a_link_begins_a_drawing(page, tmp_path, chromium_pat
         expect(page.locator("[data-testid='answer'][data-source='page']")).not_to_have_attribute("data-digit", "")
         expect(page.locator("[data-testid='answer'] img")).to_have_count(0)
         assert page.evaluate("document.documentElement.scrollWidth") == 1440
+
+
+def test_a_late_reply_does_not_replace_the_answer(page, bare_lab):
+    late: list[Route] = []
+    page.route("**/api/predict*", lambda route: late.append(route))
+    open_draw(page, bare_lab.url)
+    draw(page, SEVEN)
+    answer(page, "7", "page").wait_for()
+    draws = page.locator("[data-testid='answer']").get_attribute("data-draws")
+    wrong = {"digit": 3, "confidence": 1.0, "probabilities": [0, 0, 0, 1, 0, 0, 0, 0, 0, 0], "input": None}
+    for route in late:
+        route.fulfill(json={**wrong, "rejection": None})
+    page.wait_for_timeout(500)
+    expect(answer(page, "7", "page")).to_have_attribute("data-draws", draws)

@@ -257,7 +257,8 @@ def test_a_drawn_seven_is_read_and_survives_a_page_switch(page, bare_lab):
     # a second stroke changes the answer, Undo takes it back, Clear takes all
     assert once(page, read, shown) == seven
     draw(page, [[(60, 220), (240, 220), (60, 120)]])
-    page.wait_for_function(f"seven => {shown} !== seven", arg=seven)
+    page.locator("[data-testid='answer'][data-source='page'][data-strokes='2']").wait_for()
+    assert page.evaluate(shown) != seven
     page.get_by_role("button", name="Undo").last.click()
     expect(answer(page)).to_have_text("7")
     page.get_by_role("button", name="Clear").last.click()

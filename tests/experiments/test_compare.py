@@ -167,14 +167,13 @@ def test_only_settings_that_differ_are_columns(three):
         ({}, ("a", "b"), ""),
         ({}, ("B", "a"), ""),
         ({}, ("a", "c"), "tell apart different classes (a, b; a, c)"),
-        ({"dataset": "digits"}, ("a", "b"), "different datasets (MNIST, digits)"),
+        ({"config": TrainConfig(dataset="digits")}, ("a", "b"), "different datasets (MNIST, digits)"),
         ({"preparation": "whole"}, ("a", "b"), "prepared in different ways"),
     ],
 )
 def test_runs_of_other_images_or_classes_are_said_to_be(three, settings, classes, said):
-    config = TrainConfig(preparation="drawing")
-    one = replace(three[0], config=config, classes=("a", "b"))
-    other = replace(three[1], config=config.replace(**settings), classes=classes)
+    one = replace(three[0], config=TrainConfig(), classes=("a", "b"), preparation="drawing")
+    other = replace(one, **{"classes": classes, **settings})
     assert said in incomparable([one, other])
     assert bool(said) == bool(incomparable([one, other]))
 

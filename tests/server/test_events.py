@@ -119,7 +119,7 @@ def test_events_come_as_they_happen_until_the_run_ends(listen, running, monkeypa
     monkeypatch.setattr(events, "LOOK_SECONDS", 0.05)
     listener = listen(f"/api/runs/{running.id}/events")
     newest = listen(f"/api/runs/{running.id}/events?from=end")
-    until(lambda: len(listener.messages) == 3)
+    until(lambda: len(listener.messages) == 3 and "retry" in newest.text)
     append(running, step(3), step(4), epoch(1))
     until(lambda: len(listener.messages) == 6)
     running.finish("stopped")

@@ -4,12 +4,14 @@
 
 const views = new WeakMap(); // parentElement → view: survives between calls, goes when the element goes
 const LEAST_MS = 1000 / 15; // between two pictures of a stroke
-const SHARE = 3; // and this many times what the last one took, so that a busy server gets fewer
+const SHARE = 3; // and this many times what the last one took, so that a busy server gets fewer,
+const MOST_MS = 1000; // but not longer than this
 const SMALL = 280; // px; the route halves a canvas of 560 px itself, and a small picture is packed and sent sooner
 const STALE_MS = 1000; // for so long after a stroke an answer to fewer strokes is one that was overtaken
 const REST_MS = 2000; // after the route has failed
 const PATIENCE_MS = 700; // a model that takes longer to answer is being loaded
 const MOST_BARS = 20;
+const OPEN = "[role='listbox'], [role='dialog'], [role='menu']"; // which close by Esc
 
 export default function ({ parentElement, data }) {
   const box = parentElement.querySelector(".answer");
@@ -21,8 +23,9 @@ export default function ({ parentElement, data }) {
 }
 
 function mount(parentElement, box) {
-  const view = { box, data: null, pen: null, strokes: 0, up: -STALE_MS, busy: false, next: 0, draws: 0, closed: false };
-  view.parts = build(box);
+  const pen = { pen: null, strokes: 0, settled: -1, up: -STALE_MS };
+  const route = { busy: false, next: 0, closed: false };
+  const view = { box, data: null, draws: 0, parts: build(box), ...pen, ...route };
   const listeners = { pointerdown: begin, pointermove: move, pointerup: lift, pointercancel: lift, keydown: press };
   view.listeners = Object.entries(listeners).map(([type, act]) => [type, (event) => act(view, event)]);
   view.listeners.forEach(([type, act]) => window.addEventListener(type, act, true));
@@ -46,16 +49,16 @@ function accept(view, data) {
     view.pen = null;
     if (before?.route !== data.route) probe(view);
   }
-  const overtaken = () => view.pen || (data.strokes < view.strokes && performance.now() - view.up < STALE_MS);
+  const overtaken = () => view.pen?.down || (data.strokes < view.strokes && performance.now() - view.up < STALE_MS);
   const take = () => {
     view.strokes = data.strokes;
-    view.settled = data.answer && view.strokes;
+    view.settled = data.answer ? data.strokes : -1; // so many strokes are answered for good
     mark(view, data.strokes > 0);
     show(view, data.answer, "page");
   };
   if (!sameCanvas || view.closed || !overtaken()) return take();
   // the stroke may have been none, such as a touch that the system took over
-  setTimeout(() => view.data === data && !view.pen && take(), STALE_MS);
+  setTimeout(() => view.data === data && !view.pen?.down && take(), STALE_MS);
 }
 
 const paper = () => document.querySelector(".st-key-paper");
@@ -63,17 +66,23 @@ const paper = () => document.querySelector(".st-key-paper");
 function mark(view, drawn) {
   if (drawn) paper()?.setAttribute("data-pen", "");
   else paper()?.removeAttribute("data-pen");
-  const host = paper()?.querySelector("[data-testid='stBidiComponentIsolated']");
-  const toolbar = host?.shadowRoot?.querySelector(".dc-toolbar");
   // it shows on hover alone, repeats Clear and Undo, and invisible it would lie over the canvas's corner
-  toolbar?.style.setProperty("display", "none", "important");
+  toolbar()?.style.setProperty("display", "none", "important");
 }
+
+function toolbar() {
+  const host = paper()?.querySelector("[data-testid='stBidiComponentIsolated']");
+  return host?.shadowRoot?.querySelector(".dc-toolbar");
+}
+
+// Has the canvas tell Streamlit of its strokes now, which it else does after 200 ms: Undo knows of them sooner.
+const report = () => toolbar()?.querySelector("button[title^='Update the app']")?.click();
 
 // ---- the pen --------------------------------------------------------------------------------------------------------
 
 function begin(view, event) {
   const [canvas] = event.composedPath();
-  if (!view.data.route || event.button || !canvas.matches?.("canvas.upper-canvas")) return;
+  if (!view.data.route || event.button || !event.isPrimary || !canvas.matches?.("canvas.upper-canvas")) return;
   const lower = canvas.parentElement.querySelector("canvas.lower-canvas");
   view.pen = { layers: [lower, canvas], pointer: event.pointerId, down: true };
   view.strokes += 1;
@@ -82,7 +91,9 @@ function begin(view, event) {
 }
 
 function move(view, event) {
-  if (view.pen?.down && event.pointerId === view.pen.pointer) draw(view);
+  if (!view.pen?.down || event.pointerId !== view.pen.pointer) return;
+  if (event.buttons) draw(view);
+  else lift(view, event); // it was lifted where no page could see it
 }
 
 function draw(view) {
@@ -109,14 +120,15 @@ function lift(view, event) {
   frame(event.pointerType === "mouse" ? settle : () => frame(settle)); // a touch ends after its pointer
 }
 
+// Streamlit keeps `c` from its buttons' shortcuts, and its Esc would clear a drawing while it closes a list.
 function press(view, event) {
-  // Streamlit keeps this key from its buttons' shortcuts
-  if (event.key !== "c" || event.ctrlKey || event.metaKey || event.altKey || !view.data.route) return;
+  if (!["c", "Escape"].includes(event.key) || event.ctrlKey || event.metaKey || event.altKey) return;
   const [target] = event.composedPath();
-  if (target.closest?.("input, textarea, select, [contenteditable], [role='dialog']")) return;
+  const typing = target.closest?.("input:not([type='range']), textarea, select, [contenteditable]");
   const clear = document.querySelector(".st-key-clear button");
+  if (!clear || !view.data.route || typing || document.querySelector(OPEN)) return;
   event.stopImmediatePropagation();
-  if (clear && !clear.disabled) clear.click();
+  clear.click();
 }
 
 // ---- the route ------------------------------------------------------------------------------------------------------
@@ -124,12 +136,13 @@ function press(view, event) {
 // Sends the newest picture when the one before has been answered: at most one is under way.
 async function pump(view) {
   clearTimeout(view.timer);
-  if (!view.fresh || view.busy || view.closed) return;
+  if (!view.fresh || view.busy || view.closed || view.settled >= view.strokes) return;
   const wait = view.next - performance.now();
   if (wait > 0) return (view.timer = setTimeout(pump, wait, view));
   const side = view.fresh;
   const { layers } = view.pen ?? view;
   const { version, route } = view.data;
+  const stroke = view.strokes;
   view.fresh = 0;
   view.busy = true;
   const begun = performance.now();
@@ -138,14 +151,15 @@ async function pump(view) {
     const answer = await ask(route, pictureOf(layers, side));
     const current = version === view.data.version && route === view.data.route && layers[0].isConnected;
     const last = !view.pen && !view.fresh;
-    if (current && !(last && view.settled === view.strokes)) show(view, answer, last ? "pen-up" : "pen");
+    if (current && stroke > view.settled) show(view, answer, last ? "pen-up" : "pen");
   } catch (error) {
     pause = REST_MS;
-    if (error.status && error.status !== 429 && error.status < 500) view.closed = true; // Streamlit answers after the stroke
+    view.closed = error.status !== 429 && error.status < 500; // Streamlit answers after the stroke
   }
   view.busy = false;
+  if (side > SMALL && layers[0].isConnected) report();
   const taken = performance.now() - begun;
-  view.next = begun + Math.max(LEAST_MS, SHARE * taken, pause);
+  view.next = begun + Math.max(LEAST_MS, Math.min(MOST_MS, SHARE * taken), pause);
   if (view.fresh > SMALL && !pause) view.next = 0; // the pen is up
   pump(view);
 }
@@ -174,19 +188,22 @@ async function ask(route, picture) {
 async function probe(view) {
   const { route } = view.data;
   view.closed = false;
-  view.trouble = view.loading = "";
+  view.loading = "";
   if (!route) return;
   const current = () => view.data.route === route;
-  const late = setTimeout(() => current() && say(view, "The model is being loaded. You can draw already."), PATIENCE_MS);
+  const sentence = "The model is being loaded. You can draw already.";
+  const late = setTimeout(() => current() && say(view, sentence), PATIENCE_MS);
+  let said = "";
   try {
     const blank = document.createElement("canvas");
     blank.width = blank.height = 28;
     await ask(route, pictureOf([blank], 28));
   } catch (error) {
-    if (current() && error.status && error.status < 500) view.closed = true;
+    if (error.status === 404) said = error.message; // a model that cannot be read, or is gone
+    if (current()) view.closed = error.status !== 429 && error.status < 500;
   }
   clearTimeout(late);
-  if (current()) say(view, "");
+  if (current()) say(view, said);
 }
 
 // ---- what is seen ---------------------------------------------------------------------------------------------------
@@ -237,7 +254,8 @@ function show(view, answer, source) {
   box.classList.toggle("answer-long", lines[0].length > 2);
   if (JSON.stringify(lines) !== view.lines) {
     view.lines = JSON.stringify(lines);
-    parts.words.replaceChildren(...lines.slice(1).map((line) => Object.assign(document.createElement("p"), { textContent: line })));
+    parts.words.replaceChildren();
+    for (const line of lines.slice(1)) element("p", "", parts.words).textContent = line;
   }
   drawBars(view, read);
   drawInput(parts, read?.input);
@@ -290,6 +308,8 @@ function drawInput({ input }, image) {
   const [height, width] = [image.length, image[0].length];
   if (input.width !== width || input.height !== height) Object.assign(input, { width, height });
   const pixels = new ImageData(width, height);
-  image.flat().forEach((value, i) => pixels.data.set([...(Array.isArray(value) ? value : [value, value, value]), 255], 4 * i));
+  image.flat().forEach((value, i) => {
+    pixels.data.set(Array.isArray(value) ? [...value, 255] : [value, value, value, 255], 4 * i);
+  });
   input.getContext("2d").putImageData(pixels, 0, 0);
 }

@@ -14,10 +14,9 @@ from urllib.parse import quote
 
 import streamlit as st
 
-from ui.widgets.canvas import Drawing
-
 if TYPE_CHECKING:
     from mnist_core.inference.predictor import Prediction
+    from ui.widgets.canvas import Drawing
 
 HERE = Path(__file__).resolve().parent
 REJECTIONS = {  # headline, why, what to try; {} is the digit that it resembles most

@@ -66,7 +66,7 @@ def canvas(buttons: DeltaGenerator, controls: DeltaGenerator, example: bool = Tr
     if example and not drawn:
         st.html(EXAMPLE)
     with buttons:
-        if st.button("Clear", icon=":material/delete:", disabled=not drawn, shortcut="Esc", key="clear"):
+        if st.button("Clear", icon=":material/delete:", disabled=not drawn, help="Keys: Esc, c", key="clear"):
             _restart([])
         if st.button("Undo", icon=":material/undo:", disabled=not drawn, shortcut="Ctrl+Z", key="undo"):
             _restart(state["now"][:-1])

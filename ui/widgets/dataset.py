@@ -51,15 +51,16 @@ PATH_HELP = {
         "Where writers are given, the last fifth of them is the test part."
     ),
     "csv": (
-        "A path on the machine where the lab runs. A row an image: its label first or last, and its pixels, with or "
-        f"without a line of names. {_ONE_FIFTH}"
+        "A path on the machine where the lab runs. A row an image: its label first or last, or one-hot, and its "
+        f"pixels, grey or in colour, with or without a line of names. {_ONE_FIFTH}"
     ),
     "npz": (
         "A path on the machine where the lab runs. `x_train`, `y_train`, `x_test`, `y_test`, as Keras has it. "
         f"{_ONE_FIFTH}"
     ),
     "parquet": (
-        f"A path on the machine where the lab runs. The columns `image` and `label`, as on the Hub. {_ONE_FIFTH}"
+        "A path on the machine where the lab runs. The columns `image`, of pictures or of lists of pixels, and "
+        f"`label`, as on the Hub. {_ONE_FIFTH}"
     ),
     "idx": (
         "A path on the machine where the lab runs. Images and labels of the training and the test part, packed or not."
