@@ -1,7 +1,5 @@
 """Home: what the lab is, which models and runs are here, where to go."""
 
-import time
-
 import streamlit as st
 
 from mnist_core.data.mnist import mnist_available
@@ -14,6 +12,10 @@ from ui.widgets.dataset import offer_download
 from ui.widgets.model import show_models
 
 page.begin("Home", "🔢")
+
+
+def show_device() -> None:
+    show_fact("Computes on", {"cuda": "GPU", "cpu": "CPU"}[default_device()], "A GPU is used when torch finds one.")
 
 
 def show_fact(label: str, value: str, explanation: str) -> None:
@@ -61,16 +63,8 @@ facts = (
 with st.container(horizontal=True):
     for label, value, explanation in facts:
         show_fact(label, value, explanation)
-    device = st.empty()
+    page.when_ready(show_device, warmup.ready, "Torch is being loaded …")
 
 if models:
     show_models(models)
-
-# last, as torch takes seconds to load
 warmup.page_sent()
-while not warmup.ready():
-    with device:
-        show_fact("Computes on", "…", "Torch is being loaded.")
-    time.sleep(0.2)
-with device:
-    show_fact("Computes on", {"cuda": "GPU", "cpu": "CPU"}[default_device()], "A GPU is used when torch finds one.")

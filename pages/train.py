@@ -1,10 +1,10 @@
 """Train: pick a recipe, turn its knobs, run, pause, step, change, stop; curves that stream."""
 
-import time
-from collections.abc import Callable
+from functools import partial
 
 import streamlit as st
 
+from mnist_core.config import TrainConfig
 from mnist_core.data.loading import default_dataset, is_available
 from mnist_core.data.mirrors import SOURCES
 from mnist_core.runs.run import Run, list_runs
@@ -23,8 +23,6 @@ from ui.widgets.layers import show_layers
 from ui.widgets.query_params import begin_with, beginning, read_address, write_address
 from ui.widgets.settings import changed, choose_recipe, knobs
 
-WARMING_SECONDS = 20  # that the details and the estimate wait at most
-
 page.begin("Train", "📈")
 
 
@@ -33,15 +31,6 @@ def run_to_show(runs: list[Run]) -> Run | None:
     chosen = [run for run in runs if run.id == st.session_state.get("run")]
     active = [run for run in runs if run.status().active]
     return next(iter(chosen + active[::-1] + runs), None)
-
-
-def wait_until(done: Callable[[], bool], said: str) -> None:
-    """Waits, with `said` above the curves, for what the server loads in the background; a click is let through."""
-    for _ in range(WARMING_SECONDS * 10):
-        if done():
-            break
-        words.caption(said)
-        time.sleep(0.1)
 
 
 if not actions.changeable():
@@ -124,16 +113,31 @@ show_confirmation()
 warmup.page_sent()
 with page.errors_as_messages():
     actions.warm()
+
+
+def show_details(config: TrainConfig, dataset: str) -> None:
+    """How the dataset's pictures are prepared, what looks wrong with it, and the layers of the network."""
+    data = cache.dataset(dataset, preparation=config.preparation)
+    st.caption(preparation_words(data.preparation))
+    page.show_note(data.warning)
+    show_layers(config, data.shape)
+
+
+def show_estimate(config: TrainConfig) -> None:
+    """How long the training takes. What is measured while a worker warms up is several times too long."""
+    seconds = cache.measured_seconds(config.replace(seed=0))
+    st.caption(f"{about} About {duration(seconds)} of training on this machine.")
+
+
 if config is not None and dataset is not None and not missing:
-    wait_until(warmup.ready, about)
     with details, page.errors_as_messages():
-        data = cache.dataset(dataset, preparation=config.preparation)
-        st.caption(preparation_words(data.preparation))
-        page.show_note(data.warning)
-        show_layers(config, data.shape)
-if config is not None and not missing and not busy:
-    # what is measured while a worker warms up is several times too long
-    wait_until(actions.settled, f"{about} How long it takes is being measured.")
-    with page.errors_as_messages():
-        seconds = cache.measured_seconds(config.replace(seed=0))
-        words.caption(f"{about} About {duration(seconds)} of training on this machine.")
+        page.when_ready(
+            partial(show_details, config, dataset), warmup.ready, "The layers of the network appear in a moment."
+        )
+    if not busy:
+        with words.container(), page.errors_as_messages():
+            page.when_ready(
+                partial(show_estimate, config),
+                lambda: warmup.ready() and actions.settled(),
+                f"{about} How long it takes is being measured.",
+            )

@@ -6,7 +6,7 @@ import atexit
 import contextlib
 import gc
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import streamlit as st
 
@@ -24,6 +24,7 @@ MENU = (
     ("pages/compare.py", "Compare", ":material/compare_arrows:"),
     ("pages/data.py", "Data", ":material/dataset:"),
 )
+LOOK_SECONDS = 0.5
 REACHABLE = {"draw-only": ("Home", "Draw")}  # by mode; in the others, all
 
 # Streamlit keeps six rems free above a page for a toolbar that the lab does not show, and on a phone that is where
@@ -93,6 +94,21 @@ def _prepare_server() -> None:
     gc.collect()
     gc.freeze()
     atexit.register(gc.unfreeze)  # or the libraries complain of leaks when the server ends
+
+
+def when_ready(show: Callable[[], None], ready: Callable[[], bool], meanwhile: str) -> None:
+    """Calls `show` where it is `ready`. Until then, `meanwhile` stands there, and nothing on the page waits."""
+    if ready():
+        show()
+        return
+
+    @st.fragment(run_every=LOOK_SECONDS)
+    def wait() -> None:
+        if ready():
+            st.rerun()
+        st.caption(meanwhile)
+
+    wait()
 
 
 @contextlib.contextmanager

@@ -53,12 +53,13 @@ def ready() -> bool:
 def _load() -> None:
     try:
         for name in PAGES:
-            import_module(name)
+            with contextlib.suppress(Exception):  # the page that needs it says what is wrong with it
+                import_module(name)
         if _page_sent.wait(PATIENCE_SECONDS):
             time.sleep(AFTER_PAGE_SECONDS)
         _load_torch()
     finally:
-        _ready.set()  # what is wrong with it, whoever needs it finds out and says
+        _ready.set()  # even where it failed: whoever needs it finds out and says why
 
 
 def _load_torch() -> None:

@@ -17,12 +17,21 @@ from mnist_core.config import TrainConfig
 from mnist_core.recipes import get_recipe
 from mnist_core.runs.execute import execute
 from mnist_core.runs.run import Run, create_run
-from tests.helpers import ROOT
+from tests.helpers import ROOT, until
+from ui import warmup
 
 PAGES = ("home.py", *(f"pages/{name}.py" for name in ("train", "draw", "inside", "results", "compare", "data")))
 
 
+@cache
+def warmed_up() -> None:
+    """Waits until a server would have loaded everything, so that no page waits for it."""
+    warmup.page_sent()
+    until(warmup.ready, 120)
+
+
 def visit(page: str, **state: object) -> AppTest:
+    warmed_up()
     app = AppTest.from_file(str(ROOT / "home.py"), default_timeout=60)
     for name, value in state.items():
         app.session_state[name] = value

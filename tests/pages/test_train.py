@@ -12,7 +12,7 @@ from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import create_run
 from mnist_core.system.settings import runs_folder
 from tests.helpers.pages import visit, words
-from ui import cache
+from ui import cache, warmup
 
 PAGE = "pages/train.py"
 
@@ -50,12 +50,26 @@ def test_the_address_names_recipe_dataset_and_changed_settings():
 
 
 def test_training_time_is_measured_after_workers_have_warmed_up(monkeypatch):
-    answers, asked = iter([False, False, True]), []
-    monkeypatch.setattr(cache.workers, "settled", lambda self: next(answers))
-    monkeypatch.setattr(cache, "measured_seconds", lambda config: asked.append(list(answers)) or 75.0)
+    settled, asked = [False], []
+    monkeypatch.setattr(cache.workers, "settled", lambda self: settled[0])
+    monkeypatch.setattr(cache, "measured_seconds", lambda config: asked.append(config) or 75.0)
     app = opened()
-    assert asked == [[]]
+    assert not asked
+    assert "How long it takes is being measured." in words(app)
+    settled[0] = True
+    app.run()
+    assert asked
     assert "About 1:15 min of training on this machine." in words(app)
+
+
+def test_the_page_stands_before_torch_is_loaded(monkeypatch):
+    monkeypatch.setattr(warmup, "ready", lambda: False)
+    app = opened()
+    assert not app.exception
+    assert "The layers of the network appear in a moment." in words(app)
+    assert not next(button for button in app.button if button.label == "Run").disabled
+    monkeypatch.undo()
+    assert "The layers of the network appear in a moment." not in words(app.run())
 
 
 def test_a_set_up_opens_elsewhere_as_it_was():

@@ -114,10 +114,12 @@ def test_the_loading_waits_for_a_page_and_ends_ready(monkeypatch):
 
 
 def test_what_cannot_be_loaded_makes_nobody_wait(monkeypatch):
-    def fail(_name: str) -> None:
+    def fail(*_: object) -> None:
         raise ImportError("broken")
 
     monkeypatch.setattr(warmup, "import_module", fail)
+    monkeypatch.setattr(warmup, "_load_torch", fail)
+    monkeypatch.setattr(warmup, "PATIENCE_SECONDS", 0.0)
     for name in ("_page_sent", "_ready"):
         monkeypatch.setattr(warmup, name, type(warmup._ready)())
     with pytest.raises(ImportError):
