@@ -7,8 +7,8 @@
 Starts a lab of its own with real MNIST (MNIST_LAB_DATA). The strokes are drawn with the mouse in a real Chromium, each
 held for about a second, and timed there. The people are HTTP clients on the same machine, each with a connection of
 its own: a client draws a second, in which it sends pictures as `ui/live/answer.js` does (at most 15 a second, one under
-way, and never sooner than three times what the last one took), then the whole canvas, then rests for `--pause` seconds.
-Their answers are timed from sending to having read the reply. Linux only: it reads /proc.
+way, never sooner than three times what the last one took, nor than the server asks for), then the whole canvas, then
+rests for `--pause` seconds. Their answers are timed from sending to having read the reply. Linux only: it reads /proc.
 """
 
 from __future__ import annotations
@@ -104,24 +104,25 @@ def draw_and_rest(address: str, until: float, pause: tuple[float, float], chance
     connection = http.client.HTTPConnection(address, timeout=60)
     connection.connect()
 
-    def ask(picture: bytes) -> float:
+    def ask(picture: bytes) -> tuple[float, float]:
+        """Seconds until the reply was read, and those after which the server wants the next picture."""
         begun = time.monotonic()
         connection.request("POST", ROUTE, picture, {"Content-Type": "image/png"})
         reply = connection.getresponse()
         reply.read()
         if reply.status != 200:
             crowd.refused.append(reply.status)
-        return time.monotonic() - begun
+        return time.monotonic() - begun, float(reply.getheader("X-Pause") or 0)
 
     time.sleep(chance.uniform(0, 1))
     while time.monotonic() < until:
         down = time.monotonic()
         while (share := (time.monotonic() - down) / HELD_SECONDS) < 1:
             begun = time.monotonic()
-            taken = ask(parts[int(share * len(parts))])
+            taken, pause_after = ask(parts[int(share * len(parts))])
             crowd.held.append(1000 * taken)
-            time.sleep(max(0.0, begun + max(LEAST_SECONDS, SHARE * taken) - time.monotonic()))
-        crowd.ends.append(1000 * ask(whole))
+            time.sleep(max(0.0, begun + max(LEAST_SECONDS, SHARE * taken, pause_after) - time.monotonic()))
+        crowd.ends.append(1000 * ask(whole)[0])
         time.sleep(chance.uniform(*pause))
     connection.close()
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from server.answers import json_response
 from server.body import MEGABYTE, Bodies
 from server.errors import RequestError
-from server.traffic import Traffic
+from server.traffic import Pace, Traffic
 
 DEFAULT_MODEL = "pen"
 PICTURES = (
@@ -30,6 +30,7 @@ class Predictions:
 
     def __init__(self, traffic: Traffic | None = None, bodies: Bodies | None = None) -> None:
         self.traffic, self.bodies = traffic or Traffic(), bodies or Bodies()
+        self._pace = Pace()
         self._small, self._large = anyio.CapacityLimiter(2), anyio.CapacityLimiter(1)
 
     async def post(self, request: Request) -> Response:
@@ -42,7 +43,9 @@ class Predictions:
                 read = functools.partial(predict, name, body, strokes, canvas, with_input)
                 lane = self._small if len(body) <= SMALL else self._large
                 answer = await to_thread.run_sync(read, limiter=lane)
-        return json_response(answer)
+        response = json_response(answer)
+        response.headers["X-Pause"] = f"{self._pace.pause():.3f}"  # seconds, for who draws on; ui/live/answer.js
+        return response
 
 
 def _flag(request: Request, name: str) -> bool:

@@ -47,5 +47,23 @@ class Traffic:
             self.under_way -= 1
 
 
+class Pace:
+    """Spreads the pictures of drawings that are under way: `per_second` of all people together, in the long run.
+
+    60 a second take half of a core, so that a training beside 30 people who draw keeps most of its rate. The virtual
+    schedule of GCRA: each answer takes the next place in it. For the event loop's thread only.
+    """
+
+    def __init__(self, per_second: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._step, self._clock = 1 / per_second, clock
+        self._place = 0.0
+
+    def pause(self) -> float:
+        """Seconds after which whoever is answered now should ask again."""
+        now = self._clock()
+        self._place = max(now, self._place + self._step)
+        return self._place - now
+
+
 def _too_many(what: str, seconds: int) -> RequestError:
     return RequestError(429, f"The lab is busy ({what}): try again in {seconds} s.", {"Retry-After": str(seconds)})

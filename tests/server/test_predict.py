@@ -15,7 +15,7 @@ from mnist_core.drawing.strokes import render_strokes
 from mnist_core.inference.predictor import Predictor
 from server.body import LARGEST, Bodies
 from server.predict import LARGEST_STROKES, Predictions
-from server.traffic import Traffic
+from server.traffic import Pace, Traffic
 from tests.helpers import until
 from tests.helpers.files import encoded
 from tests.helpers.web import site
@@ -260,3 +260,19 @@ def test_a_picture_of_many_pixels_leaves_no_memory_behind(web):
     answer = web.predict(file.getvalue())
     assert answer.status == 200
     assert answer.json["rejection"] == "blank"
+
+
+def test_people_who_draw_at_once_share_the_pace():
+    now = [100.0]
+    pace = Pace(per_second=50, clock=lambda: now[0])
+    assert pace.pause() == 0
+    asked = dict.fromkeys(range(10), 100.0)  # each asks again when the server lets it, 15 times a second at most
+    count = 0
+    while now[0] < 110:
+        person = min(asked, key=asked.get)
+        now[0] = max(now[0], asked[person])
+        asked[person] = now[0] + max(1 / 15, pace.pause())
+        count += 1
+    assert 490 <= count <= 520
+    now[0] += 1
+    assert pace.pause() == 0

@@ -149,6 +149,7 @@ async function pump(view) {
   let pause = 0;
   try {
     const answer = await ask(route, pictureOf(layers, side));
+    pause = answer.pause;
     const current = version === view.data.version && route === view.data.route && layers[0].isConnected;
     const last = !view.pen && !view.fresh;
     if (current && stroke > view.settled) show(view, answer, last ? "pen-up" : "pen");
@@ -160,7 +161,7 @@ async function pump(view) {
   if (side > SMALL && layers[0].isConnected) report();
   const taken = performance.now() - begun;
   view.next = begun + Math.max(LEAST_MS, Math.min(MOST_MS, SHARE * taken), pause);
-  if (view.fresh > SMALL && !pause) view.next = 0; // the pen is up
+  if (view.fresh > SMALL && pause !== REST_MS) view.next = 0; // the pen is up
   pump(view);
 }
 
@@ -179,7 +180,8 @@ async function ask(route, picture) {
   const url = new URL(route, window.__streamlit?.BACKEND_BASE_URL ?? document.baseURI);
   const headers = { "Content-Type": "image/png" };
   const answer = await fetch(url, { method: "POST", headers, body: picture, signal: AbortSignal.timeout(30000) });
-  if (answer.ok) return answer.json();
+  // the server spreads what all people together send
+  if (answer.ok) return { ...(await answer.json()), pause: 1000 * (Number(answer.headers.get("X-Pause")) || 0) };
   const said = await answer.json().catch(() => ({}));
   throw Object.assign(new Error(said.error ?? ""), { status: answer.status });
 }
