@@ -17,7 +17,8 @@ from itertools import combinations
 from mnist_core.data.loading import load_dataset
 from mnist_core.explain.label_errors import accuracy_without, doubted_labels
 from mnist_core.inference.disagreement import disagreement
-from mnist_core.inference.metrics import Evaluation, evaluate, wilson_interval
+from mnist_core.inference.interval import wilson_interval
+from mnist_core.inference.metrics import Evaluation, evaluate
 from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint, shipped_names
 
 

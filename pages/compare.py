@@ -20,7 +20,7 @@ from mnist_core.figures.curves import COLOURS, Curve, Mark, overlay_figure
 from mnist_core.runs.history import shared_reader
 from mnist_core.runs.run import Run, list_runs
 from ui import page
-from ui.labels import run_labels
+from ui.labels import interval_words, run_labels
 from ui.live.chart import live_chart
 from ui.live.legend import legend
 from ui.panels.ablation import ablation
@@ -31,12 +31,14 @@ page.begin("Compare", "⚖️")
 AT_FIRST = 3
 REFRESH_SECONDS = 1.0
 X_TITLES = {"step": "step (batches)", "epoch": "epoch", "seconds": "seconds of training"}
-EXPLAINED = {
+EXPLAINED: dict[str, tuple[str, str | None, str]] = {
     "best_val_accuracy": ("best validation", "%.4f", "The highest accuracy on held-out images, at any time"),
     "best_val_loss": ("best validation loss", "%.4f", "The lowest loss on held-out images, at any time"),
     "last_val_accuracy": ("last validation", "%.4f", "The newest accuracy on held-out images"),
     "last_val_loss": ("last validation loss", "%.4f", "The newest loss on held-out images"),
     "test_accuracy": ("test", "%.4f", "Accuracy on the test images, read once at the end"),
+    "best_val_accuracy_interval": ("best validation, 95 %", None, "In percent: the interval of that accuracy (Wilson)"),
+    "test_accuracy_interval": ("test, 95 %", None, "In percent: the interval of that accuracy (Wilson)"),
     "parameters": ("parameters", "localized", "Numbers that the network learns"),
     "train_seconds": ("training (s)", "%.1f", "Seconds of training and validating; pauses do not count"),
 }
@@ -128,8 +130,17 @@ def charts(records: list[Record], names: dict[str, str]) -> None:
             st.caption(f"{names[r.run_id]} has measured nothing{' yet' if r.state == 'queued' else ''}.")
 
 
+def with_intervals(row: dict[str, Any]) -> dict[str, Any]:
+    """The row with the 95 % intervals of its accuracies in place of the numbers of images."""
+    shown = {name: value for name, value in row.items() if name not in ("val_images", "test_images")}
+    for name, part in (("best_val_accuracy", "val"), ("test_accuracy", "test")):
+        measured = {f"{part}_accuracy": row[name], f"{part}_images": row[f"{part}_images"]}
+        shown[f"{name}_interval"] = interval_words(measured, part) or None
+    return shown
+
+
 def results(records: list[Record], names: dict[str, str], comparable: bool) -> None:
-    rows = [{**row, "run": names[row["run"]]} for row in table(records)]
+    rows = [{**with_intervals(row), "run": names[row["run"]]} for row in table(records)]
     fields = differing(records)
     if len(records) > 1:
         st.caption(
@@ -147,6 +158,8 @@ def results(records: list[Record], names: dict[str, str], comparable: bool) -> N
     columns: dict[str, Any] = {name: name.replace("_", " ") for name in fields}
     columns |= {
         name: st.column_config.NumberColumn(label, help=text, format=form)
+        if form
+        else st.column_config.TextColumn(label, help=text)
         for name, (label, form, text) in EXPLAINED.items()
     }
     st.dataframe(rows, hide_index=True, placeholder="–", column_config=columns)

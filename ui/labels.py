@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from mnist_core.data.dataset import dataset_title
+from mnist_core.inference.interval import measured_interval
 from mnist_core.runs.catalogue import Model
 from mnist_core.runs.labels import run_label
 from mnist_core.runs.run import Run
@@ -29,6 +31,21 @@ def preparation_words(preparation: str) -> str:
     return f"**Preparation{known}**: {PREPARED[preparation]}"
 
 
+def accuracy_words(metrics: Mapping[str, float], part: str) -> str:
+    """The accuracy on `test` or `val` images and its 95 % interval, as far as they are known: `99.63% (99.49–99.73)`."""
+    accuracy = metrics.get(f"{part}_accuracy")
+    if accuracy is None:
+        return ""
+    interval = interval_words(metrics, part)
+    return f"{accuracy:.2%} ({interval})" if interval else f"{accuracy:.2%}"
+
+
+def interval_words(metrics: Mapping[str, float], part: str) -> str:
+    """The ends of that interval in percent, `99.49–99.73`; empty where it is not known."""
+    interval = measured_interval(metrics, part)
+    return f"{interval[0]:.2%}–{interval[1]:.2%}".replace("%–", "–").removesuffix("%") if interval else ""
+
+
 def model_name(model: Model) -> str:
     """The name of a shipped model, the label of the run that made another."""
     return run_label(model.run) if model.run else model.id
@@ -37,8 +54,8 @@ def model_name(model: Model) -> str:
 def model_label(model: Model) -> str:
     """A model's name, what it learned from and its test accuracy."""
     origin = "" if model.run else " (comes with the lab)"
-    test = model.card.metrics.get("test_accuracy")
-    said = f" · test {test:.2%}" if test else ""
+    test = accuracy_words(model.card.metrics, "test")
+    said = f" · test {test}" if test else ""
     return f"{model_name(model)}{origin} · {dataset_title(model.card.dataset)}{said}"
 
 

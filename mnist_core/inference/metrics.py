@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mnist_core.data.dataset import to_unit
+from mnist_core.inference.interval import wilson_interval
 from mnist_core.system.progress import Progress
 
 
@@ -73,20 +73,6 @@ class Evaluation:
         """(M,) indices of the images of class `true` predicted as `predicted`, the most confident first."""
         hits = np.flatnonzero((self.labels == true) & (self.predicted == predicted))
         return hits[np.argsort(-self.confidence[hits], kind="stable")]
-
-
-def wilson_interval(right: int, images: int, z: float = 1.959964) -> tuple[float, float]:
-    """`right` of `images` → the ends of the accuracy's 95 % interval, in [0, 1]; (0, 1) of no images.
-
-    The score interval, which is right near 100 % and for few images too: E. B. Wilson, Probable Inference, the Law of
-    Succession, and Statistical Inference, 1927.
-    """
-    if not images:
-        return 0.0, 1.0
-    share, spread = right / images, z * z / images
-    centre = (share + spread / 2) / (1 + spread)
-    half = z * math.sqrt(share * (1 - share) / images + spread / (4 * images)) / (1 + spread)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def infer(model: nn.Module, images: Tensor, progress: Progress | None = None) -> Tensor:

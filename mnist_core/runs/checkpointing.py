@@ -49,6 +49,7 @@ class RunCheckpoints:
                 "train_accuracy": event["train_accuracy"],
                 "val_loss": event["val_loss"],
                 "val_accuracy": event["val_accuracy"],
+                "val_images": len(state.val_indices),
             }
         logits = state.validation_logits(self.data.train_images[state.val_indices])
         folder = self._folder(state)
@@ -98,7 +99,12 @@ def evaluate_on_test(folder: Path, data: Dataset) -> dict[str, float]:
     """
     checkpoint = load_checkpoint(folder)
     loss, accuracy = loss_and_accuracy(infer(checkpoint.model, data.test_images), data.test_labels)
-    metrics = {**checkpoint.card.metrics, "test_loss": loss, "test_accuracy": accuracy}
+    metrics = {
+        **checkpoint.card.metrics,
+        "test_loss": loss,
+        "test_accuracy": accuracy,
+        "test_images": len(data.test_labels),
+    }
     update_card(folder, metrics=metrics)
     return metrics
 

@@ -87,6 +87,9 @@ def end_event(reason: str, step: int, train_seconds: float, metrics: Mapping[str
     for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy"):
         if metrics and name in metrics:
             event[name] = metrics[name]
+    for count in ("val_images", "test_images"):
+        if metrics and count in metrics:
+            event[count] = int(metrics[count])
     return event
 
 

@@ -108,6 +108,8 @@ class EndEvent(TypedDict):
     val_accuracy: NotRequired[float]
     test_loss: NotRequired[float]
     test_accuracy: NotRequired[float]
+    val_images: NotRequired[int]
+    test_images: NotRequired[int]
 
 
 Event = StartEvent | StepEvent | ValidationEvent | EpochEvent | ChangeEvent | ResumeEvent | EndEvent

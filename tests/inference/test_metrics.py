@@ -7,7 +7,8 @@ from scipy.stats import binomtest
 from sklearn import metrics
 from torch import nn
 
-from mnist_core.inference.metrics import evaluate, infer, loss_and_accuracy, summarize, wilson_interval
+from mnist_core.inference.interval import measured_interval, wilson_interval
+from mnist_core.inference.metrics import evaluate, infer, loss_and_accuracy, summarize
 
 
 class Spy(nn.Module):
@@ -151,3 +152,10 @@ def test_the_interval_of_an_accuracy_is_scipys(right, images):
 
 def test_no_images_say_nothing_of_an_accuracy():
     assert wilson_interval(0, 0) == (0.0, 1.0)
+
+
+def test_the_interval_of_a_card_needs_the_number_of_images():
+    metrics = {"test_accuracy": 0.9963, "test_images": 10_000.0, "val_accuracy": 0.9955}
+    assert measured_interval(metrics, "test") == wilson_interval(9963, 10_000)
+    assert measured_interval(metrics, "val") is None
+    assert measured_interval({}, "test") is None

@@ -9,7 +9,8 @@ import torch
 from mnist_core.data.loading import load_dataset
 from mnist_core.explain.label_errors import doubted_labels
 from mnist_core.explain.votes import Votes
-from mnist_core.inference.metrics import evaluate, wilson_interval
+from mnist_core.inference.interval import wilson_interval
+from mnist_core.inference.metrics import evaluate
 from mnist_core.models.checkpoint import load_checkpoint
 from mnist_core.runs.run import Run
 from mnist_core.system.settings import runs_folder

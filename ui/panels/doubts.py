@@ -8,7 +8,8 @@ from mnist_core.data.dataset import Dataset
 from mnist_core.errors import LabError
 from mnist_core.explain.label_errors import accuracy_without, doubted_labels
 from mnist_core.inference.disagreement import disagreement
-from mnist_core.inference.metrics import Evaluation, wilson_interval
+from mnist_core.inference.interval import wilson_interval
+from mnist_core.inference.metrics import Evaluation
 from mnist_core.runs.catalogue import Model, models
 from ui import cache, page
 from ui.labels import model_label

@@ -18,7 +18,7 @@ from mnist_core.runs.snapshot import Snapshots, progress, stage
 from mnist_core.system.files import disk_error_sentence, pending_disk_error
 from mnist_core.training.resume import can_resume
 from ui import actions, page
-from ui.labels import run_labels
+from ui.labels import interval_words, run_labels
 from ui.live.chart import feed_path, live_chart, live_progress
 from ui.panels.run_controls import begin_again, change_settings, continue_run, step_buttons
 from ui.widgets import confirm
@@ -152,10 +152,15 @@ def outcome(run: Run) -> None:
         st.warning(damage, icon=":material/history:")
     card = read_card(folder)
     metrics = card.metrics
+    intervals: list[str] = []
     with st.container(horizontal=True):
-        for label, name in (("Test accuracy", "test_accuracy"), ("Validation accuracy", "val_accuracy")):
-            if name in metrics:
-                st.metric(label, f"{metrics[name]:.2%}", border=True, width=165)
+        for kind, part in (("Test", "test"), ("Validation", "val")):
+            if f"{part}_accuracy" in metrics:
+                st.metric(f"{kind} accuracy", f"{metrics[f'{part}_accuracy']:.2%}", border=True, width=165)
+                interval = interval_words(metrics, part)
+                intervals += [f"{kind.lower()} {interval} %"] if interval else []
+    if intervals:
+        st.caption(f"95 % intervals (Wilson), by the number of images: {', '.join(intervals)}.")
     ways = (
         ("pages/draw.py", "Draw with this model", ":material/draw:"),
         ("pages/results.py", "See where it fails", ":material/grid_on:"),

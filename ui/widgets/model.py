@@ -10,7 +10,7 @@ from mnist_core.data.dataset import dataset_title
 from mnist_core.models.checkpoint import SHIPPED, WEIGHTS
 from mnist_core.runs.catalogue import Model, models
 from ui import page
-from ui.labels import model_label, model_name
+from ui.labels import interval_words, model_label, model_name
 
 PERCENT = {
     "test": "Accuracy on the test images of what it learned from",
@@ -31,6 +31,7 @@ def show_models(shown: list[Model]) -> None:
             format="%.1f", help="From the drawing to the answer, as measured on the machine that the card names"
         ),
         "training (s)": st.column_config.NumberColumn(format="%.0f"),
+        "test, 95 %": st.column_config.TextColumn(help="The 95 % interval of that accuracy (Wilson)"),
     }
     columns |= {name: st.column_config.NumberColumn(format="%.2f %%", help=text) for name, text in PERCENT.items()}
     table = [{name: row[name] for name in known} for row in rows]
@@ -46,6 +47,7 @@ def _row(model: Model) -> dict[str, Any]:
     return {
         "model": model_name(model),
         "test": _percent(card.metrics.get("test_accuracy")),
+        "test, 95 %": interval_words(card.metrics, "test") or None,
         "drawn": _percent(measured.drawn_accuracy if measured else None),
         "parameters": card.parameters,
         "kB": round(weights.stat().st_size / 1000) if weights.is_file() else None,
