@@ -51,7 +51,7 @@ def main() -> None:
             width, height = SIZES[size]
             page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
             suffix = f"-{size}-{scheme}" if options.all else ""
-            for name in (*SHOWN, "compare", "home") if options.all else SHOWN:
+            for name in (*SHOWN, "inside", "compare", "home") if options.all else SHOWN:
                 page.goto(f"{running.url}/{'' if name == 'home' else name}")
                 settled(page)
                 if name == "train" and number == 0:

@@ -143,7 +143,7 @@ def test_pages_survive_their_security_headers(strict_lab, page, path):
     settled(page)
     if path == "draw":
         draw(page, SEVEN)
-        page.locator("[data-testid='live-chart'][data-key='probabilities'] .bars path").first.wait_for(state="attached")
+        page.locator("[data-testid='answer'][data-digit='7']").wait_for()
         page.get_by_text("Upload", exact=True).click()
         picture = {"name": "x.png", "mimeType": "image/png", "buffer": encoded(np.eye(30) * 255)}
         page.locator("input[type=file]").set_input_files(picture)
