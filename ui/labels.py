@@ -32,7 +32,7 @@ def preparation_words(preparation: str) -> str:
 
 
 def accuracy_words(metrics: Mapping[str, float], part: str) -> str:
-    """The accuracy on `test` or `val` images and its 95 % interval, as far as they are known: `99.63% (99.49–99.73)`."""
+    """The accuracy on `test` or `val` images and its 95 % interval, as far as known: `99.63% (99.49–99.73)`."""
     accuracy = metrics.get(f"{part}_accuracy")
     if accuracy is None:
         return ""

@@ -45,5 +45,5 @@ def _named(name: str, model: Model) -> np.ndarray | None:
     if number >= len(images):
         return None
     image: np.ndarray = images[number, 0].numpy()
-    light = model.card.preparation == "whole" and float(np.mean(model.card.mean)) > 0.5
+    light = model.card.light_ground
     return 255 - image if light else image
