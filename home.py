@@ -1,5 +1,7 @@
 """Home: what the lab is, which models and runs are here, where to go."""
 
+from functools import partial
+
 import streamlit as st
 
 from mnist_core.data.mnist import mnist_available
@@ -63,7 +65,7 @@ facts = (
 with st.container(horizontal=True):
     for label, value, explanation in facts:
         show_fact(label, value, explanation)
-    page.when_ready(show_device, warmup.ready, "Torch is being loaded …")
+    page.when_ready(show_device, warmup.ready, partial(show_fact, "Computes on", "…", "Torch is being loaded."))
 
 if models:
     show_models(models)

@@ -132,12 +132,14 @@ def show_estimate(config: TrainConfig) -> None:
 if config is not None and dataset is not None and not missing:
     with details, page.errors_as_messages():
         page.when_ready(
-            partial(show_details, config, dataset), warmup.ready, "The layers of the network appear in a moment."
+            partial(show_details, config, dataset),
+            warmup.ready,
+            partial(st.caption, "The layers of the network appear in a moment."),
         )
     if not busy:
         with words.container(), page.errors_as_messages():
             page.when_ready(
                 partial(show_estimate, config),
                 lambda: warmup.ready() and actions.settled(),
-                f"{about} How long it takes is being measured.",
+                partial(st.caption, f"{about} How long it takes is being measured."),
             )

@@ -96,8 +96,8 @@ def _prepare_server() -> None:
     atexit.register(gc.unfreeze)  # or the libraries complain of leaks when the server ends
 
 
-def when_ready(show: Callable[[], None], ready: Callable[[], bool], meanwhile: str) -> None:
-    """Calls `show` where it is `ready`. Until then, `meanwhile` stands there, and nothing on the page waits."""
+def when_ready(show: Callable[[], None], ready: Callable[[], bool], meanwhile: Callable[[], object]) -> None:
+    """Calls `show` where it is `ready`. Until then `meanwhile` shows something, and nothing on the page waits."""
     if ready():
         show()
         return
@@ -106,7 +106,7 @@ def when_ready(show: Callable[[], None], ready: Callable[[], bool], meanwhile: s
     def wait() -> None:
         if ready():
             st.rerun()
-        st.caption(meanwhile)
+        meanwhile()
 
     wait()
 
