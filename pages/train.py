@@ -110,9 +110,8 @@ with page.errors_as_messages():
     show_run_list()
 show_confirmation()
 # last, since all else is on the page by now
-warmup.page_sent()
 with page.errors_as_messages():
-    actions.warm()
+    warmup.page_sent(actions.warm)
 
 
 def show_details(config: TrainConfig, dataset: str) -> None:

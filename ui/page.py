@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import gc
 import re
 from collections.abc import Callable, Iterator
 
@@ -45,7 +43,6 @@ def begin(title: str, icon: str) -> None:
     """
     st.set_page_config(f"{title} · MNIST Lab", page_icon=icon, layout="wide", initial_sidebar_state="collapsed")
     st.html(STYLE)
-    _prepare_server()
     warmup.start()
     mark_active()
     with errors_as_messages():
@@ -86,14 +83,6 @@ def show_note(sentence: str) -> None:
 def text_colour() -> str:
     """The colour of text in the theme that the browser shows."""
     return "#f3f4f6" if st.context.theme.type == "dark" else "#1f2937"
-
-
-@st.cache_resource(show_spinner=False)
-def _prepare_server() -> None:
-    """Once a server: takes what is imported out of the garbage collector's sight (see .streamlit/config.toml)."""
-    gc.collect()
-    gc.freeze()
-    atexit.register(gc.unfreeze)  # or the libraries complain of leaks when the server ends
 
 
 def when_ready(show: Callable[[], None], ready: Callable[[], bool], meanwhile: Callable[[], object]) -> None:

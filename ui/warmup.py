@@ -7,27 +7,33 @@ does need them waits for `ready`. This module imports nothing of that itself.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
+import inspect
 import threading
 import time
+from collections.abc import Callable
 from importlib import import_module
 
 PATIENCE_SECONDS = 4.0
 """A server that nobody visits at first loads torch so long after its start."""
-AFTER_PAGE_SECONDS = 0.5
+AFTER_PAGE_SECONDS = 1.5
 """And so long after the first page has been sent: the browser draws it meanwhile."""
 PAGES = (
     "ui.panels.run",
     "ui.widgets.settings",
     "ui.widgets.model",
-    "pandas",
-    "ui.widgets.canvas",
+    "ui.live.answer",
+    "ui.widgets.start_image",
     "ui.panels.run_list",
+    "pandas",  # which Streamlit imports for the first component or table
+    "pyarrow.compute",
 )
-_page_sent, _ready = threading.Event(), threading.Event()
+_page_sent, _page_seen, _ready = threading.Event(), threading.Event(), threading.Event()
 _lock = threading.Lock()
 _thread: threading.Thread | None = None
+_later: list[Callable[[], None]] = []
 
 
 def start() -> None:
@@ -39,10 +45,19 @@ def start() -> None:
             _thread.start()
 
 
-def page_sent() -> None:
-    """All of a page has been sent, but what waits for `ready`."""
+def page_sent(then: Callable[[], None] = lambda: None) -> None:
+    """All of a page has been sent, but what waits for `ready`. `then` is called when nobody waits for it.
+
+    That is at once, or after the browser has drawn the server's first page; a LabError is then left for the next call.
+    """
     start()
+    with _lock:
+        first = not _page_seen.is_set()
+        if first:
+            _later.append(then)
     _page_sent.set()
+    if not first:
+        then()
 
 
 def ready() -> bool:
@@ -51,14 +66,25 @@ def ready() -> bool:
 
 
 def _load() -> None:
+    from mnist_core.errors import LabError
+
+    gc.disable()  # nothing imported becomes garbage: looking through it again and again took a tenth of the time
     try:
         for name in PAGES:
             with contextlib.suppress(Exception):  # the page that needs it says what is wrong with it
                 import_module(name)
+        inspect.stack()  # Streamlit looks once; it is slow until inspect knows the files of all modules
         if _page_sent.wait(PATIENCE_SECONDS):
             time.sleep(AFTER_PAGE_SECONDS)
+        gc.enable()
+        with _lock:
+            _page_seen.set()
+        for then in _later:
+            with contextlib.suppress(LabError):
+                then()
         _load_torch()
     finally:
+        gc.enable()
         _ready.set()  # even where it failed: whoever needs it finds out and says why
 
 
@@ -76,3 +102,4 @@ def _load_torch() -> None:
             predictor(model)
     gc.collect()
     gc.freeze()  # out of the collector's sight: see .streamlit/config.toml
+    atexit.register(gc.unfreeze)  # or the libraries complain of leaks when the server ends

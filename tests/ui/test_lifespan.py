@@ -3,11 +3,13 @@
 import asyncio
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
 from mnist_core.config import TrainConfig
+from mnist_core.errors import RunError
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import create_run
 from mnist_core.system.settings import runs_folder
@@ -96,32 +98,50 @@ def test_pages_import_nothing_heavy(page):
     assert found.stdout.split()[-1] == "light"
 
 
-def test_the_loading_waits_for_a_page_and_ends_ready(monkeypatch):
-    order = []
+@pytest.fixture
+def loading(monkeypatch) -> list[str]:
+    """A process in which nothing is loaded yet; → what is loaded, in order."""
+    order: list[str] = []
     monkeypatch.setattr(warmup, "import_module", order.append)
     monkeypatch.setattr(warmup, "_load_torch", lambda: order.append("torch"))
-    monkeypatch.setattr(warmup, "AFTER_PAGE_SECONDS", 0.0)
-    for name in ("_page_sent", "_ready"):
-        monkeypatch.setattr(warmup, name, type(warmup._ready)())
+    monkeypatch.setattr(warmup, "AFTER_PAGE_SECONDS", 0.1)
+    for name in ("_page_sent", "_page_seen", "_ready"):
+        monkeypatch.setattr(warmup, name, threading.Event())
     monkeypatch.setattr(warmup, "_thread", None)
+    monkeypatch.setattr(warmup, "_later", [])
+    return order
+
+
+def test_the_loading_waits_for_a_page_and_ends_ready(loading):
     warmup.start()
     time.sleep(0.3)
-    assert order == list(warmup.PAGES)
+    assert loading == list(warmup.PAGES)
     assert not warmup.ready()
-    warmup.page_sent()
+    warmup.page_sent(lambda: loading.append("worker"))
     assert warmup._ready.wait(10)
-    assert order == [*warmup.PAGES, "torch"]
+    assert loading == [*warmup.PAGES, "worker", "torch"]
+    warmup.page_sent(lambda: loading.append("another"))
+    assert loading[-1] == "another"
 
 
-def test_what_cannot_be_loaded_makes_nobody_wait(monkeypatch):
+def test_a_worker_that_cannot_start_holds_nothing_up(loading):
+    def fail() -> None:
+        raise RunError("No training process can be started.")
+
+    warmup.page_sent(fail)
+    assert warmup._ready.wait(10)
+    assert loading[-1] == "torch"
+    with pytest.raises(RunError):  # the page shows it as soon as it is run again
+        warmup.page_sent(fail)
+
+
+def test_what_cannot_be_loaded_makes_nobody_wait(loading, monkeypatch):
     def fail(*_: object) -> None:
         raise ImportError("broken")
 
     monkeypatch.setattr(warmup, "import_module", fail)
     monkeypatch.setattr(warmup, "_load_torch", fail)
     monkeypatch.setattr(warmup, "PATIENCE_SECONDS", 0.0)
-    for name in ("_page_sent", "_ready"):
-        monkeypatch.setattr(warmup, name, type(warmup._ready)())
     with pytest.raises(ImportError):
         warmup._load()
     assert warmup.ready()
