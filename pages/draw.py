@@ -61,6 +61,26 @@ def how_prepared(card: Card) -> str:
     return words
 
 
+def layers(model: Model, image: np.ndarray | None) -> None:
+    """On request, every layer as it answers the model's input; a button on one opens it on Inside."""
+    if not st.toggle("Show what every layer makes of it", key="draw-layers", persist_state="session"):
+        return
+    if image is None:
+        st.caption("Draw something, and every layer of the network shows what it makes of it.")
+        return
+    from ui import explained  # imports torch
+    from ui.panels.layers import layer_strip
+
+    opened = st.session_state.pop("draw-layer", None)  # by a button of the strip
+    layer_strip(explained.layers(model, image), "", "draw-layer")
+    if "Inside" not in page.reachable():
+        return
+    if opened is not None:
+        st.session_state |= {"inside-layer": opened, "inside-view": "layers", "inside-source": "Your drawing"}
+        st.switch_page("pages/inside.py")
+    st.page_link("pages/inside.py", label="Take it apart on Inside", icon=":material/visibility:")
+
+
 @st.fragment
 def board(model: Model) -> None:
     """Canvas and answer; a stroke reruns only this."""
@@ -92,6 +112,8 @@ def board(model: Model) -> None:
             drawing=drawing,
         )
     note.caption(f"**What the model sees**: {card.shape.height}×{card.shape.width} pixels. {how_prepared(card)}")
+    with page.errors_as_messages():
+        layers(model, None if prediction is None else prediction.model_input)
 
 
 canvas.carry_over()

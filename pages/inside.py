@@ -41,7 +41,9 @@ def choose_image(model: Model, data: Dataset | None) -> tuple[np.ndarray | None,
         st.session_state["inside-number"] = int(named[1])
     sources = [*(["Your drawing"] if model.card.shape.channels == 1 else []), *(["A test image"] if data else [])]
     if st.session_state.get("inside-source") not in sources:
-        st.session_state["inside-source"] = sources[0] if sources else None
+        drawn = bool(st.session_state.get("drawing", {}).get("now"))
+        # without a drawing there is something to look at too
+        st.session_state["inside-source"] = (sources[0] if drawn else sources[-1]) if sources else None
     source = st.segmented_control("Picture", sources, required=True, key="inside-source", persist_state="session")
     if source == "A test image" and data is not None:
         row = number("inside-number", len(data.test_labels))

@@ -151,3 +151,23 @@ def test_a_method_that_failed_for_a_model_is_not_offered():
 def test_the_draw_only_mode_does_not_show_it(monkeypatch):
     monkeypatch.setenv("MNIST_LAB_MODE", "draw-only")
     assert "Draw page only" in words(visit(PAGE))
+
+
+def test_without_a_drawing_a_test_image_is_shown():
+    _, app = inside()
+    assert "every layer of the network shows" not in words(app)
+    assert app.query_params["image"] == "test:0"
+
+
+def test_draw_shows_every_layer_on_request():
+    app = visit("pages/draw.py", **{"canvas-0": drawn_seven(), "draw-layers": True})
+    assert not app.exception
+    opened = [button for button in app.button if button.key and button.key.startswith("draw-layer-open-")]
+    assert len(opened) == len([a for a in activations_of_seven() if a.kind not in ("Dropout", "Flatten")])
+    assert not [b for b in visit("pages/draw.py").button if b.key and b.key.startswith("draw-layer-open-")]
+
+
+def test_without_a_drawing_draw_invites_to_one():
+    app = visit("pages/draw.py", **{"draw-layers": True})
+    assert not app.exception
+    assert "every layer of the network shows" in words(app)
