@@ -61,8 +61,8 @@ def how_prepared(card: Card) -> str:
     return words
 
 
-def layers(model: Model, image: np.ndarray | None) -> None:
-    """On request, every layer as it answers the model's input; a button on one opens it on Inside."""
+def layers(model: Model, image: np.ndarray | None, drawn: bool) -> None:
+    """On request, every layer as it answers the model's input; of a drawing, a button opens one on Inside."""
     if not st.toggle("Show what every layer makes of it", key="draw-layers", persist_state="session"):
         return
     if image is None:
@@ -73,10 +73,10 @@ def layers(model: Model, image: np.ndarray | None) -> None:
 
     opened = st.session_state.pop("draw-layer", None)  # by a button of the strip
     layer_strip(explained.layers(model, image), "", "draw-layer")
-    if "Inside" not in page.reachable():
+    if not drawn or "Inside" not in page.reachable():
         return
     if opened is not None:
-        st.session_state |= {"inside-layer": opened, "inside-view": "layers", "inside-source": "Your drawing"}
+        st.session_state.update({"inside-layer": opened, "inside-view": "layers", "inside-source": "Your drawing"})
         st.switch_page("pages/inside.py")
     st.page_link("pages/inside.py", label="Take it apart on Inside", icon=":material/visibility:")
 
@@ -113,7 +113,7 @@ def board(model: Model) -> None:
         )
     note.caption(f"**What the model sees**: {card.shape.height}×{card.shape.width} pixels. {how_prepared(card)}")
     with page.errors_as_messages():
-        layers(model, None if prediction is None else prediction.model_input)
+        layers(model, None if prediction is None else prediction.model_input, drawing is not None)
 
 
 canvas.carry_over()

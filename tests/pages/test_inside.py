@@ -164,6 +164,10 @@ def test_draw_shows_every_layer_on_request():
     assert not app.exception
     opened = [button for button in app.button if button.key and button.key.startswith("draw-layer-open-")]
     assert len(opened) == len([a for a in activations_of_seven() if a.kind not in ("Dropout", "Flatten")])
+    opened[3].click().run()
+    assert not app.exception
+    assert app.title[0].value == "Inside"
+    assert app.session_state["inside-layer"] == opened[3].key.removeprefix("draw-layer-open-")
     assert not [b for b in visit("pages/draw.py").button if b.key and b.key.startswith("draw-layer-open-")]
 
 
