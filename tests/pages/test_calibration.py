@@ -110,11 +110,11 @@ def test_a_model_without_a_temperature_says_so():
 
 @pytest.fixture
 def shipped(tmp_path, monkeypatch, ask):
-    """A house that ships one model, `mine`, with all that a card can tell."""
+    """A lab that ships one model, `mine`, with all that a card can tell."""
     folder = tmp_path / "checkpoints"
     folder.mkdir()
     assert ask("export", "accurate", str(folder / "mine"), "--summary", "A model of *ours*.")[0] == 0
-    for module in ("mnist_core.models.checkpoint", "ui.cache", "ui.widgets.model"):
+    for module in ("mnist_core.models.checkpoint", "mnist_core.runs.catalogue", "ui.widgets.model"):
         monkeypatch.setattr(f"{module}.SHIPPED", folder)
     return folder / "mine"
 
