@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 
 class LazyModule:
     """Stands for the module `name` until one of its attributes is used, which imports it. Thread-safe, as imports are.
 
-    Type checkers see the module itself where the assignment stands in the `else` of `if TYPE_CHECKING:`.
+    Attributes are looked up anew each time, as those of a module may change. Type checkers see the module itself where
+    the assignment stands in the `else` of `if TYPE_CHECKING:`.
     """
 
     def __init__(self, name: str) -> None:
         self.__name__ = name
+        self._module: ModuleType | None = None
 
     def __getattr__(self, attribute: str) -> Any:
-        value = getattr(import_module(self.__name__), attribute)
-        setattr(self, attribute, value)  # found at once from now on
-        return value
+        if self._module is None:
+            self._module = import_module(self.__name__)
+        return getattr(self._module, attribute)
