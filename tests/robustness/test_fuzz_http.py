@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import shutil
+import time
 from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import quote
@@ -40,6 +41,9 @@ class Asked:
 
     def __call__(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
         answer = self.web.ask(method, path, body, **headers)
+        while answer.status == 429:  # a fast machine asks more often than a person may
+            time.sleep(int(answer.headers["retry-after"]))
+            answer = self.web.ask(method, path, body, **headers)
         self.counts[answer.status] += 1
         if answer.status in REFUSALS:
             assert answer.error

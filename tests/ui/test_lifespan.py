@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -25,7 +26,8 @@ def served(monkeypatch, seconds: float = 1.0) -> None:
         async with lifespan.lifespan(None):
             await asyncio.sleep(seconds)
 
-    asyncio.run(live())
+    with ThreadPoolExecutor(1) as pool:  # the test session's thread may have a loop already, of the browser's
+        pool.submit(asyncio.run, live()).result()
 
 
 class Workers:
