@@ -50,11 +50,11 @@ class Traffic:
 class Pace:
     """Spreads the pictures of drawings that are under way: `per_second` of all people together, in the long run.
 
-    55 a second took 0.65 of a slow core (`benchmarks/in_stroke.py`), which a training beside them misses. The virtual
+    40 a second took a training 45 % of its rate, 20 take 16 % (`benchmarks/in_stroke.py`). The virtual
     schedule of GCRA: each answer takes the next place in it. For the event loop's thread only.
     """
 
-    def __init__(self, per_second: float = 40.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, per_second: float = 20.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._step, self._clock = 1 / per_second, clock
         self._place = 0.0
 
