@@ -43,6 +43,7 @@ def test_a_student_goes_from_a_drawing_to_a_cause(page, mnist_lab):
 def draw_a_four_and_find_the_crossbar(page: Page, mnist_lab: Lab) -> None:
     page.goto(f"{mnist_lab.url}/inside?model=pen")
     settled(page)
+    page.get_by_text("Your drawing").click()  # without one, a test image is shown
     expect(page.get_by_text("Draw something, and every layer")).to_be_visible()
     draw(page, FOUR)
     expect(headline(page, re.compile(r"^4 · "))).to_be_visible()
