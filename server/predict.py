@@ -78,11 +78,12 @@ def predict(name: str, body: bytes, strokes: bool, canvas: bool, with_input: boo
     from mnist_core.drawing.images import decode_picture
     from mnist_core.errors import CheckpointError, DrawingError
     from mnist_core.runs.catalogue import find_model, predictor
+    from mnist_core.system.device import serve_with_one_thread
 
     try:
         model = find_model(name)
         reader = predictor(model)
-        _use_one_thread()
+        serve_with_one_thread()
         pixels = _rendered(body) if strokes else decode_picture(body, "The picture")
         prediction = reader.predict(reader.from_canvas(pixels) if strokes or canvas else pixels)
     except CheckpointError as error:
@@ -103,12 +104,3 @@ def _rendered(body: bytes) -> Any:
 
     drawing = read_drawing(body)
     return render_strokes(drawing.strokes, drawing.box, drawing.y_axis)
-
-
-@functools.cache
-def _use_one_thread() -> None:
-    """One digit is no work to share, as on the pages (ui/page.py)."""
-    from mnist_core.system.device import divide_cores, use_threads
-
-    divide_cores()
-    use_threads(1)

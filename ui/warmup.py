@@ -91,12 +91,9 @@ def _load() -> None:
 def _load_torch() -> None:
     from mnist_core.errors import LabError
     from mnist_core.runs.catalogue import models, predictor
-    from mnist_core.system.device import divide_cores, use_threads
+    from mnist_core.system.device import serve_with_one_thread
 
-    divide_cores()
-    # One digit at a time is no work to share: with two threads the server took 0.26 of a core for what 28 people drew
-    # and looked at, with one 0.16. What is large takes all for a while (mnist_core/system/device.py: threads).
-    use_threads(1)
+    serve_with_one_thread()
     for model in models()[:1]:
         with contextlib.suppress(LabError):
             predictor(model)
