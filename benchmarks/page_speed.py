@@ -18,7 +18,6 @@ import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,9 +26,8 @@ from playwright.sync_api import Browser, Page
 
 from benchmarks.long_run import batches_per_second, start_training
 from mnist_core.runs.run import list_runs
-from mnist_core.system.settings import data_folder
 from server.curves import LINGER_SECONDS
-from tests.e2e.lab import ROOT, Lab, chromium, draw, lab, settled
+from tests.e2e.lab import ROOT, Lab, draw, measured_lab, settled
 
 PAIRS_A_RUN = 8  # a run of 200 epochs takes 140 s on a fast machine
 # `measured` resolves to the milliseconds from the next EVENT to the first frame in which READY holds
@@ -232,11 +230,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5, help="of 15 s with the page open between 15 s without")
     parser.add_argument("--stops", type=int, default=40, help="of the browser, for 3 s each, beside a training")
     options = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        lab(Path(folder), data_folder().resolve()) as running,
-        chromium() as browser,
-    ):
+    with measured_lab() as (running, browser):
         if options.strokes:
             page = open_page(browser, running, "draw")
             taken = strokes(page, range(options.strokes), random.Random(0))

@@ -10,19 +10,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 from playwright.sync_api import Browser
 
 from benchmarks.page_speed import LOSS, browser_processes, open_page, processor_seconds
 from mnist_core.recipes import get_recipe
 from mnist_core.runs.run import Run, create_run
-from mnist_core.system.settings import data_folder
-from tests.e2e.lab import Lab, chromium, lab
+from tests.e2e.lab import Lab, measured_lab
 from tests.helpers.events import append, epoch, start, step
 
 EPOCH = 430  # batches
@@ -78,11 +75,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rate", type=float, default=200, help="batches a second")
     options = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        lab(Path(folder), data_folder().resolve()) as running,
-        chromium() as browser,
-    ):
+    with measured_lab() as (running, browser):
         for _ in range(options.rounds):
             browsing, serving, drawn = watched(browser, running, options.seconds, options.rate)
             print(f"browser {browsing:.3f} and server {serving:.3f} of a core; {drawn:.2f} drawings a second")

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from mnist_core.runs.run import list_runs
+from mnist_core.system.settings import data_folder
 from tests.helpers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,6 +111,17 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+@contextlib.contextmanager
+def measured_lab() -> Iterator[tuple[Lab, Browser]]:
+    """A lab with the data of MNIST_LAB_DATA in a folder of its own, and a Chromium, for a benchmark."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        lab(Path(folder), data_folder().resolve()) as running,
+        chromium() as browser,
+    ):
+        yield running, browser
 
 
 def settled(page: Page) -> None:

@@ -13,8 +13,9 @@ from PIL import Image
 from mnist_core.data.stroke_files import MAX_POINTS
 from mnist_core.drawing.strokes import render_strokes
 from mnist_core.inference.predictor import Predictor
+from mnist_core.runs.catalogue import READS_DRAWINGS
 from server.body import LARGEST, Bodies
-from server.predict import LARGEST_STROKES, Predictions
+from server.predict import DEFAULT_MODEL, LARGEST_STROKES, Predictions
 from server.traffic import Pace, Traffic
 from tests.helpers import until
 from tests.helpers.files import encoded
@@ -276,3 +277,7 @@ def test_people_who_draw_at_once_share_the_pace():
     assert 490 <= count <= 520
     now[0] += 1
     assert pace.pause() == 0
+
+
+def test_the_route_begins_with_the_model_of_the_pages():
+    assert DEFAULT_MODEL == READS_DRAWINGS  # the route's module may not import the catalogue before it is asked
