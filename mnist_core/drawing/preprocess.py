@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from mnist_core.drawing.frames import without_frames
 from mnist_core.drawing.sheet import cut_out_sheet, without_grid
 from mnist_core.errors import DrawingError
 from mnist_core.lazy import LazyModule
@@ -139,12 +140,14 @@ def _ink(grey: np.ndarray, noise: float) -> np.ndarray | None:
     full = np.percentile(ink[ink > 0.5 * peak], 90)
     if full < max(MIN_CONTRAST, 6 * noise):
         return None
+    floor = 0 if noise < 1 else 0.3 * full
+    shown = np.clip((ink - floor) / (full - floor), 0, 1)
+    cleaned = without_frames(shown)
+    ink = ink if cleaned is shown else np.where(cleaned > 0, ink, 0)
     # strokes are mostly full ink; texture, noise and shadows are half-tones (measured ratio: strokes ≤ 1.8, others ≥ 2)
     if large and ((ink > 0.25 * full) & (ink <= 0.6 * full)).sum() > 2 * (ink > 0.6 * full).sum():
         return None
-    floor = 0 if noise < 1 else 0.3 * full
-    ink = np.clip((ink - floor) / (full - floor), 0, 1)
-    return _without_specks(ink)
+    return _without_specks(cleaned)
 
 
 def _noise(grey: np.ndarray) -> float:
