@@ -376,7 +376,8 @@ KINDS: dict[str, Callable[[Strokes, Rng], bytes]] = {
     "chalk": _board,
     "cropped to the edge": _cropped,
     "faint pencil": lambda strokes, rng: encoded(
-        Image.fromarray(np.uint8(_dark(_page(strokes, rng, brush=7), 238, 190) + rng.normal(0, 1.5, (300, 300)))), "JPEG"
+        Image.fromarray(np.uint8(_dark(_page(strokes, rng, brush=7), 238, 190) + rng.normal(0, 1.5, (300, 300)))),
+        "JPEG",
     ),
     "28×28": _small,
     "WebP": _plain(kind="WEBP", quality=80),

@@ -79,7 +79,9 @@ def _without_surrounding(ink: np.ndarray) -> np.ndarray:
         if heights[within].max() < LEAST_FILLED * heights[number]:
             continue
         piece = labels == number + 1
-        if _surrounds(piece, box) and not _may_be_zero(piece[boxes[number]], np.isin(labels, np.flatnonzero(within) + 1)):
+        if _surrounds(piece, box) and not _may_be_zero(
+            piece[boxes[number]], np.isin(labels, np.flatnonzero(within) + 1)
+        ):
             frames.add(int(number))
     frames |= _dashes(labels, sides, frames)
     return _without(ink, np.isin(labels, [number + 1 for number in frames])) if frames else ink
@@ -300,9 +302,7 @@ def _longest(x: np.ndarray, y: np.ndarray, thick: np.ndarray, mask: np.ndarray) 
     # a hand's line wavers: its place is a running mean over a tenth of its length
     order = np.flatnonzero(used)[np.argsort(x[used], kind="stable")]
     at = np.arange(start, stop)
-    smooth = ndimage.uniform_filter1d(
-        np.interp(at, x[order], off[order]), max(1, (stop - start) // 10), mode="nearest"
-    )
+    smooth = ndimage.uniform_filter1d(np.interp(at, x[order], off[order]), max(1, (stop - start) // 10), mode="nearest")
     reach = int(chain[0]), int(chain[-1]) + 1
     return used, _Line(start, stop, np.polyval(fit, at) + smooth, float(np.median(thick[used])), reach)
 
@@ -454,9 +454,7 @@ def _stands_apart(mask: np.ndarray, line: _Line, rest: _Rest) -> bool:
     return bool(joined.sum() <= 0.02 * rest.ink.sum())
 
 
-def _underline(
-    mask: np.ndarray, level: list[_Line], steep: list[_Line]
-) -> tuple[list[_Line], list[_Line]]:
+def _underline(mask: np.ndarray, level: list[_Line], steep: list[_Line]) -> tuple[list[_Line], list[_Line]]:
     """A line under all the ink, with the ticks that stand on it, as on forms."""
     tolerance = CORNER * max(mask.shape)
     for line in level:
@@ -467,7 +465,7 @@ def _underline(
             and abs(tick.stop - line.place) <= tolerance
             and tick.length <= 0.6 * line.length
         ]
-        for out in ([ticks, []] if len(ticks) == 2 else [[]]):
+        for out in [ticks, []] if len(ticks) == 2 else [[]]:
             rest = _rest(mask, [line], out)
             if rest is not None and _is_under(mask, line, rest, out):
                 return [line], out

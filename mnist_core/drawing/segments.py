@@ -21,7 +21,8 @@ else:
 
 HEIGHT = 48  # px: seams are looked for in ink of about this height
 INK = 0.25  # of full ink
-SPACING, REACH = 0.08, 0.3  # of the height: from one window in which a seam is looked for to the next; to its side
+SPACING = 0.06  # of the height: from one window in which a seam is looked for to the next
+REACHES = (0.08, 0.18, 0.35)  # of the height: how far windows go to each side
 BEND = 0.03  # what a step of a seam to the side costs, in full ink; one through the ground costs a tenth
 MOST_CUT = 0.4  # of the height: a seam through more ink parts no digits
 FREE = 0.03  # of the height: a seam through no more ink than blurred edges goes between two pieces
@@ -66,7 +67,8 @@ def find_cuts(ink: np.ndarray, through: bool) -> Cuts:
     factor = max(1, round(tall / HEIGHT))
     small = np.asarray(Image.fromarray(ink.astype(np.float32)).reduce(factor)) if factor > 1 else ink
     unit = tall / factor
-    seams, inked = _seams(small, unit)
+    found = [_seams(small, unit, reach) for reach in (REACHES if through else REACHES[-1:])]
+    seams, inked = (np.concatenate(parts) for parts in zip(*found, strict=True))
     kept = inked <= (MOST_CUT if through else FREE) * unit
     seams, inked = seams[kept], inked[kept]
     columns = np.arange(small.shape[1])
@@ -86,10 +88,10 @@ def find_cuts(ink: np.ndarray, through: bool) -> Cuts:
     )
 
 
-def _seams(ink: np.ndarray, unit: float) -> tuple[np.ndarray, np.ndarray]:
+def _seams(ink: np.ndarray, unit: float, share: float) -> tuple[np.ndarray, np.ndarray]:
     """(h, w) → (n, h) int64, the cheapest seam in each of n overlapping windows, and (n,) the ink that each meets."""
     height, width = ink.shape
-    reach = max(2, round(REACH * unit))
+    reach = max(2, round(share * unit))
     middles = np.arange(0, width, max(1, round(SPACING * unit)))
     columns = middles[:, None] + np.arange(-reach, reach + 1)
     padded = np.pad(ink, ((0, 0), (reach, reach + 1)))
