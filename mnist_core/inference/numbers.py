@@ -17,20 +17,22 @@ from mnist_core.drawing.preparation import is_prepared
 from mnist_core.drawing.preprocess import Ink, digit_image, find_ink
 from mnist_core.drawing.segments import INK, Cuts, find_cuts, line_height
 from mnist_core.inference.predictor import Prediction, Predictor
-from mnist_core.inference.rejection import shape_rejection
+from mnist_core.inference.rejection import certainty, shape_rejection
 
 Box = tuple[int, int, int, int]  # x, y, width, height in px of the picture
 WIDE = 0.95  # of the height: wider ink may be two digits that touch
 NARROW = 0.5  # of the height: ink in one piece that is no wider is one digit
 LEAST_CERTAIN = 0.5  # of the certainty that a digit alone must have: in a number its neighbours speak for it, too
 LONGEST = 40  # digits
-# costs, in natural logarithms of odds
-EACH = 0.25  # a digit, so that none is cut without need
-CUT = 0.45  # a cut through as much ink as a stroke is wide
-SHAPE = 2.0  # a part whose shape is no digit's
+# costs; chosen on numbers of every second writer of the training file (`python -m benchmarks.numbers` measures on all)
+DOUBT = 3.0  # times the logarithm of the certainty of a part
+EACH = 0.4  # a digit, so that none is cut without need
+CUT = 0.25  # a cut through as much ink as a stroke is wide
+SHAPE = 1.0  # a part whose shape is no digit's
 GAP, GAP_COST = 0.2, 12.0  # of the height: an empty gap within a digit, and what it costs for each height beyond that
-LOW, LOW_COST = 0.45, 3.0  # the same of the height that a digit has at least
-SURE = 0.9  # parts that are read with this confidence, and no wider than WIDE, are not cut further
+LOW, LOW_COST = 0.45, 6.0  # the same of the height that a digit has at least
+BROAD, BROAD_COST = 0.7, 2.0  # the same of a digit's width
+SURE = 0.85  # parts that are read with this certainty, and no wider than WIDE, are not cut further
 SPLIT = 0.75  # of the height: a wider part is cut to see whether it is two
 
 
@@ -172,10 +174,10 @@ def _best(predictor: Predictor, cuts: Cuts) -> list[_Part]:
     ways: list[tuple[float, list[_Part]]] = [(0.0, [])] + [(np.inf, [])] * (count - 1)
     for place in sorted(range(len(inks)), key=lambda n: places[n][1]):
         start, stop = places[place]
-        part = _judged(inks[place], images[place], probabilities[place], cuts.tall)
-        cost = ways[start][0] + part.cost + CUT * cuts.inked[start] / stroke
+        judged = _judged(inks[place], images[place], probabilities[place], cuts.tall)
+        cost = ways[start][0] + judged.cost + CUT * cuts.inked[start] / stroke
         if cost < ways[stop][0]:
-            ways[stop] = (cost, [*ways[start][1], part])
+            ways[stop] = (float(cost), [*ways[start][1], judged])
     # specks at an end are no part
     return ways[-1][1]
 
@@ -190,11 +192,12 @@ def _stroke(ink: np.ndarray) -> float:
 def _judged(ink: np.ndarray, image: np.ndarray, probabilities: np.ndarray, tall: float) -> _Part:
     down, across = _extent(ink)
     height, width = down.stop - down.start, across.stop - across.start
-    sure = float(probabilities.max())
+    sure = max(float(certainty(probabilities)), 1e-3)
     empty = np.flatnonzero((ink[:, across] > INK).any(0))
     gap = float(np.diff(empty).max(initial=1) - 1) / tall
     is_digit = shape_rejection(image) is None
-    cost = EACH - float(np.log(max(sure, 1e-6))) + SHAPE * (not is_digit)
+    cost = EACH - DOUBT * float(np.log(sure)) + SHAPE * (not is_digit)
     cost += GAP_COST * max(0.0, gap - GAP) + LOW_COST * max(0.0, LOW - height / tall) / LOW
+    cost += BROAD_COST * max(0.0, width / tall - BROAD)
     doubtful = not is_digit or sure < SURE or width > SPLIT * tall
     return _Part(ink, probabilities, is_digit, doubtful, cost)
