@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 from collections.abc import Callable, Sequence
 
@@ -50,6 +51,10 @@ def inked(size: tuple[int, int], paths: Paths, brush: float) -> np.ndarray:
     return np.asarray(image.reduce(FINE)) / 255
 
 
+def _moved(paths: Paths, x: float, y: float) -> Paths:
+    return [path + np.array([x, y]) for path in paths]
+
+
 def line(a: Sequence[float], b: Sequence[float]) -> np.ndarray:
     return np.array([a, b], np.float64)
 
@@ -57,7 +62,7 @@ def line(a: Sequence[float], b: Sequence[float]) -> np.ndarray:
 def by_hand(path: np.ndarray, rng: Rng, wobble: float) -> np.ndarray:
     """A polygon as a hand draws it: its sides bent by up to about `wobble` px."""
     drawn = []
-    for a, b in zip(path[:-1], path[1:], strict=True):
+    for a, b in itertools.pairwise(path):
         share = np.linspace(0, 1, 12)[:, None]
         across = np.array([-(b - a)[1], (b - a)[0]]) / max(np.hypot(*(b - a)), 1e-9)
         waves = np.sin(share * rng.uniform(2, 5) + rng.uniform(0, 6)) * rng.normal(0, wobble)
@@ -133,7 +138,7 @@ def _dashed(box: tuple[float, float, float, float], side: int, rng: Rng) -> tupl
     corners = _around(box, rng.uniform(0.15, 0.3))
     dash = rng.uniform(0.03, 0.07) * side
     paths = []
-    for a, b in zip(corners[:-1], corners[1:], strict=True):
+    for a, b in itertools.pairwise(corners):
         length = np.hypot(*(b - a))
         for start in np.arange(0, length, 1.8 * dash):
             paths.append(line(a + (b - a) * start / length, a + (b - a) * min(start + dash, length) / length))
@@ -219,8 +224,8 @@ STYLES = ("paper", "grey lines", "coloured", "canvas", "photo", "turned")
 def framed(strokes: Strokes, kind: str, style: str, rng: Rng, y_axis: str = "up", side: int = 280) -> np.ndarray:
     """One digit with lines of a kind of FRAMES → (side, side) or (side, side, 3) uint8.
 
-    Any other kind has no lines. `style` is one of STYLES: ink and lines black on white; lines in grey, or in colour; white on black; a photo with
-    shadow and noise; turned by up to 4°.
+    Any other kind has no lines. `style` is one of STYLES: ink and lines black on white; lines in grey, or in colour;
+    white on black; a photo with shadow and noise; turned by up to 4°.
     """
     brush = rng.uniform(0.03, 0.075) * side
     paths = upright(strokes, y_axis)
@@ -411,8 +416,8 @@ def number(
     occupied = np.full(size[1], -np.inf)
     for paths in shapes:
         bottom = 1.6 * tall + rng.uniform(-0.04, 0.04) * tall
-        moved = [path + (0, bottom - np.concatenate(paths)[:, 1].max()) for path in paths]
-        ink = inked(size, [path + (brush, 0) for path in moved], brush)
+        moved = _moved(paths, 0, bottom - np.concatenate(paths)[:, 1].max())
+        ink = inked(size, _moved(moved, brush, 0), brush)
         rows, columns = np.nonzero(ink > 0.4)
         firsts = np.full(size[1], np.inf)
         np.minimum.at(firsts, rows, columns)
@@ -423,7 +428,7 @@ def number(
             shift = np.max(occupied - firsts) + 1 + space
         else:  # a gap between the columns, as boxes stand apart
             shift = occupied.max() + 1 + space - firsts.min()
-        drawn = inked(size, [path + (brush + shift, 0) for path in moved], brush)
+        drawn = inked(size, _moved(moved, brush + shift, 0), brush)
         rows, columns = np.nonzero(drawn > 0.4)
         np.maximum.at(occupied, rows, columns)
         boxes.append((columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1))

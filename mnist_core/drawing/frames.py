@@ -42,6 +42,8 @@ CHAINED = 0.55  # of a line's columns that have its ink: dashes have no more
 OWN = 0.35  # of a line's columns that have nothing but the line
 STRAIGHT = (0.8, 0.012)  # px, and share of its length, that a line strays, as a standard deviation: it may be by hand
 BESIDE = 0.5  # of a line's columns that have a thin run right beside it, at most; texture has more
+SAMPLED = 3  # of the columns and slopes, one in so many tells whether there may be a line
+LONG = 0.75  # of all ink's width: no side of a frame and no underline is shorter
 MARGIN = 0.02  # of the picture's side: an end this near to its border touches it
 MOSTLY = 0.6  # of all ink that is no line, which lies in a frame
 CORNER = 0.06  # of the picture's longer side: how far from each other two lines of a corner end
@@ -115,7 +117,7 @@ def _shape(ink: np.ndarray) -> tuple[float, float]:
 
 
 def _dashes(labels: np.ndarray, sides: np.ndarray, known: set[int]) -> set[int]:
-    """The numbers of the pieces that together surround the largest other piece: a frame of dashes or of four strokes."""
+    """The numbers of the pieces that together surround the largest other piece: dashes, or four strokes."""
     heights, widths = sides[:, 1] - sides[:, 0], sides[:, 3] - sides[:, 2]
     areas = np.bincount(labels.ravel(), minlength=len(sides) + 1)[1:].astype(float)
     areas[list(known)] = 0
@@ -124,7 +126,7 @@ def _dashes(labels: np.ndarray, sides: np.ndarray, known: set[int]) -> set[int]:
     thin = np.minimum(heights, widths) <= max(3.0, DASH * max(heights[core], widths[core]))
     top, bottom, left, right = sides[core]
     outside = (sides[:, 1] <= top) | (sides[:, 0] >= bottom) | (sides[:, 3] <= left) | (sides[:, 2] >= right)
-    chosen = [n for n in np.flatnonzero(thin & outside) if n != core and n not in known]
+    chosen = [int(n) for n in np.flatnonzero(thin & outside) if n != core and n not in known]
     if len(chosen) < 4:
         return set()
     return set(chosen) if _surrounds(np.isin(labels, np.array(chosen) + 1), (top, bottom, left, right)) else set()
@@ -211,18 +213,22 @@ def _without_lines(ink: np.ndarray) -> np.ndarray:
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
         return ink
-    extent = (1 + int(np.ptp(rows)), 1 + int(np.ptp(columns)))
-    level = _lines(mask)
-    steep = _lines(mask.T)
-    if not any(line.length >= 0.6 * extent[1] for line in level) and not any(
-        line.length >= 0.6 * extent[0] for line in steep
-    ):
+    tall, wide = 1 + int(np.ptp(rows)), 1 + int(np.ptp(columns))
+    across = columns[0] < _edge(mask.shape[1]) and columns[-1] >= mask.shape[1] - _edge(mask.shape[1])
+    down = rows[0] < _edge(mask.shape[0]) and rows[-1] >= mask.shape[0] - _edge(mask.shape[0])
+    # a drawing has neither as a rule, and is to be read while the pen is down
+    level = _lines(mask, LONG * wide) if across or _may_have_line(mask, wide) else []
+    boxed = sum(line.length >= LONG * wide for line in level) > 1
+    under = any(line.length >= LONG * wide and line.place >= rows[-1] - 0.3 * tall for line in level)
+    if not (boxed or under or across or down):
         return ink
-    out_level, out_steep = _cells(mask, level, steep)
-    through_level, through_steep = _through(mask, level), _through(mask.T, steep)
-    out_level += [line for line in through_level if line not in out_level]
-    out_steep += [line for line in through_steep if line not in out_steep]
-    if not out_level and not out_steep:
+    steep = _lines(mask.T, 0.0) if boxed or under or down else []
+    out_level, out_steep = _cells(mask, level, steep) if boxed else ([], [])
+    if across:
+        out_level += [line for line in _through(mask, level) if line not in out_level]
+    if down:
+        out_steep += [line for line in _through(mask.T, steep) if line not in out_steep]
+    if not out_level and not out_steep and under:
         out_level, out_steep = _underline(mask, level, steep)
     if not out_level and not out_steep:
         return ink
@@ -230,9 +236,32 @@ def _without_lines(ink: np.ndarray) -> np.ndarray:
     return _without(ink, mask & ~kept)
 
 
-def _lines(mask: np.ndarray) -> list[_Line]:
-    """(H, W) bool → the straight lines that run from left to right, the longest first."""
+def _edge(side: int) -> float:
+    """How near to the border of a picture an end touches it, in px."""
+    return max(2.0, MARGIN * side)
+
+
+def _may_have_line(mask: np.ndarray, wide: int) -> bool:
+    """Whether a straight chain of thin runs may be nearly as wide as the ink: by every third column and slope."""
+    runs = _Runs.of(mask[:, ::SAMPLED])
+    thin = runs.last - runs.first <= max(3.0, THIN * max(mask.shape))
+    if thin.sum() * SAMPLED < CHAINED * LONG * wide:
+        return False
+    x, y = runs.x[thin] * SAMPLED, (runs.first[thin] + runs.last[thin]) / 2
+    lowest = min(0.0, float(SLOPES[0]) * mask.shape[1])
+    slopes = SLOPES[::SAMPLED]
+    # bins of 4 px, of which two neighbours count together
+    place = ((y[None] - slopes[:, None] * x[None] - lowest) / 4).astype(np.int64)
+    bins = int(place.max()) + 2
+    counts = np.bincount((place + bins * np.arange(len(slopes))[:, None]).ravel(), minlength=bins * len(slopes))
+    counts[:-1] += counts[1:]
+    return bool(counts.max() * SAMPLED >= CHAINED * LONG * wide)
+
+
+def _lines(mask: np.ndarray, least: float) -> list[_Line]:
+    """(H, W) bool → the straight lines of `least` px that run from left to right, the longest first."""
     side = max(mask.shape)
+    least = max(least, SHORTEST * side)
     runs = _Runs.of(mask)
     thick = runs.last - runs.first
     thin = thick <= max(3.0, THIN * side)
@@ -241,9 +270,9 @@ def _lines(mask: np.ndarray) -> list[_Line]:
         return []
     found: list[_Line] = []
     for _ in range(2 * MOST_LINES):
-        if len(x) < SHORTEST * side or len(found) == MOST_LINES:
+        if len(x) < OWN * least or len(found) == MOST_LINES:
             break
-        used, line = _longest(x, y, thick, mask)
+        used, line = _longest(x, y, thick, mask, least)
         if line is not None:
             found.append(line)
         elif not used.any():
@@ -252,7 +281,9 @@ def _lines(mask: np.ndarray) -> list[_Line]:
     return sorted(found, key=lambda line: -line.length)
 
 
-def _longest(x: np.ndarray, y: np.ndarray, thick: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, _Line | None]:
+def _longest(
+    x: np.ndarray, y: np.ndarray, thick: np.ndarray, mask: np.ndarray, least: float
+) -> tuple[np.ndarray, _Line | None]:
     """Of thin runs with the middles (x, y): which lie on the line with most of them, and this line if it is one."""
     height, width = mask.shape
     side = max(mask.shape)
@@ -263,7 +294,7 @@ def _longest(x: np.ndarray, y: np.ndarray, thick: np.ndarray, mask: np.ndarray) 
     counts = counts.reshape(len(SLOPES), bins)
     counts[:, 1:-1] = counts[:, :-2] + counts[:, 1:-1] + counts[:, 2:]
     slope, place = np.unravel_index(int(counts.argmax()), counts.shape)
-    if counts[slope, place] < SHORTEST * side * CHAINED:
+    if counts[slope, place] < OWN * least:
         return np.zeros(len(x), bool), None
     off = y - (SLOPES[slope] * (x - width / 2) + place - reach)
     near = abs(off) <= 2
@@ -292,7 +323,7 @@ def _longest(x: np.ndarray, y: np.ndarray, thick: np.ndarray, mask: np.ndarray) 
         return near, None
     start, stop = int(x[used].min()), int(x[used].max()) + 1
     covered = inked[start:stop].mean(), own[start:stop].mean()
-    if stop - start < max(SHORTEST * side, 2.5 * thickness) or covered[0] < CHAINED or covered[1] < OWN:
+    if stop - start < max(least, 2.5 * thickness) or covered[0] < CHAINED or covered[1] < OWN:
         return used, None
     if off[used].std() > STRAIGHT[0] + STRAIGHT[1] * (stop - start):
         return used, None
@@ -303,12 +334,12 @@ def _longest(x: np.ndarray, y: np.ndarray, thick: np.ndarray, mask: np.ndarray) 
     order = np.flatnonzero(used)[np.argsort(x[used], kind="stable")]
     at = np.arange(start, stop)
     smooth = ndimage.uniform_filter1d(np.interp(at, x[order], off[order]), max(1, (stop - start) // 10), mode="nearest")
-    reach = int(chain[0]), int(chain[-1]) + 1
-    return used, _Line(start, stop, np.polyval(fit, at) + smooth, float(np.median(thick[used])), reach)
+    ends = int(chain[0]), int(chain[-1]) + 1
+    return used, _Line(start, stop, np.polyval(fit, at) + smooth, float(np.median(thick[used])), ends)
 
 
-def _removed(mask: np.ndarray, level: list[_Line], steep: list[_Line]) -> np.ndarray:
-    """(H, W) bool without the lines, but with what they cross."""
+def _removed(mask: np.ndarray, level: list[_Line], steep: list[_Line], mended: bool = True) -> np.ndarray:
+    """(H, W) bool without the lines, but with what they cross; if `mended`, also what runs nearly along them."""
     out, bands, halves = [], [], []
     for turned, lines in ((mask, level), (mask.T, steep)):
         runs = _Runs.of(turned) if lines else None
@@ -332,7 +363,7 @@ def _removed(mask: np.ndarray, level: list[_Line], steep: list[_Line]) -> np.nda
     rest = mask & ~gone
     kept = rest
     for which, half in enumerate(halves):
-        if half:  # a stroke that runs nearly along the line is restored where it goes on at both sides
+        if half and mended:  # a stroke that runs nearly along the line is restored where it goes on at both sides
             length = int(2 * np.ceil(half)) + 3
             straight = np.ones((length, 1) if which == 0 else (1, length), bool)
             for element in (straight, np.eye(length, dtype=bool), np.eye(length, dtype=bool)[::-1]):
@@ -342,9 +373,9 @@ def _removed(mask: np.ndarray, level: list[_Line], steep: list[_Line]) -> np.nda
     return kept
 
 
-def _rest(mask: np.ndarray, level: list[_Line], steep: list[_Line]) -> _Rest | None:
+def _rest(mask: np.ndarray, level: list[_Line], steep: list[_Line], mended: bool = False) -> _Rest | None:
     """What is left without these lines; None if that is nothing of the size of a digit."""
-    ink = _removed(mask, level, steep)
+    ink = _removed(mask, level, steep, mended)
     labels, count = ndimage.label(ink, EVERY)
     if not count:
         return None
@@ -375,10 +406,10 @@ def _cells(mask: np.ndarray, level: list[_Line], steep: list[_Line]) -> tuple[li
                         rectangles.append((size[0] * size[1], (upper, lower), (left, right)))
     rectangles.sort(key=lambda found: -found[0])
     for _, rows, columns in rectangles[:MOST_TRIED]:
-        if not _holds(_rest(mask, [*rows], [*columns]), rows, columns):
+        if not _holds(_rest(mask, [*rows], [*columns], mended=True), rows, columns):
             continue
         out = [*rows, *_parting(rows, columns, level)], [*columns, *_parting(columns, rows, steep)]
-        return out if _holds(_rest(mask, *out), rows, columns) else ([*rows], [*columns])
+        return out if _holds(_rest(mask, *out, mended=True), rows, columns) else ([*rows], [*columns])
     return [], []
 
 
@@ -419,7 +450,7 @@ def _through(mask: np.ndarray, lines: list[_Line]) -> list[_Line]:
     A digit cut out along its edges may have a stroke that does so, too, but then its other ink lies at the border.
     """
     height, width = mask.shape
-    margin = max(2.0, MARGIN * width)
+    margin = _edge(width)
     whole = [line for line in lines if line.start <= margin and line.stop >= width - margin]
     if not whole:
         return []

@@ -119,8 +119,8 @@ def _extent(ink: np.ndarray) -> tuple[slice, slice]:
 def _may_be_several(ink: np.ndarray, extent: tuple[slice, slice], prediction: Prediction) -> bool:
     height, width = (side.stop - side.start for side in extent)
     if prediction.is_digit:
-        return width > WIDE * height
-    return width > NARROW * height and prediction.rejection != "filled"
+        return bool(width > WIDE * height)
+    return bool(width > NARROW * height) and prediction.rejection != "filled"
 
 
 def _several(predictor: Predictor, found: Ink) -> tuple[Digit, ...]:
@@ -171,7 +171,7 @@ def _best(predictor: Predictor, cuts: Cuts) -> list[_Part]:
     fitted = np.stack([_fitted(predictor, image) for image in images])
     probabilities = predictor.probabilities(fitted[:, None])
     stroke = _stroke(cuts.ink)
-    ways: list[tuple[float, list[_Part]]] = [(0.0, [])] + [(np.inf, [])] * (count - 1)
+    ways: list[tuple[float, list[_Part]]] = [(0.0, []), *[(np.inf, [])] * (count - 1)]
     for place in sorted(range(len(inks)), key=lambda n: places[n][1]):
         start, stop = places[place]
         judged = _judged(inks[place], images[place], probabilities[place], cuts.tall)
