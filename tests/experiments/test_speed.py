@@ -53,7 +53,7 @@ def small_mnist(tmp_path):
         ("t10k", data.test_images, data.test_labels),
     ):
         for name, values in ((f"{prefix}-images-idx3-ubyte", images[:, 0]), (f"{prefix}-labels-idx1-ubyte", labels)):
-            array = values.numpy().astype(np.uint8)
+            array = values.astype(np.uint8)
             header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">i4").tobytes()
             (raw / name).write_bytes(header + array.tobytes())
     return tmp_path, data
