@@ -194,23 +194,30 @@ def _train(options: argparse.Namespace) -> None:
     diagnosis = latest(HistoryReader(run).events(), "end", "diagnosis") or ""
     if status.state != "completed" or checkpoint is None:
         raise RunFailedError(" ".join(filter(None, (f"The run {run.id} is {status.state}.", status.reason, diagnosis))))
+    from mnist_core.inference.interval import accuracy_text, measured_interval
     from mnist_core.models.checkpoint import read_card
 
     card = read_card(checkpoint)
+    metrics = card.metrics
     result = {
         "run_id": run.id,
         "run_dir": str(run.folder),
         "checkpoint": str(checkpoint),
         "parameters": card.parameters,
-        "val_accuracy": card.metrics["val_accuracy"],
-        "test_accuracy": card.metrics["test_accuracy"],
+        "val_accuracy": metrics["val_accuracy"],
+        "test_accuracy": metrics["test_accuracy"],
         "train_seconds": card.train_seconds,
         "diagnosis": diagnosis,
+        "val_accuracy_interval": measured_interval(metrics, "val"),
+        "test_accuracy_interval": measured_interval(metrics, "test"),
     }
+    test, validation = (
+        accuracy_text(metrics[f"{part}_accuracy"], int(metrics.get(f"{part}_images") or 0)) for part in ("test", "val")
+    )
     print_result(
         options,
         result,
-        f"{run.id}: test accuracy {result['test_accuracy']:.2%}, validation {result['val_accuracy']:.2%}, "
+        f"{run.id}: test accuracy {test}, validation {validation}, in brackets the 95 % intervals, "
         f"{result['parameters']:,} parameters, {result['train_seconds']:.1f} s of training on {config.dataset}.\n"
         f"The model is in {checkpoint}",
     )
@@ -235,12 +242,19 @@ def _check_model(config: TrainConfig, data_dir: Path) -> None:
 def _train_progress(epochs: int) -> Iterator[Callable[[Event], None]]:
     from tqdm import tqdm
 
+    from mnist_core.inference.interval import accuracy_text
+
+    images = 0  # held out
     with tqdm(total=epochs, unit="epoch", file=sys.stderr, mininterval=0.5) as bar:
 
         def show(event: Event) -> None:
-            if event["event"] == "epoch":
+            nonlocal images
+            if event["event"] == "start":
+                images = event["val_images"]
+            elif event["event"] == "epoch":
                 bar.update(event["epoch"] - bar.n)
-                bar.set_postfix_str(f"val {event['val_accuracy']:.2%}, loss {event['train_loss']:.4f}")
+                measured = accuracy_text(event["val_accuracy"], images)
+                bar.set_postfix_str(f"val {measured}, loss {event['train_loss']:.4f}")
             elif event["event"] == "resume":
                 bar.update(event["epoch"])
 

@@ -15,6 +15,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
     from mnist_core.data.prepare import load_for
     from mnist_core.data.splits import train_and_validation
     from mnist_core.inference.calibration import reliability
+    from mnist_core.inference.interval import interval_text
     from mnist_core.inference.metrics import evaluate
     from mnist_core.inference.predictor import Predictor
     from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint
@@ -38,7 +39,6 @@ def run_evaluate(options: argparse.Namespace) -> None:
         images, labels = data.train_images[rows], data.train_labels[rows]
     with progress_bar("evaluating") as progress:
         result = evaluate(checkpoint.model, images, labels, progress)
-    low, high = result.accuracy_interval
     rejections = Predictor(checkpoint).rejections(images.numpy(), result.probabilities)
     summary = {
         "dataset": data.name,
@@ -60,8 +60,8 @@ def run_evaluate(options: argparse.Namespace) -> None:
         options,
         summary,
         f"{card.name} on {data.name} ({options.split}, {len(labels):,} images): "
-        f"accuracy {result.accuracy:.2%} (95 % interval {low:.2%} to {high:.2%}), loss {result.loss:.4f}, "
-        f"weighted F1 {result.weighted_f1:.4f}, "
+        f"accuracy {result.accuracy:.2%} (95 % interval {interval_text(result.accuracy_interval)}), "
+        f"loss {result.loss:.4f}, weighted F1 {result.weighted_f1:.4f}, "
         f"calibration error {summary['ece']:.4f}, refused {summary['refused']:.2%}",
     )
 

@@ -19,6 +19,7 @@ RESULT = Bench(
     step_rate=100.0,
     product_rate=400.0,
     machine="a machine",
+    test_images=10_000,
 )
 
 
