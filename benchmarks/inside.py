@@ -81,7 +81,7 @@ def views(model: str) -> list[tuple[str, float, float]]:
                 found.append((what, *page.evaluate("window.measured")))
                 page.wait_for_timeout(500)
 
-        layers = page.locator("[class*='inside-layer-strip'] [data-testid='stButton'] button")
+        layers = page.locator("[class*='inside-layer-strip'] [kind='tertiary']:visible")
         for place in range(min(layers.count(), 4)):
             click(f"layer {place + 1}", layers.nth(place))
         click("what a unit wants to see", page.locator("label", has_text="What this unit wants to see"))
