@@ -1,5 +1,5 @@
 """The command line, `mnist-lab` or `python -m mnist_core`: app, train, evaluate, predict, explain, export,
-reproduce, bench, download, recipes.
+import, reproduce, bench, download, recipes.
 
 Progress goes to stderr, results to stdout; with --json the result is the last line of stdout. Exit status: 0, or 1
 when the work was begun and failed, or 2 when the request was wrong (one sentence on stderr).
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from mnist_core.cli.checkpoints import run_evaluate, run_explain, run_export, run_predict
+from mnist_core.cli.exports import run_import
 from mnist_core.cli.lab import run_bench, run_download, run_recipes, run_reproduce
 from mnist_core.cli.output import print_note, print_result
 from mnist_core.config import TrainConfig, parse_assignments
@@ -119,6 +120,11 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument(
         "--about", metavar="FILE", help="JSON for the card: data, seeds, command, machine, figures, limits"
     )
+
+    bring = command("import", run_import, "make a run of a bundle that was downloaded from another lab")
+    bring.add_argument("bundle", help="a bundle's .zip, the folder of its files, or a checkpoint's folder")
+    bring.add_argument("--runs-dir", help="where the run is kept (default: $MNIST_LAB_RUNS, or ./runs)")
+    bring.add_argument("--owner", default="", metavar="NAME", help="whose run it is, for the pages' lists")
 
     reproduce = command("reproduce", run_reproduce, "train the earlier systems' recipes; compare with their claims")
     reproduce.add_argument("--recipes", help="names apart by commas (default: all)")
