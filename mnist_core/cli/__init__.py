@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from mnist_core.cli.checkpoints import run_evaluate, run_explain, run_export, run_predict
-from mnist_core.cli.exports import run_import
+from mnist_core.cli.exports import FORMATS, run_import
 from mnist_core.cli.lab import run_bench, run_download, run_recipes, run_reproduce
 from mnist_core.cli.output import print_note, print_result
 from mnist_core.config import TrainConfig, parse_assignments
@@ -116,6 +116,13 @@ def _parser() -> argparse.ArgumentParser:
     export = command("export", run_export, "copy a checkpoint to a folder of its own, to keep or to ship it")
     export.add_argument("checkpoint", help="a shipped checkpoint's name, or the path of a checkpoint folder")
     export.add_argument("folder", help="where to; its name becomes the model's")
+    export.add_argument(
+        "--format",
+        choices=["checkpoint", *FORMATS],
+        default="checkpoint",
+        help="a checkpoint of this lab; train.py for torch and torchvision alone; train.ipynb for Jupyter; or the "
+        "weights with a README.md for the Hugging Face Hub (default: %(default)s)",
+    )
     export.add_argument("--summary", default="", help="what a person should know of it, for the card")
     export.add_argument(
         "--about", metavar="FILE", help="JSON for the card: data, seeds, command, machine, figures, limits"

@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from mnist_core.cli.exports import export_files
 from mnist_core.cli.output import print_note, print_result, progress_bar
 from mnist_core.errors import ConfigError, DrawingError
 
@@ -125,6 +126,9 @@ def run_explain(options: argparse.Namespace) -> None:
 
 
 def run_export(options: argparse.Namespace) -> None:
+    if options.format != "checkpoint":
+        export_files(options)
+        return
     from mnist_core.models.card import read_about
     from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint, update_card
 

@@ -7,13 +7,11 @@ import os
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import torch
 
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.data.augment import augment
-from mnist_core.data.loading import load_dataset
 from mnist_core.errors import ConfigError
 from mnist_core.experiments.script import parts, script, why_not
 from mnist_core.models.architectures import ACTIVATIONS, MODELS
@@ -149,22 +147,6 @@ def test_what_a_script_cannot_do_is_said():
         assert said in why_not(config)
         with pytest.raises(ConfigError):
             parts(card(TrainConfig()).model_copy(update={"config": config}))
-
-
-@pytest.fixture
-def small_mnist(tmp_path):
-    """The built-in digits as MNIST's files."""
-    digits, raw = load_dataset("digits"), tmp_path / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    for prefix, images, labels in (
-        ("train", digits.train_images, digits.train_labels),
-        ("t10k", digits.test_images, digits.test_labels),
-    ):
-        for name, values in ((f"{prefix}-images-idx3-ubyte", images[:, 0]), (f"{prefix}-labels-idx1-ubyte", labels)):
-            array = values.numpy().astype(np.uint8)
-            header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">i4").tobytes()
-            (raw / name).write_bytes(header + array.tobytes())
-    return tmp_path
 
 
 def test_a_fresh_interpreter_trains_by_the_script(small_mnist):
