@@ -12,6 +12,7 @@ from mnist_core.data.mirrors import SOURCES
 from mnist_core.data.splits import split
 from mnist_core.data.statistics import class_counts, level_values, mean_images, moments, pixel_histogram, split_table
 from mnist_core.figures.dataset import count_figure, held_out_figure, level_figure
+from mnist_core.inference.interval import accuracy_interval, interval_text
 from mnist_core.recipes import get_recipe
 from mnist_core.system.settings import data_folder
 from ui import actions, cache, page, warmup
@@ -24,6 +25,7 @@ from ui.widgets.settings import augmentation_knobs, split_knobs
 page.begin("Data", "🗂️")
 PARTS = ("training", "validation", "test")
 FIRST, CLASSES = 40, 10  # how much of a split is drawn: that many images of that many classes
+EXAMPLE = 0.99  # an accuracy, to say how far so many images bound it
 NORMALIZATIONS = {"unit": "unit: 0 to 1", "standard": "standard: mean 0, deviation 1"}
 
 
@@ -107,6 +109,7 @@ def parts(data: Dataset, start: TrainConfig) -> None:
             with st.container(horizontal=True):
                 for part, total, purpose in zip(PARTS, counts.sum(axis=1), purposes, strict=True):
                     st.metric(part.capitalize(), f"{total:,}", help=purpose, border=True, width=165)
+            precision(counts)
             live_chart(count_figure(counts, PARTS, data.classes), f"{data.name}-counts", height=400)
         how_split(data, config, first)
 
@@ -123,6 +126,21 @@ def count_table(data: Dataset, counts: np.ndarray) -> None:
         height=min(38 + 35 * len(data.classes), 388),
         column_config={name: st.column_config.NumberColumn(format=text) for name, text in formats.items()},
     )
+
+
+def precision(counts: np.ndarray) -> None:
+    """What so many images can say of an accuracy, which no page shows without this."""
+    _, validation, test = (int(part) for part in counts.sum(axis=1))
+    said = [
+        f"**{interval_text(accuracy_interval(EXAMPLE, images))} %** with {images:,} {part} images"
+        for part, images in (("validation", validation), ("test", test))
+        if images
+    ]
+    if said:
+        st.caption(
+            f"What they can tell: where {EXAMPLE:.0%} are read right, the accuracy's 95 % interval (Wilson) is "
+            f"{' and '.join(said)}. Four times the images halve it."
+        )
 
 
 def how_split(data: Dataset, config: TrainConfig, first: np.ndarray) -> None:

@@ -7,15 +7,16 @@ import json
 import sys
 from pathlib import Path
 
+from mnist_core.cli.exports import export_files
 from mnist_core.cli.output import print_note, print_result, progress_bar
 from mnist_core.errors import ConfigError, DrawingError
-from mnist_core.system.files import write_atomic
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
     from mnist_core.data.prepare import load_for
     from mnist_core.data.splits import train_and_validation
     from mnist_core.inference.calibration import reliability
+    from mnist_core.inference.interval import interval_text
     from mnist_core.inference.metrics import evaluate
     from mnist_core.inference.predictor import Predictor
 
@@ -38,7 +39,6 @@ def run_evaluate(options: argparse.Namespace) -> None:
         images, labels = data.train_images[rows], data.train_labels[rows]
     with progress_bar("evaluating") as progress:
         result = evaluate(predictor.network, images, labels, progress)
-    low, high = result.accuracy_interval
     rejections = predictor.rejections(images, result.probabilities)
     summary = {
         "dataset": data.name,
@@ -60,8 +60,8 @@ def run_evaluate(options: argparse.Namespace) -> None:
         options,
         summary,
         f"{card.name} on {data.name} ({options.split}, {len(labels):,} images): "
-        f"accuracy {result.accuracy:.2%} (95 % interval {low:.2%} to {high:.2%}), loss {result.loss:.4f}, "
-        f"weighted F1 {result.weighted_f1:.4f}, "
+        f"accuracy {result.accuracy:.2%} (95 % interval {interval_text(result.accuracy_interval)}), "
+        f"loss {result.loss:.4f}, weighted F1 {result.weighted_f1:.4f}, "
         f"calibration error {summary['ece']:.4f}, refused {summary['refused']:.2%}",
     )
 
@@ -125,51 +125,22 @@ def run_explain(options: argparse.Namespace) -> None:
 
 
 def run_export(options: argparse.Namespace) -> None:
-    folder = Path(options.folder)
-    if folder.exists():
-        raise ConfigError(f"{folder} is there already: choose another folder or remove it.")
-    try:
-        if options.format == "checkpoint":
-            _export_checkpoint(options, folder)
-        else:
-            _export_file(options, folder)
-    except OSError as error:
-        raise ConfigError(f"{folder} cannot be written ({error.strerror}).") from None
-
-
-def _export_checkpoint(options: argparse.Namespace, folder: Path) -> None:
+    if options.format != "checkpoint":
+        export_files(options)
+        return
     from mnist_core.models.card import read_about
     from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint, update_card
 
     checkpoint = load_checkpoint(find_checkpoint(options.checkpoint))
+    folder = Path(options.folder)
     about = read_about(Path(options.about)) if options.about else checkpoint.card.about
+    if folder.exists():
+        raise ConfigError(f"{folder} is there already: choose another folder or remove it.")
     measured = {"weights_sha256", "parameters", "mean", "std", "versions"}  # of the weights, taken anew or kept
     kept = checkpoint.card.model_dump(exclude={*measured, "name", "summary", "about"})
-    card = save_checkpoint(folder, checkpoint.model, **kept, name=folder.name, summary=options.summary, about=about)
-    update_card(folder, versions=checkpoint.card.versions)
+    try:
+        card = save_checkpoint(folder, checkpoint.model, **kept, name=folder.name, summary=options.summary, about=about)
+        update_card(folder, versions=checkpoint.card.versions)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written ({error.strerror}).") from None
     print_result(options, {"checkpoint": str(folder), "parameters": card.parameters}, f"The model is in {folder}.")
-
-
-def _export_file(options: argparse.Namespace, folder: Path) -> None:
-    from mnist_core.inference.onnx_file import CHECKED_IMAGES, TOLERANCE, onnx_file
-    from mnist_core.inference.web_page import web_page
-    from mnist_core.models.checkpoint import find_checkpoint
-
-    if options.summary or options.about:
-        raise ConfigError("--summary and --about go into a checkpoint's card: leave them out with --format.")
-    make, said = {
-        "onnx": (
-            onnx_file,
-            f"On {CHECKED_IMAGES:,} images ONNX Runtime gives the probabilities of torch within {TOLERANCE:g}.",
-        ),
-        "html": (web_page, "Open it in a browser: it needs no server and no network."),
-    }[options.format]
-    content = make(find_checkpoint(options.checkpoint))
-    file = folder / f"model.{options.format}"
-    folder.mkdir(parents=True)
-    write_atomic(file, content)
-    print_result(
-        options,
-        {options.format: str(file), "bytes": len(content)},
-        f"The model is in {file} ({len(content) / 1e6:.2f} MB). {said}",
-    )

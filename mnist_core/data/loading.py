@@ -17,7 +17,7 @@ from mnist_core.data.csv_table import load_csv
 from mnist_core.data.dataset import CUSTOM_KINDS, Dataset
 from mnist_core.data.idx import load_idx
 from mnist_core.data.image_folder import load_pictures
-from mnist_core.data.kinds import wrong_kind
+from mnist_core.data.kinds import right_name, wrong_kind
 from mnist_core.data.mnist import IN_IDX, load_digits, load_mnist, mnist_available
 from mnist_core.data.npz import load_npz
 from mnist_core.data.parquet import load_parquet
@@ -86,6 +86,8 @@ def load_dataset(
         return _cached((name, own, preparation, shape), state, lambda: prepared(stored, preparation, shape))
     if name not in _LOADERS:
         own_names = ", ".join(f"{kind}:PATH" for kind in CUSTOM_KINDS)
+        if said := right_name(name):
+            raise DataError(f"There is no dataset '{name[:100]}'. {said}")
         raise DataError(f"There is no dataset '{name[:100]}'; there are: {', '.join(_LOADERS)}, {own_names}.")
     built_in = _cached((name, data_dir), None, lambda: _LOADERS[name](data_dir))
     return _cached((name, data_dir, preparation), None, lambda: prepared(built_in, preparation))

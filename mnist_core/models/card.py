@@ -49,6 +49,7 @@ class Measured(BaseModel):
     # on digits drawn with a pen by writers not trained on: mean and lowest over every pen at every size (GRID)
     drawn_accuracy: Share | None = None
     drawn_lowest: Share | None = None
+    drawn_images: int | None = Field(default=None, ge=1)  # digits, each of them drawn once in every way
     calibration_error: Share  # expected calibration error on MNIST's test images, see inference/calibration.py
     refused: Share  # of MNIST's test images: those rejected as no digit
     milliseconds: float = Field(ge=0, allow_inf_nan=False)  # from a canvas to the prediction, median

@@ -88,7 +88,7 @@ def made(recipe: str = "mlp-baseline", **changes: object) -> Row:
         "val_accuracy": [0.9, 0.9, 0.9],
         "train_seconds": [1.0, 2.0, 3.0],
     }
-    row = Row(recipe, "MNIST", "97.42 % test", {}, {}, {}, 109_386, [0, 1, 2], measured, "2 CPU cores")
+    row = Row(recipe, "MNIST", "97.42 % test", {}, {}, {}, 109_386, [0, 1, 2], measured, "2 CPU cores", 10_000)
     return replace(row, **changes)
 
 
@@ -307,13 +307,14 @@ def test_the_table_tells_claim_mean_deviation_and_outcome():
     rows = [made(at_least={"test_accuracy": 0.9742}), made("three-conv", settings={"epochs": 5}, machine="a GPU")]
     lines = table(rows).splitlines()
     assert lines[2] == (
-        "| `mlp-baseline` | MNIST | 97.42 % test | 98.00% ± 1.00% (3 seeds) | 0.9200 | 0.00200 | 109,386 | 2 | met |"
+        "| `mlp-baseline` | MNIST | 97.42 % test | 98.00% ± 1.00% (3 seeds) | 97.71–98.26 | 0.9200 | 0.00200 "
+        "| 109,386 | 2 | met |"
     )
     assert lines[3].startswith("| `three-conv`, epochs 5 | MNIST |")
     assert lines[3].endswith("| no figure |")
-    assert {line.count("|") for line in lines[:4]} == {10}
-    assert "batches of 64" in lines[-1]
-    assert "Trained on: 2 CPU cores; a GPU." in lines[-1]
+    assert {line.count("|") for line in lines[:4]} == {11}
+    assert "batches of 64" in lines[-2]
+    assert "Trained on: 2 CPU cores; a GPU." in lines[-2]
 
 
 def test_the_table_that_is_kept_here_is_of_claims_there_are():
@@ -324,6 +325,15 @@ def test_the_table_that_is_kept_here_is_of_claims_there_are():
         assert (row.recipe, str(row.settings)) in claims
         assert {len(values) for values in row.measured.values()} == {len(row.seeds)}
         assert all(math.isfinite(value) for values in row.measured.values() for value in values)
+        assert row.test_images is not None
+        rights = [accuracy * row.test_images for accuracy in row.measured["test_accuracy"]]
+        assert rights == pytest.approx([round(right) for right in rights], abs=1e-3)  # that number is the right one
+
+
+def test_a_row_of_an_earlier_version_has_no_interval():
+    row = made(test_images=None)
+    assert row.interval == ""
+    assert "| – |" in table([row])
 
 
 # ---- on the command line --------------------------------------------------------------------------------------------

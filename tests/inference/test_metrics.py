@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from scipy.stats import binomtest
 from sklearn import metrics
 
-from mnist_core.inference.interval import measured_interval, wilson_interval
+from mnist_core.inference.interval import accuracy_text, measured_interval, wilson_interval
 from mnist_core.inference.metrics import cross_entropy, evaluate, summarize
 from mnist_core.inference.network import Network
 from tests.helpers.checkpoints import saved
@@ -119,3 +119,9 @@ def test_the_interval_of_a_card_needs_the_number_of_images():
     assert measured_interval(metrics, "test") == wilson_interval(9963, 10_000)
     assert measured_interval(metrics, "val") is None
     assert measured_interval({}, "test") is None
+
+
+def test_an_accuracy_is_written_with_its_interval():
+    low, high = wilson_interval(9963, 10_000)
+    assert accuracy_text(0.9963, 10_000) == f"99.63% ({100 * low:.2f}–{100 * high:.2f})" == "99.63% (99.49–99.73)"
+    assert accuracy_text(0.9963, 0) == accuracy_text(0.9963, None) == "99.63%"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from streamlit.testing.v1 import AppTest
 
 from mnist_core.data import loading as module
@@ -126,6 +127,9 @@ def test_the_table_counts_what_the_split_of_a_training_gives():
     totals = {metric.label: metric.value for metric in app.metric}
     assert totals == {"Training": f"{len(train):,}", "Validation": str(len(validation)), "Test": "360"}
     assert "30.0% of the training images" in words(app)
+    for images in (len(validation), 360):  # how far so many bound an accuracy
+        interval = binomtest(round(0.99 * images), images).proportion_ci(method="wilson")
+        assert f"**{100 * interval.low:.2f}–{100 * interval.high:.2f} %** with {images:,}" in words(app)
 
 
 def test_mean_and_deviation_are_shown_before_and_after():

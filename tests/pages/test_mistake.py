@@ -8,7 +8,7 @@ import pytest
 from mnist_core.data.loading import load_dataset
 from mnist_core.explain.label_errors import doubted_labels
 from mnist_core.explain.votes import Votes
-from mnist_core.inference.interval import wilson_interval
+from mnist_core.inference.interval import interval_text, wilson_interval
 from mnist_core.inference.metrics import evaluate
 from mnist_core.inference.network import Network
 from mnist_core.models.checkpoint import load_checkpoint
@@ -90,9 +90,9 @@ def test_doubted_labels_and_both_scores_are_shown():
     assert not app.exception
     rows = doubted_labels(result.labels, result.probabilities)
     said = words(app)
-    low, high = wilson_interval(int(result.right.sum()), 360)
-    assert f"({low:.2%} to {high:.2%})" in said or not len(rows)
-    assert f"{low:.2%} to {high:.2%}." in said
+    interval = interval_text(wilson_interval(int(result.right.sum()), 360))
+    assert f"({interval})" in said or not len(rows)
+    assert f"tell it: {interval} %." in said
     if len(rows):
         assert f"With the {len(rows)} doubted labels set aside" in said
 

@@ -253,7 +253,10 @@ def _results(study: Study) -> None:
 
 def _figures(study: Study, results: list[SettingResult]) -> None:
     st.dataframe([_row(result) for result in results], hide_index=True)
-    st.caption("Mean ± standard deviation over the completed seeds, at the end of the training.")
+    st.caption(
+        "Mean ± standard deviation over the completed seeds, at the end of the training. 95 %: the interval of the "
+        "mean accuracy in percent (Wilson), by the number of images."
+    )
     names = [setting_label(result.setting) for result in results]
     legend(names, "Lines: the mean over the seeds. Bands: one standard deviation to both sides.")
     log = st.toggle("Logarithmic y-axis", key="ablation-log", persist_state="session")
@@ -266,7 +269,11 @@ def _figures(study: Study, results: list[SettingResult]) -> None:
 
 
 def _row(result: SettingResult) -> dict[str, Any]:
-    figures = {METRICS[name]: _mean_and_std(result, name) for name in FIGURES}
+    figures = {}
+    for name in FIGURES:
+        figures[METRICS[name]] = _mean_and_std(result, name)
+        if name.endswith("accuracy"):
+            figures[f"{METRICS[name]}, 95 %"] = result.interval(name) or "–"
     setting = {name.replace("_", " "): value for name, value in result.setting.items()}
     return {**setting, "seeds": len(result.seeds), **figures}
 

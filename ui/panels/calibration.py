@@ -60,7 +60,8 @@ def calibration(model: Model, data: Dataset, result: Evaluation) -> None:
             )
         st.caption(
             "On the dashed line the model is right as often as it says. Above it, it is better than it thinks; below "
-            "it, too sure of itself. Large points hold many answers; small ones a few, so they scatter."
+            "it, too sure of itself. Large points hold many answers; small ones a few, so they scatter: their lines "
+            "are 95 % intervals (Wilson)."
         )
         if before:
             which = "too sure of itself" if temperature > 1 else "not sure enough"
