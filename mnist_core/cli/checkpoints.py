@@ -68,6 +68,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
 
 def run_predict(options: argparse.Namespace) -> None:
     from mnist_core.data.inputs import inputs
+    from mnist_core.inference.numbers import read_number
     from mnist_core.inference.predictor import Predictor
 
     predictor = Predictor(options.checkpoint)
@@ -75,14 +76,14 @@ def run_predict(options: argparse.Namespace) -> None:
     unread = 0
     for picture in pictures:
         try:
-            prediction = predictor.predict(picture.read())
+            reading = read_number(predictor, picture.read())
         except DrawingError as error:
             if len(pictures) == 1:
                 raise
             print(f"error: {picture.path}: {error}", file=sys.stderr)
             unread += 1
             continue
-        print(json.dumps({"path": picture.path, **prediction.record()}), flush=True)
+        print(json.dumps({"path": picture.path, **reading.record()}), flush=True)
     if unread:
         raise DrawingError(f"{unread} of {len(pictures)} pictures could not be read; the others are above.")
 
