@@ -11,6 +11,7 @@ from mnist_core.runs.catalogue import Model, predictor
 from ui import page, warmup
 from ui.labels import preparation_words
 from ui.live.answer import live_answer
+from ui.panels.labelling import label_bar
 from ui.visitors import mark_active
 from ui.widgets import canvas
 from ui.widgets.model import choose_model
@@ -111,6 +112,8 @@ def board(model: Model) -> None:
             model=model.id,
             drawing=drawing,
         )
+        if drawing is not None:
+            label_bar(drawing, card.classes)
     note.caption(f"**What the model sees**: {card.shape.height}×{card.shape.width} pixels. {how_prepared(card)}")
     with page.errors_as_messages():
         layers(model, None if prediction is None else prediction.model_input, drawing is not None)

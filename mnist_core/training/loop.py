@@ -52,6 +52,7 @@ def train(state: TrainState, data: Dataset) -> Iterator[Event]:
     images, labels = data.train_images.to(device), data.train_labels.to(device)
     val_images, val_labels = images[state.val_indices], labels[state.val_indices]
     checks = state.checks
+    own = len(labels) - data.extra  # behind these are the images that `config.rehearsal` teaches
     rate = 0.0
     yield {
         "event": "start",
@@ -78,7 +79,8 @@ def train(state: TrainState, data: Dataset) -> Iterator[Event]:
             with reduced_precision(config, device):
                 logits = state.model(x).float()
                 soft_targets = teacher_probabilities(state.teachers, x)
-            loss = training_loss(config, state.model, logits, y, soft_targets)
+            taught = (indices >= own).to(device) if config.rehearsal else None
+            loss = training_loss(config, state.model, logits, y, soft_targets, taught)
             state.optimizer.zero_grad()
             loss.backward()
             state.optimizer.step()

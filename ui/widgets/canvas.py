@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,8 @@ EXAMPLE = "<style>.st-key-paper { --example: block; }</style>"
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """`pixels` (560, 560) uint8, light on black, None while it is blank; `strokes` on the canvas number `version`.
+    """`pixels` (560, 560) uint8, light on black, None while it is blank; `strokes` on the canvas number `version`, and
+    the `objects` that they are to Fabric.js.
 
     A drawing that began with an image has that image's pixels until the next stroke.
     """
@@ -32,14 +34,17 @@ class Drawing:
     pixels: np.ndarray | None
     strokes: int
     version: int
+    objects: Sequence[dict[str, Any]] = ()
 
 
-def canvas(buttons: DeltaGenerator, controls: DeltaGenerator, example: bool = True) -> Drawing:
+def canvas(buttons: DeltaGenerator, controls: DeltaGenerator, example: bool = True, name: str = "") -> Drawing:
     """A square canvas, as wide as its place and at most 480 px, with `buttons`, and the brush in `controls`.
 
-    With `example` a blank canvas shows a faint digit.
+    With `example` a blank canvas shows a faint digit. Another `name` is another canvas, with a drawing of its own.
     """
-    state = st.session_state.setdefault("drawing", {"version": 0, "start": {"objects": []}, "now": [], "pictures": {}})
+    state = st.session_state.setdefault(
+        _state(name), {"version": 0, "start": {"objects": []}, "now": [], "pictures": {}}
+    )
     brush = controls.slider(
         "Brush width", 8, 40, 20, help="The canvas is 280 wide.", key="brush", persist_state="session"
     )
@@ -54,7 +59,7 @@ def canvas(buttons: DeltaGenerator, controls: DeltaGenerator, example: bool = Tr
             drawing_mode="freedraw",
             initial_drawing=state["start"],
             return_image_data=True,
-            key=f"canvas-{state['version']}",
+            key=_key(name, state),
         )
     objects = (result.json_data or {}).get("objects")
     if objects is not None:
@@ -67,22 +72,37 @@ def canvas(buttons: DeltaGenerator, controls: DeltaGenerator, example: bool = Tr
         st.html(EXAMPLE)
     with buttons:
         if st.button("Clear", icon=":material/delete:", disabled=not drawn, help="Keys: Esc, c", key="clear"):
-            _restart([])
+            _restart([], name)
         if st.button("Undo", icon=":material/undo:", disabled=not drawn, shortcut="Ctrl+Z", key="undo"):
-            _restart(state["now"][:-1])
+            _restart(state["now"][:-1], name)
     pixels = state["pictures"].get(len(state["now"])) if drawn else None
-    return Drawing(pixels, len(state["now"]), state["version"])
+    return Drawing(pixels, len(state["now"]), state["version"], tuple(state["now"]))
 
 
-def _restart(objects: list[dict[str, Any]]) -> None:
-    _begin_with(objects)
+def _state(name: str) -> str:
+    """Where a session keeps the drawing of the canvas called `name`."""
+    return f"drawing-{name}" if name else "drawing"
+
+
+def _key(name: str, state: dict[str, Any]) -> str:
+    """The key of the component itself; canvas.css knows how it begins."""
+    return f"canvas-{name}-{state['version']}" if name else f"canvas-{state['version']}"
+
+
+def _restart(objects: list[dict[str, Any]], name: str) -> None:
+    _begin_with(objects, name)
     st.rerun(scope="fragment")
 
 
-def _begin_with(objects: list[dict[str, Any]]) -> None:
+def clear(name: str) -> None:
+    """The canvas called `name` is blank in the next run."""
+    _begin_with([], name)
+
+
+def _begin_with(objects: list[dict[str, Any]], name: str = "") -> None:
     """A new canvas that begins with `objects`; the component takes a new start only under a new key."""
-    state = st.session_state.get("drawing") or {"version": -1, "pictures": {}}
-    st.session_state["drawing"] = {
+    state = st.session_state.get(_state(name)) or {"version": -1, "pictures": {}}
+    st.session_state[_state(name)] = {
         **state,
         "version": state["version"] + 1,
         "start": {"objects": objects},
@@ -116,8 +136,8 @@ def begin_with_image(image: np.ndarray) -> None:
     st.session_state["drawing"]["pictures"] = {1: image}
 
 
-def carry_over() -> None:
+def carry_over(name: str = "") -> None:
     """Restores the drawing after a page switch, which drops the canvas. Called once in each full run of the page."""
-    state = st.session_state.get("drawing")
-    if state and state["now"] != state["start"]["objects"] and f"canvas-{state['version']}" not in st.session_state:
-        _begin_with(state["now"])
+    state = st.session_state.get(_state(name))
+    if state and state["now"] != state["start"]["objects"] and _key(name, state) not in st.session_state:
+        _begin_with(state["now"], name)

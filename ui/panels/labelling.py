@@ -1,0 +1,120 @@
+"""What a person says of their drawings: kept on the Draw page after any answer, asked for on the Teach page's board."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+
+import streamlit as st
+
+from mnist_core.data.collection import Kept, counts
+from mnist_core.errors import LabError
+from ui import actions, page
+from ui.live.labels import Said, ask_label
+from ui.user import current_user
+from ui.widgets import canvas
+from ui.widgets.canvas import Drawing
+
+ROUND = 5  # drawings of each class that the board asks for
+BOARD = "teach"  # its canvas, beside that of the Draw page
+_KEPT = "kept-drawing"  # of the session: what the drawing on Draw's canvas was kept as
+
+
+def whose() -> str:
+    """Whose collection this session adds to, in words."""
+    name = current_user()
+    return f"under the name {name}" if name else "without a name"
+
+
+def label_bar(drawing: Drawing, classes: Sequence[str]) -> None:
+    """Under an answer: "that was a 7" by one tap or key, which keeps the drawing; the same tap again takes it back.
+
+    Nothing where the lab's mode keeps nothing, or the drawing began with an image. Raises LabError.
+    """
+    if not actions.changeable() or any(drawn.get("type", "").lower() == "image" for drawn in drawing.objects):
+        return
+    kept = st.session_state.get(_KEPT)
+    if kept and (kept["version"] != drawing.version or kept["count"] < drawing.strokes):
+        kept = st.session_state.pop(_KEPT) and None  # another drawing
+    words = f"Kept as {kept['label']} {whose()}: {kept['total']} so far." if kept else ""
+    said = ask_label(
+        drawing,
+        classes,
+        key="labels",
+        chosen=kept["label"] if kept else "",
+        hint="What was it? Tap it, or press its key, and the lab can learn your hand.",
+        words=words,
+    )
+    if said is not None:
+        _keep(said, kept)
+        st.rerun(scope="fragment")
+    if kept and "Teach" in page.reachable():
+        st.page_link("pages/teach.py", label="Teach a model with your drawings", icon=":material/school:")
+
+
+def _keep(said: Said, kept: dict[str, object] | None) -> None:
+    before = str(kept["id"]) if kept else ""
+    if kept and kept["label"] == said.label:
+        actions.remove_drawing(before)
+        st.session_state.pop(_KEPT, None)
+        return
+    drawing, total = actions.keep_drawing(said.label, said.strokes, instead_of=before)
+    st.session_state[_KEPT] = {
+        "id": drawing.id,
+        "label": said.label,
+        "version": said.version,
+        "count": said.count,
+        "total": total,
+    }
+
+
+def board(classes: Sequence[str], drawings: Sequence[Kept]) -> None:
+    """A canvas that asks for each class ROUND times in mixed order. A drawing reruns the page's fragment around it."""
+    goal = st.session_state.setdefault("teach-goal", ROUND)
+    have = counts(drawings)
+    missing = sum(max(0, goal - have[name]) for name in classes)
+    if not missing:
+        st.success(f"There are {goal} or more of each.", icon=":material/check:")
+        if st.button(f"Draw {ROUND} more of each", icon=":material/add:"):
+            st.session_state["teach-goal"] = min(have[name] for name in classes) + ROUND
+            st.rerun()
+        return
+    paper, asking = st.columns([3, 2], gap="large")
+    with paper:
+        buttons = st.container(horizontal=True, vertical_alignment="center", gap="small")
+        place = st.container()
+        controls = st.container()
+        with place:
+            drawing = canvas.canvas(buttons, controls, example=False, name=BOARD)
+    with asking:
+        total = goal * len(classes)
+        said = ask_label(
+            drawing,
+            classes,
+            key="teach-labels",
+            asked=next_label(classes, have, goal, len(drawings)),
+            hint="Draw, as you always write it, a",
+            words=f"{total - missing} of {total} drawn, kept {whose()}.",
+        )
+        with page.errors_as_messages():
+            if said is not None:
+                actions.keep_drawing(said.label, said.strokes)
+                canvas.clear(BOARD)
+                st.rerun(scope="fragment")
+
+
+def next_label(classes: Sequence[str], have: Counter[str], goal: int, drawn: int) -> str:
+    """The class to ask for after `drawn` drawings: one of those drawn least often, in an order that looks random."""
+    least = min(have[name] for name in classes)
+    choices = [name for name in classes if have[name] == least < goal]
+    return random.Random(drawn * 1_000_003 + least).choice(choices)
+
+
+def collected() -> list[Kept]:
+    """This session's person's drawings; none, and a sentence, where the file is damaged."""
+    try:
+        return actions.drawings()
+    except LabError as error:
+        st.error(str(error), icon=":material/error:")
+        return []
