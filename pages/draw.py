@@ -19,7 +19,7 @@ from ui.widgets.start_image import take_image
 
 page.begin("Draw", "✏️")
 MOST_NAMES = 12
-PARTS = ("paper", "answer", "controls", "note")  # placed by ui/widgets/canvas.css
+PARTS = ("paper", "answer", "controls", "note", "label")  # placed by ui/widgets/canvas.css
 
 
 def upload(grey: bool) -> np.ndarray | None:
@@ -88,7 +88,7 @@ def board(model: Model) -> None:
     mark_active()
     card = model.card
     with st.container(key="draw"):
-        paper, reading, controls, note = (st.container(key=f"draw-{part}") for part in PARTS)
+        paper, reading, controls, note, label = (st.container(key=f"draw-{part}") for part in PARTS)
     buttons = controls.container(horizontal=True, vertical_alignment="center", gap="small")
     grey, source, drawing, pixels, prediction = card.shape.channels == 1, "Upload", None, None, None
     if grey:
@@ -112,7 +112,8 @@ def board(model: Model) -> None:
             model=model.id,
             drawing=drawing,
         )
-        if drawing is not None:
+    if drawing is not None:
+        with label, page.errors_as_messages():
             label_bar(drawing, card.classes)
     note.caption(f"**What the model sees**: {card.shape.height}×{card.shape.width} pixels. {how_prepared(card)}")
     with page.errors_as_messages():

@@ -37,8 +37,8 @@ def draw_and_teach(model: Model) -> None:
 
 canvas.carry_over("teach")
 st.markdown(
-    "No fixed model pleases every hand. Draw each digit five times, and the lab makes a model that has learned yours. "
-    "On Draw you can label any drawing, which adds it here."
+    "Draw each digit five times, and the lab makes a model that has learned your hand. Drawings that you label on Draw "
+    "count too."
 )
 with page.errors_as_messages():
     chosen_side, name_side = st.columns([3, 1], vertical_alignment="bottom")

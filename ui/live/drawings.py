@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import streamlit as st
 
 from mnist_core.data.collection import SIDE, Kept, counts
 from mnist_core.data.splits import natural_sort_key
+from mnist_core.errors import LabError
 
 HERE = Path(__file__).resolve().parent
 MOST = 300  # shown at once
@@ -22,16 +23,26 @@ _component = st.components.v2.component(
 )
 
 
-def show_drawings(drawings: Sequence[Kept], key: str) -> str | None:
-    """The newest MOST of the drawings, a row for each label. → the id of one that shall be removed, else None."""
+def show_drawings(drawings: Sequence[Kept], remove: Callable[[str], None], key: str) -> None:
+    """The newest MOST of the drawings, a row for each label. `remove` is called with the id of one that shall go,
+    before the page is run anew; an error of the lab that it raises is shown there as a sentence."""
+
+    def heard() -> None:
+        removed = st.session_state[key].get("removed")
+        if any(drawing.id == removed for drawing in drawings):
+            try:
+                remove(removed)
+            except LabError as error:
+                st.session_state[f"{key}-error"] = str(error)
+
     shown = drawings[-MOST:]
     groups = []
     for label in sorted(counts(shown), key=natural_sort_key):
         of_label = [_picture(drawing) for drawing in shown if str(drawing.label) == label]
         groups.append({"label": label, "drawings": of_label})
-    data = {"groups": groups, "side": SIDE}
-    removed = _component(key=key, data=data, height="content", on_removed_change=lambda: None).get("removed")
-    return removed if any(drawing.id == removed for drawing in drawings) else None
+    if error := st.session_state.pop(f"{key}-error", ""):
+        st.error(error, icon=":material/error:")
+    _component(key=key, data={"groups": groups, "side": SIDE}, height="content", on_removed_change=heard)
 
 
 def _picture(drawing: Kept) -> dict[str, object]:

@@ -2,7 +2,7 @@
 // see labels.py. It listens to the pen on the page's canvas, so that a stroke is kept with its time.
 
 const views = new WeakMap(); // parentElement → view: survives between calls, goes when the element goes
-const TAP_MS = 400; // between two taps on Next: the second of a double tap is none
+const ANSWER_MS = 3000; // after which Streamlit's answer to a label is no longer waited for
 const OPEN = "[role='listbox'], [role='dialog'], [role='menu']";
 
 export default function ({ parentElement, data, setTriggerValue }) {
@@ -16,7 +16,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
 }
 
 function mount(parentElement, box) {
-  const view = { box, data: null, traces: [], whole: true, pen: null, sent: 0 };
+  const view = { box, data: null, traces: [], whole: true, pen: null, sent: -ANSWER_MS };
   const listeners = { pointerdown: begin, pointermove: move, pointerup: lift, pointercancel: cancel, keydown: press };
   view.listeners = Object.entries(listeners).map(([type, act]) => [type, (event) => act(view, event)]);
   view.listeners.forEach(([type, act]) => window.addEventListener(type, act, true));
@@ -38,8 +38,8 @@ function accept(view, data) {
     view.traces = view.traces.slice(0, data.strokes);
     view.whole = view.traces.length === data.strokes;
     view.pen = null;
-    view.sent = 0;
   }
+  view.sent = -ANSWER_MS;
   draw(view);
 }
 
@@ -87,7 +87,7 @@ const round = (value) => Math.round(value * 10) / 10;
 const drawn = (view) => Math.max(view.traces.length, view.data.strokes) > 0;
 
 function say(view, label, setTriggerValue) {
-  if (!drawn(view) || view.pen || performance.now() - view.sent < TAP_MS) return;
+  if (!drawn(view) || view.pen || performance.now() - view.sent < ANSWER_MS) return; // a double tap is one
   view.sent = performance.now();
   const { version } = view.data;
   const strokes = Math.max(view.traces.length, view.data.strokes);

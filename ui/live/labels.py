@@ -6,13 +6,14 @@ is taken from the canvas's own strokes, which have no time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from mnist_core.errors import LabError
 from ui.widgets.canvas import SIDE, Drawing
 
 HERE = Path(__file__).resolve().parent
@@ -39,17 +40,32 @@ class Said:
 def ask_label(
     drawing: Drawing,
     classes: Sequence[str],
+    keep: Callable[[Said], None],
     *,
     key: str,
     asked: str | None = None,
     chosen: str = "",
     hint: str = "",
     words: str = "",
-) -> Said | None:
+) -> None:
     """Buttons for the `classes`, of which `chosen` is marked, or the class that is `asked` for with a button Next.
 
-    Shown once something is drawn; `hint` stands above, `words` below. → what was said just now, else None.
+    Shown once something is drawn; `hint` stands above, `words` below. `keep` is called with what is said before the
+    page is run anew; an error of the lab that it raises is shown there as a sentence.
     """
+
+    def heard() -> None:
+        said = st.session_state[key].get("said")
+        if not isinstance(said, dict) or said.get("version") != drawing.version or said.get("label") not in classes:
+            return
+        traces, count = said.get("traces"), said.get("strokes")
+        strokes = traces if isinstance(traces, list) else canvas_strokes(drawing.objects)
+        known = Said(str(said["label"]), strokes, drawing.version, count if isinstance(count, int) else drawing.strokes)
+        try:
+            keep(known)
+        except LabError as error:
+            st.session_state[f"{key}-error"] = str(error)
+
     data = {
         "classes": list(classes),
         "asked": asked,
@@ -60,13 +76,9 @@ def ask_label(
         "strokes": drawing.strokes,
         "side": SIDE,
     }
-    said = _component(key=key, data=data, height="content", on_said_change=lambda: None).get("said")
-    if not isinstance(said, dict) or said.get("version") != drawing.version or said.get("label") not in classes:
-        return None
-    traces = said.get("traces")
-    strokes = traces if isinstance(traces, list) else canvas_strokes(drawing.objects)
-    count = said.get("strokes")
-    return Said(str(said["label"]), strokes, drawing.version, count if isinstance(count, int) else drawing.strokes)
+    if error := st.session_state.pop(f"{key}-error", ""):
+        st.error(error, icon=":material/error:")
+    _component(key=key, data=data, height="content", on_said_change=heard)
 
 
 def canvas_strokes(objects: Sequence[dict[str, Any]]) -> list[list[list[float]]]:

@@ -38,28 +38,26 @@ def label_bar(drawing: Drawing, classes: Sequence[str]) -> None:
     if kept and (kept["version"] != drawing.version or kept["count"] < drawing.strokes):
         kept = st.session_state.pop(_KEPT) and None  # another drawing
     words = f"Kept as {kept['label']} {whose()}: {kept['total']} so far." if kept else ""
-    said = ask_label(
+    ask_label(
         drawing,
         classes,
+        _keep,
         key="labels",
         chosen=kept["label"] if kept else "",
         hint="What was it? Tap it, or press its key, and the lab can learn your hand.",
         words=words,
     )
-    if said is not None:
-        _keep(said, kept)
-        st.rerun(scope="fragment")
     if kept and "Teach" in page.reachable():
         st.page_link("pages/teach.py", label="Teach a model with your drawings", icon=":material/school:")
 
 
-def _keep(said: Said, kept: dict[str, object] | None) -> None:
-    before = str(kept["id"]) if kept else ""
+def _keep(said: Said) -> None:
+    kept = st.session_state.get(_KEPT)
     if kept and kept["label"] == said.label:
-        actions.remove_drawing(before)
-        st.session_state.pop(_KEPT, None)
+        actions.remove_drawing(kept["id"])
+        del st.session_state[_KEPT]
         return
-    drawing, total = actions.keep_drawing(said.label, said.strokes, instead_of=before)
+    drawing, total = actions.keep_drawing(said.label, said.strokes, instead_of=kept["id"] if kept else "")
     st.session_state[_KEPT] = {
         "id": drawing.id,
         "label": said.label,
@@ -67,6 +65,11 @@ def _keep(said: Said, kept: dict[str, object] | None) -> None:
         "count": said.count,
         "total": total,
     }
+
+
+def _keep_and_clear(said: Said) -> None:
+    actions.keep_drawing(said.label, said.strokes)
+    canvas.clear(BOARD)
 
 
 def board(classes: Sequence[str], drawings: Sequence[Kept]) -> None:
@@ -80,28 +83,23 @@ def board(classes: Sequence[str], drawings: Sequence[Kept]) -> None:
             st.session_state["teach-goal"] = min(have[name] for name in classes) + ROUND
             st.rerun()
         return
-    paper, asking = st.columns([3, 2], gap="large")
+    asking, paper = st.columns([2, 3], gap="large")  # on a phone, what is asked for stands above the canvas
     with paper:
-        buttons = st.container(horizontal=True, vertical_alignment="center", gap="small")
-        place = st.container()
-        controls = st.container()
+        place, controls = st.container(), st.container(width=480)
+        buttons = controls.container(horizontal=True, vertical_alignment="center", gap="small")
         with place:
             drawing = canvas.canvas(buttons, controls, example=False, name=BOARD)
     with asking:
         total = goal * len(classes)
-        said = ask_label(
+        ask_label(
             drawing,
             classes,
+            _keep_and_clear,
             key="teach-labels",
             asked=next_label(classes, have, goal, len(drawings)),
             hint="Draw, as you always write it, a",
             words=f"{total - missing} of {total} drawn, kept {whose()}.",
         )
-        with page.errors_as_messages():
-            if said is not None:
-                actions.keep_drawing(said.label, said.strokes)
-                canvas.clear(BOARD)
-                st.rerun(scope="fragment")
 
 
 def next_label(classes: Sequence[str], have: Counter[str], goal: int, drawn: int) -> str:

@@ -36,10 +36,7 @@ def collection(drawings: Sequence[Kept]) -> None:
             f"{len(drawings):,} drawings, kept {whose()} on the machine of this lab; they leave it only by your export."
             f" The {held} with a dashed border, every fifth of a digit, are never learned from: they judge.{more}"
         )
-        removed = show_drawings(drawings, key="collection")
-        if removed is not None:
-            actions.remove_drawing(removed)
-            st.rerun(scope="fragment")
+        show_drawings(drawings, actions.remove_drawing, key="collection")
     with st.container(horizontal=True, vertical_alignment="center"):
         if drawings:
             st.download_button(
