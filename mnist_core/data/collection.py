@@ -10,6 +10,7 @@ import contextlib
 import gzip
 import hashlib
 import io
+import random
 import re
 import secrets
 import unicodedata
@@ -173,6 +174,13 @@ class Collection:
 def counts(drawings: Sequence[Kept]) -> Counter[str]:
     """How many there are of each label."""
     return Counter(str(drawing.label) for drawing in drawings)
+
+
+def next_label(classes: Sequence[str], have: Counter[str], goal: int, drawn: int) -> str:
+    """The class to ask for after `drawn` drawings: one of those drawn least often, in an order that looks random."""
+    least = min(have[name] for name in classes)
+    choices = [name for name in classes if have[name] == least < goal]
+    return random.Random(drawn * 1_000_003 + least).choice(choices)
 
 
 def _scaled(point: Sequence[float], scale: float = 1.0) -> TimedPoint:

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from mnist_core.data import collection
-from mnist_core.data.collection import Collection, counts
+from mnist_core.data.collection import Collection, counts, next_label
 from mnist_core.data.loading import load_dataset
 from mnist_core.data.pen_digits import load_lesson
 from mnist_core.data.stroke_files import read_strokes
@@ -202,6 +202,16 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path):
     (tmp_path / "drawings").write_text("a file")
     with pytest.raises(DataError, match="as they were"):
         Collection(tmp_path / "drawings").add("7", SEVEN)
+
+
+def test_each_digit_is_asked_for_five_times_in_mixed_order():
+    have, asked = counts([]), ""
+    for drawn in range(50):
+        asked += next_label("0123456789", have, 5, drawn)
+        have[asked[-1]] += 1
+        assert max(have.values()) - min(have[name] for name in "0123456789") <= 1
+    assert have == dict.fromkeys("0123456789", 5)
+    assert len({asked[start : start + 10] for start in range(0, 50, 10)}) == 5
 
 
 # ---- as a lesson ----------------------------------------------------------------------------------------------------

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import random
-from collections import Counter
 from collections.abc import Sequence
 
 import streamlit as st
 
-from mnist_core.data.collection import Kept, counts
+from mnist_core.data.collection import Kept, counts, next_label
 from mnist_core.errors import LabError
 from ui import actions, page
 from ui.live.labels import Said, ask_label
@@ -100,13 +98,6 @@ def board(classes: Sequence[str], drawings: Sequence[Kept]) -> None:
             hint="Draw, as you always write it, a",
             words=f"{total - missing} of {total} drawn, kept {whose()}.",
         )
-
-
-def next_label(classes: Sequence[str], have: Counter[str], goal: int, drawn: int) -> str:
-    """The class to ask for after `drawn` drawings: one of those drawn least often, in an order that looks random."""
-    least = min(have[name] for name in classes)
-    choices = [name for name in classes if have[name] == least < goal]
-    return random.Random(drawn * 1_000_003 + least).choice(choices)
 
 
 def collected() -> list[Kept]:

@@ -182,14 +182,17 @@ def _share(accuracy: float, images: float) -> str:
 def _verdict(run: Run) -> None:
     if run.pinned:
         st.success("Kept. It is a model like any other, and you can teach it further.", icon=":material/check:")
-        if st.button("Draw with it", icon=":material/draw:", key="teach-draw"):
-            st.session_state["model"] = run.id
-            st.switch_page("pages/draw.py")
+        st.page_link(
+            "pages/draw.py",
+            label="Draw with it",
+            icon=":material/draw:",
+            width="content",
+            query_params={"model": run.id},
+        )
         return
     with st.container(horizontal=True):
         if st.button("Keep", type="primary", icon=":material/check:", key="teach-keep"):
             actions.pin(run, True)
-            st.session_state["model"] = run.id
             st.rerun()
         _discard(run)
 
