@@ -88,7 +88,7 @@ def test_other_recipes_and_datasets_are_left_alone(nowhere):
         assert completed(config, nowhere) is config
 
 
-def test_a_model_that_learned_elsewhere_rehearses_the_digits_here(model, drawings, nowhere, tmp_path):
+def test_without_its_own_data_a_model_rehearses_the_digits(model, drawings, nowhere, tmp_path):
     pen = teach_config("pen", drawings, nowhere)
     assert (pen.rehearsal, pen.model) == ("digits", "residual-cnn")  # MNIST is not there
     update_card(model, dataset="drawings:/nowhere/at/all.json")
