@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from mnist_core.config import Shape, TrainConfig, parse_stored_config
-from mnist_core.data.auxiliary import MAPPING
-from mnist_core.data.classes import match_classes
+from mnist_core.config import NETWORK, Shape, TrainConfig, parse_stored_config
+from mnist_core.data.classes import MAPPING, match_classes
 from mnist_core.data.dataset import Dataset
 from mnist_core.data.splits import train_and_validation
 from mnist_core.data.statistics import pixel_statistics
@@ -26,8 +25,6 @@ from mnist_core.training.checks import check_batches, check_data
 from mnist_core.training.early_stopping import EarlyStopping
 from mnist_core.training.events import ChangeEvent
 from mnist_core.training.optim import _averager, make_optimizer
-
-NETWORK = ("model", "activation", "batch_norm", "head")  # the settings that must agree for weights to mean the same
 
 
 class TrainState:
