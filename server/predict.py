@@ -84,12 +84,10 @@ def predict(
     from mnist_core.errors import CheckpointError, DrawingError
     from mnist_core.inference.numbers import read_number
     from mnist_core.runs.catalogue import find_model, predictor
-    from mnist_core.system.device import serve_with_one_thread
 
     try:
         model = find_model(name)
         reader = predictor(model)
-        serve_with_one_thread()
         pixels = _rendered(body) if strokes else decode_picture(body, "The picture")
         pixels = reader.from_canvas(pixels) if strokes or canvas else pixels
         if number:

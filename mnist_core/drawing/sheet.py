@@ -79,7 +79,7 @@ def cut_out_sheet(grey: np.ndarray) -> Sheet | None:
 
 
 def without_grid(grey: np.ndarray, noise: float) -> np.ndarray:
-    """(H, W) float32 in 0…255, with that standard deviation of noise → the same without the lines of squared paper; itself where there are none.
+    """(H, W) float32 in 0…255, of that noise, → the same without the lines of squared paper; itself where none are.
 
     The lines may be turned by up to MOST_TURNED. They take the tone beside them, and ink that is wider than a line
     stays.
@@ -126,7 +126,8 @@ def _filled(grey: np.ndarray) -> np.ndarray:
 
     The line may be darker than the paper, or lie over the ink and be brighter than it.
     """
-    return np.minimum(_closed(grey, (LINE_WIDTH + 2, 1)), _across(grey))
+    filled: np.ndarray = np.minimum(_closed(grey, (LINE_WIDTH + 2, 1)), _across(grey))
+    return filled
 
 
 def _closed(grey: np.ndarray, size: tuple[int, int]) -> np.ndarray:
