@@ -28,7 +28,6 @@ MOST_CUT = 0.4  # of the height: a seam through more ink parts no digits
 FREE = 0.03  # of the height: a seam through no more ink than blurred edges goes between two pieces
 DISTINCT = 0.02  # of the height, squared: seams with less ink between them are one
 LEAST_PART = 0.03  # of it: a part with less ink is none
-SCRAP = 0.1  # of a part's largest piece: a smaller one is none of its digit
 WIDEST = 1.7  # of the height: no digit is wider
 
 
@@ -49,21 +48,11 @@ class Cuts:
         """(h, w) float32: the ink between two cuts; None if it is too little or too wide for a digit."""
         columns = np.arange(self.ink.shape[1])
         own = (columns >= self.seams[start][:, None]) & (columns < self.seams[stop][:, None])
-        part = _without_scraps(np.where(own, self.ink, 0))
+        part = np.where(own, self.ink, 0)
         if part.sum() < LEAST_PART * self.tall**2:
             return None
         seen = np.flatnonzero((part > INK).any(0))
         return None if not len(seen) or np.ptp(seen) + 1 > WIDEST * self.tall else part
-
-
-def _without_scraps(part: np.ndarray) -> np.ndarray:
-    """(h, w) float32 → the same without what a cut left of a neighbour: pieces much smaller than the largest."""
-    labels, count = ndimage.label(part > INK, np.ones((3, 3)))
-    if count < 2:
-        return part
-    areas = np.bincount(labels.ravel())[1:]
-    scraps = np.isin(labels, 1 + np.flatnonzero(areas < SCRAP * areas.max()))
-    return np.where(ndimage.binary_dilation(scraps, iterations=2), 0, part)
 
 
 def line_height(ink: np.ndarray) -> float:
