@@ -151,9 +151,12 @@ class _Runs:
 
     @staticmethod
     def of(mask: np.ndarray) -> _Runs:
-        steps = np.diff(np.pad(mask, ((1, 1), (0, 0))).astype(np.int8), axis=0).T
-        x, first = np.nonzero(steps == 1)
-        return _Runs(x, first, np.nonzero(steps == -1)[1])
+        height, width = mask.shape
+        columns = np.zeros((width, height + 2), bool)
+        columns[:, 1:-1] = mask.T
+        # in each column, runs begin and end by turns
+        x, rows = np.divmod(np.flatnonzero(columns[:, 1:] != columns[:, :-1]), height + 1)
+        return _Runs(x[::2], rows[::2], rows[1::2])
 
 
 @dataclass(frozen=True, eq=False)
