@@ -111,6 +111,13 @@ class TrainConfig(BaseModel):
         max_length=300,
         description="Weights to begin with instead of random ones: a shipped model's name, or a checkpoint's folder",
     )
+    init_share: float = Field(
+        0.0,
+        ge=0,
+        le=0.9,
+        description="Share of the weights of `init_from` in the model that is kept, which forgets less for it; "
+        "the rest is what was trained",
+    )
     teachers: str = Field(
         "",
         max_length=1000,

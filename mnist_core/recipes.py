@@ -180,6 +180,7 @@ _ALL = (
             "model": "residual-cnn",
             "activation": "silu",
             "init_from": "pen",
+            "init_share": 0.25,
             "teachers": "pen",
             "epochs": 3,
             "batch_size": 128,
@@ -193,8 +194,8 @@ _ALL = (
         {
             "drawings": {"rehearsal": "auto", "non_digits": 1000},
             # the weights are made for grey digits only
-            "cifar10": {"init_from": "", "teachers": ""},
-            "folder": {"init_from": "", "teachers": ""},
+            "cifar10": {"init_from": "", "init_share": 0.0, "teachers": ""},
+            "folder": {"init_from": "", "init_share": 0.0, "teachers": ""},
             "digits": {"batch_size": 64, "validation_fraction": 0.15},
         },
     ),

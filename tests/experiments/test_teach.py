@@ -17,8 +17,8 @@ from mnist_core.data.prepare import load_for
 from mnist_core.data.splits import train_and_validation
 from mnist_core.errors import ConfigError, DataError, LabError
 from mnist_core.experiments.teach import completed, teach_config
-from mnist_core.inference.metrics import infer
 from mnist_core.models.checkpoint import load_checkpoint, read_card, update_card
+from mnist_core.models.classifier import infer
 from mnist_core.recipes import get_recipe
 from mnist_core.runs.execute import execute
 from mnist_core.runs.run import Run, create_run
@@ -168,11 +168,11 @@ def test_a_hand_is_learned_and_little_is_forgotten(model, drawings, nowhere, tmp
     assert found["earlier_accuracy"] > found["earlier_before"] - 0.05
     digits = load_dataset("digits", nowhere)
     before, after = (
-        infer(load_checkpoint(folder).model, digits.test_images).argmax(1) == digits.test_labels
+        infer(load_checkpoint(folder).model, digits.test_images).argmax(1).numpy() == digits.test_labels
         for folder in (model, run.checkpoint())
     )
     assert found["earlier_images"] == len(digits.test_labels)
-    assert found["earlier_before"] == pytest.approx(before.float().mean().item())
+    assert found["earlier_before"] == pytest.approx(float(before.mean()))
     assert found["forgotten"] == (before & ~after).sum()
     assert found["gained"] == (after & ~before).sum()
     assert "16 drawings by Ann" in card.about.data[0]
