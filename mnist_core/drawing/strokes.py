@@ -11,6 +11,8 @@ from PIL import Image, ImageDraw
 from mnist_core.errors import DrawingError
 
 Strokes = Sequence[Sequence[Sequence[float]] | np.ndarray]  # [[[x, y], …], …], or an array (points, 2) for each
+CANVAS = 280  # px
+WIDEST_DIGIT, MOST_TIMES = 1.4, 4  # width by height of strokes: wider ones are a number; its canvas is no larger
 # uniform within ± these
 SHEAR = math.radians(15)
 ROTATION = math.radians(10)
@@ -72,12 +74,24 @@ def european_one(flag: float, foot: float = 0.0, angle: float = 45.0, slant: flo
 # ---- pen strokes → canvas ---------------------------------------------------------------------------------------
 
 
+def canvas_side(strokes: Strokes) -> int:
+    """Pen trajectories [[[x, y], …], …] in any unit → the side in px of a canvas for them: CANVAS, but for numbers.
+
+    A number's digits share its width: on a larger canvas each is as large, against the pen, as one digit alone.
+    """
+    paths = [np.asarray([point[:2] for point in stroke], np.float64) for stroke in strokes if len(stroke)]
+    if not paths:
+        return CANVAS
+    width, height = np.ptp(np.concatenate(paths), axis=0)
+    return round(CANVAS * float(np.clip(width / max(height, 1e-9) / WIDEST_DIGIT, 1, MOST_TIMES)))
+
+
 def render_strokes(
     strokes: Strokes,
     box: tuple[float, float],
     y_axis: str = "down",
     *,
-    canvas: int = 280,
+    canvas: int = CANVAS,
     brush: float = 20,
     height: float | None = 0.7,
     centre: tuple[float, float] = (0.5, 0.5),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mnist_core.drawing.strokes import jitter_strokes, render_strokes
+from mnist_core.drawing.strokes import CANVAS, canvas_side, jitter_strokes, render_strokes
 from mnist_core.errors import DrawingError
 from tests.helpers.drawing import canvas
 
@@ -94,3 +94,11 @@ def test_no_strokes_are_refused():
         render_strokes([], (100, 100))
     with pytest.raises(DrawingError):
         render_strokes([[]], (100, 100))
+
+
+def test_a_canvas_has_room_for_a_number():
+    digit = [[[0, 0], [60, 0], [20, 100]]]
+    assert canvas_side(digit) == canvas_side([]) == canvas_side([[]]) == CANVAS
+    assert canvas_side([[[0, 0], [280, 100]]]) == 2 * CANVAS
+    assert canvas_side([[[0, 0, 17], [0, 9, 20]]]) == CANVAS  # a vertical line, with times
+    assert canvas_side([[[0, 5], [9, 5]]]) == 4 * CANVAS
