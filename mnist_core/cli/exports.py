@@ -8,7 +8,12 @@ from pathlib import Path
 from mnist_core.cli.output import print_result
 from mnist_core.errors import ConfigError
 
-FORMATS = ("script", "notebook", "card")  # of experiments/formats.py, which is imported only when it is needed
+FORMATS = (
+    "report",
+    "script",
+    "notebook",
+    "card",
+)  # of experiments/formats.py, which is imported only when it is needed
 
 
 def export_files(options: argparse.Namespace) -> None:
