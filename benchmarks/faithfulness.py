@@ -45,12 +45,12 @@ def main() -> None:
             parser.error("--keep is for what the lab does: --baseline ground.")
         saliency.ground = lambda model, images: model.mean.expand_as(images).clone()  # type: ignore[assignment]
     tests = load_dataset("mnist").test_images
-    chosen = tests[torch.randperm(len(tests), generator=torch.Generator().manual_seed(0))[: options.images]]
+    chosen = tests[torch.randperm(len(tests), generator=torch.Generator().manual_seed(0))[: options.images].numpy()]
     shares = "".join(f"{share:>13.0%}" for share in SHARES)
     print(f"{'model':10}{'method':22}{'advantage at 10 % (95 % interval)':36}{shares}   (salient / random ink blanked)")
     for name in options.models:
         checkpoint = load_checkpoint(find_checkpoint(name))
-        layer = last_maps(activations(checkpoint.model, chosen[0].numpy()))
+        layer = last_maps(activations(checkpoint.model, chosen[0]))
         rows = []
         for method in METHODS:
             found = deletion(checkpoint.model, chosen, method, layer, progress=show)

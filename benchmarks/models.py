@@ -19,6 +19,7 @@ import shlex
 import statistics
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ from mnist_core.data.prepare import load_for
 from mnist_core.data.splits import train_and_validation
 from mnist_core.inference.calibration import calibrated, reliability
 from mnist_core.inference.interval import accuracy_text
-from mnist_core.inference.metrics import evaluate, infer
+from mnist_core.inference.metrics import evaluate
+from mnist_core.inference.network import Network
 from mnist_core.inference.predictor import Predictor
 from mnist_core.models.card import Measured
 from mnist_core.models.checkpoint import WEIGHTS, find_checkpoint, load_checkpoint, shipped_names, update_card
@@ -47,12 +49,12 @@ Grid = tuple[dict[Cell, np.ndarray], np.ndarray]  # images per cell, and their l
 def calibrate(folder: Path) -> None:
     """Fits temperature and threshold on the validation part of the model's own dataset, and rewrites the card."""
     checkpoint = load_checkpoint(folder)
-    checkpoint.model.temperature = 1.0
+    plain = Network(replace(checkpoint, card=checkpoint.card.model_copy(update={"temperature": 1.0})))
     data = load_for(checkpoint.card.config)
     _, rows = train_and_validation(data, checkpoint.card.config)
-    fitted = calibrated(infer(checkpoint.model, data.train_images[rows]), data.train_labels[rows])
+    fitted = calibrated(plain.infer(data.train_images[rows]), data.train_labels[rows])
     update_card(folder, **fitted)
-    loss = evaluate(load_checkpoint(folder).model, data.test_images, data.test_labels).loss
+    loss = evaluate(Network(load_checkpoint(folder)), data.test_images, data.test_labels).loss
     update_card(folder, metrics={**checkpoint.card.metrics, "test_loss": loss})  # the old one had another temperature
     print(f"{folder.name}: {fitted} from {len(rows):,} validation images of {data.title}", file=sys.stderr)
 
@@ -79,8 +81,8 @@ def milliseconds(predictor: Predictor) -> float:
 def measure(folder: Path, drawn_figures: dict[str, Any]) -> Measured:
     """All figures of one model."""
     predictor, mnist = Predictor(folder), load_dataset("mnist")
-    result = evaluate(predictor.checkpoint.model, mnist.test_images, mnist.test_labels)
-    rejections = predictor.rejections(mnist.test_images.numpy(), result.probabilities)
+    result = evaluate(predictor.network, mnist.test_images, mnist.test_labels)
+    rejections = predictor.rejections(mnist.test_images, result.probabilities)
     device = next(predictor.checkpoint.model.parameters()).device
     return Measured(
         test_accuracy=result.accuracy,

@@ -1,10 +1,11 @@
 """Data: what a network learns from. Samples, means, counts and the split, pixel values, augmentation."""
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
 from mnist_core.config import TrainConfig, field_choices, field_help
-from mnist_core.data.augment import variants
 from mnist_core.data.dataset import TITLES, Dataset
 from mnist_core.data.loading import default_dataset, is_available
 from mnist_core.data.mirrors import SOURCES
@@ -14,7 +15,7 @@ from mnist_core.figures.dataset import count_figure, held_out_figure, level_figu
 from mnist_core.inference.interval import accuracy_interval, interval_text
 from mnist_core.recipes import get_recipe
 from mnist_core.system.settings import data_folder
-from ui import cache, page
+from ui import actions, cache, page, warmup
 from ui.labels import PREPARATIONS, preparation_words
 from ui.live.chart import live_chart
 from ui.widgets.dataset import choose_dataset, offer_download
@@ -58,7 +59,7 @@ def shuffle(label: str, key: str) -> int:
 def choose_images(data: Dataset, choices: list[str], key: str) -> np.ndarray:
     """A box over `choices` → the training images of that class; of all where it is no class."""
     chosen = st.selectbox("Class", choices, key=f"{key}-{data.name}", width=200)
-    labels = data.train_labels.numpy()
+    labels = data.train_labels
     if chosen not in data.classes:
         return np.arange(len(labels))
     return np.flatnonzero(labels == data.classes.index(chosen))
@@ -73,7 +74,7 @@ def samples(data: Dataset) -> None:
     if len(rows):
         chosen = np.random.default_rng(seed).choice(rows, min(25, len(rows)), replace=False)
         names = [data.classes[i] for i in data.train_labels[chosen]]
-        pictures(data.train_images[chosen].numpy(), names, width=56 if max(map(len, data.classes)) < 5 else 84)
+        pictures(data.train_images[chosen], names, width=56 if max(map(len, data.classes)) < 5 else 84)
     else:
         st.caption("There is no training image of this class.")
 
@@ -205,13 +206,22 @@ def augmentation(data: Dataset, start: TrainConfig) -> None:
                 return
             seed = shuffle("Reshuffle", "augmented-seed")
             image = data.train_images[rows[which % len(rows)]]
-            drawn = variants(image, config, 15, seed)
-            pictures(np.concatenate([image[None], drawn]), ["original", *[None] * len(drawn)], width=76)
-            st.caption(
-                "Each time a training meets an image, it draws such a variant anew, within ± the knobs: so the network "
-                "cannot learn single images by heart. Validation and test images stay as they are. The knobs begin "
-                "where the recipe Accurate of the Train page has them."
+            page.when_ready(
+                partial(show_augmented, image, config, seed),
+                actions.settled,
+                partial(st.caption, "The images appear in a moment: the process that makes them is being started."),
             )
+
+
+def show_augmented(image: np.ndarray, config: TrainConfig, seed: int) -> None:
+    """An image, and 15 of the images that a training with `config` might meet in its place."""
+    drawn = cache.augmented(image, image.tobytes(), config, 15, seed)
+    pictures(np.concatenate([image[None], drawn]), ["original", *[None] * len(drawn)], width=76)
+    st.caption(
+        "Each time a training meets an image, it draws such a variant anew, within ± the knobs: so the network "
+        "cannot learn single images by heart. Validation and test images stay as they are. The knobs begin "
+        "where the recipe Accurate of the Train page has them."
+    )
 
 
 def explore(data: Dataset) -> None:
@@ -253,3 +263,6 @@ with page.errors_as_messages():
                 key=f"preparation-{name}",
             )
         explore(cache.dataset(name, preparation=preparation or "auto"))
+# last, since all else is on the page by now
+with page.errors_as_messages():
+    warmup.page_sent(actions.warm)

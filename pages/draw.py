@@ -68,8 +68,9 @@ def layers(model: Model, image: np.ndarray | None, drawn: bool) -> None:
     if image is None:
         st.caption("Draw something, and every layer of the network shows what it makes of it.")
         return
-    from ui import explained  # imports torch
-    from ui.panels.layers import layer_strip
+    with page.loading_torch():
+        from ui import explained
+        from ui.panels.layers import layer_strip
 
     opened = st.session_state.pop("draw-layer", None)  # by a button of the strip
     layer_strip(explained.layers(model, image), "", "draw-layer")

@@ -19,7 +19,6 @@ from ui.panels.answers import MOST, answers, place
 from ui.panels.calibration import calibration
 from ui.panels.confusion import confusions
 from ui.panels.doubts import doubts, versus
-from ui.panels.mistake import one_image
 from ui.widgets.classes import map_classes
 from ui.widgets.dataset import choose_dataset, offer_download, preset_dataset
 from ui.widgets.model import choose_model
@@ -102,6 +101,8 @@ def results(model: Model, data: Dataset) -> None:
     named = re.fullmatch(r"test:(\d{1,9})", st.session_state.get("results-image") or "")
     if named and int(named[1]) < len(data.test_labels):
         write_place("results", **place(model, data, image=named[0]))
+        with page.loading_torch():
+            from ui.panels.mistake import one_image
         one_image(model, data, result, int(named[1]))
         return
     summary(result)

@@ -78,12 +78,10 @@ def predict(name: str, body: bytes, strokes: bool, canvas: bool, with_input: boo
     from mnist_core.drawing.images import decode_picture
     from mnist_core.errors import CheckpointError, DrawingError
     from mnist_core.runs.catalogue import find_model, predictor
-    from mnist_core.system.device import serve_with_one_thread
 
     try:
         model = find_model(name)
         reader = predictor(model)
-        serve_with_one_thread()
         pixels = _rendered(body) if strokes else decode_picture(body, "The picture")
         prediction = reader.predict(reader.from_canvas(pixels) if strokes or canvas else pixels)
     except CheckpointError as error:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 import numpy as np
 import streamlit as st
 from streamlit.runtime.scriptrunner import add_script_run_ctx
-from torch import Tensor
 
 from mnist_core.data.dataset import Dataset
 from mnist_core.explain.activations import Activation, activations
@@ -19,7 +18,7 @@ from mnist_core.explain.neighbours import features
 from mnist_core.explain.saliency import Method, Saliency, saliency
 from mnist_core.models.classifier import Classifier
 from mnist_core.runs.catalogue import Model, predictor
-from mnist_core.system.device import threads
+from mnist_core.system.device import serve_with_one_thread, threads
 from mnist_core.system.progress import Progress
 
 SOON_SECONDS = 0.15
@@ -27,7 +26,8 @@ _heavy = threading.Lock()
 
 
 def network(model: Model) -> Classifier:
-    """The loaded network. Raises CheckpointError."""
+    """The loaded network, in torch. Raises CheckpointError."""
+    serve_with_one_thread()
     return predictor(model).checkpoint.model
 
 
@@ -123,7 +123,7 @@ def maximised(model: Model, layer: str, unit: int) -> Maximised:
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def _exciting(_model: Model, key: tuple[str, float], layer: str, _images: Tensor, sha256: str) -> np.ndarray:
+def _exciting(_model: Model, key: tuple[str, float], layer: str, _images: np.ndarray, sha256: str) -> np.ndarray:
     with progress_in_turn(f"Showing {len(_images):,} test images to the layer …") as progress:
         return most_exciting(network(_model), layer, _images, progress=progress)[0]
 
@@ -134,11 +134,11 @@ def exciting(model: Model, layer: str, data: Dataset) -> np.ndarray:
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)
-def _bank(_model: Model, key: tuple[str, float], _images: Tensor, sha256: str) -> Tensor:
+def _bank(_model: Model, key: tuple[str, float], _images: np.ndarray, sha256: str) -> np.ndarray:
     with progress_in_turn(f"Reading {len(_images):,} training images with {_model.card.name} …") as progress:
         return features(network(_model), _images, progress)
 
 
-def bank(model: Model, data: Dataset) -> Tensor:
+def bank(model: Model, data: Dataset) -> np.ndarray:
     """(N, F) last features of the training images."""
     return _bank(model, _key(model), data.train_images, data.train_fingerprint)

@@ -113,15 +113,16 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--method", choices=METHODS, default=METHODS[0], help="default: %(default)s")
     explain.add_argument("--target", type=int, metavar="N", help="the class, by its index (default: the answer)")
 
-    export = command("export", run_export, "copy a checkpoint to a folder of its own, to keep or to ship it")
+    export = command("export", run_export, "write a model to a folder of its own: a checkpoint, ONNX, or a page")
     export.add_argument("checkpoint", help="a shipped checkpoint's name, or the path of a checkpoint folder")
     export.add_argument("folder", help="where to; its name becomes the model's")
     export.add_argument(
         "--format",
         choices=["checkpoint", *FORMATS],
         default="checkpoint",
-        help="a checkpoint of this lab; report.html on its run; train.py for torch and torchvision alone; train.ipynb, "
-        "for Jupyter; or the weights with a README.md for the Hugging Face Hub (default: %(default)s)",
+        help="a checkpoint of this lab; model.onnx for other programs; model.html, to draw at without a server; "
+        "report.html on its run; train.py for torch and torchvision alone; train.ipynb for Jupyter; or the weights "
+        "with a README.md for the Hugging Face Hub (default: %(default)s)",
     )
     export.add_argument("--summary", default="", help="what a person should know of it, for the card")
     export.add_argument(

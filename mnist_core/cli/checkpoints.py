@@ -19,10 +19,9 @@ def run_evaluate(options: argparse.Namespace) -> None:
     from mnist_core.inference.interval import interval_text
     from mnist_core.inference.metrics import evaluate
     from mnist_core.inference.predictor import Predictor
-    from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint
 
-    checkpoint = load_checkpoint(find_checkpoint(options.checkpoint))
-    card = checkpoint.card
+    predictor = Predictor(options.checkpoint)
+    card = predictor.card
     data = load_for(
         card.config,
         options.data_dir,
@@ -39,8 +38,8 @@ def run_evaluate(options: argparse.Namespace) -> None:
         rows = train_and_validation(data, card.config)[options.split == "validation"]
         images, labels = data.train_images[rows], data.train_labels[rows]
     with progress_bar("evaluating") as progress:
-        result = evaluate(checkpoint.model, images, labels, progress)
-    rejections = Predictor(checkpoint).rejections(images.numpy(), result.probabilities)
+        result = evaluate(predictor.network, images, labels, progress)
+    rejections = predictor.rejections(images, result.probabilities)
     summary = {
         "dataset": data.name,
         "split": options.split,
@@ -129,19 +128,23 @@ def run_export(options: argparse.Namespace) -> None:
     if options.format != "checkpoint":
         export_files(options)
         return
+    folder = Path(options.folder)
+    if folder.exists():
+        raise ConfigError(f"{folder} is there already: choose another folder or remove it.")
+    try:
+        _export_checkpoint(options, folder)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written ({error.strerror}).") from None
+
+
+def _export_checkpoint(options: argparse.Namespace, folder: Path) -> None:
     from mnist_core.models.card import read_about
     from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint, update_card
 
     checkpoint = load_checkpoint(find_checkpoint(options.checkpoint))
-    folder = Path(options.folder)
     about = read_about(Path(options.about)) if options.about else checkpoint.card.about
-    if folder.exists():
-        raise ConfigError(f"{folder} is there already: choose another folder or remove it.")
     measured = {"weights_sha256", "parameters", "mean", "std", "versions"}  # of the weights, taken anew or kept
     kept = checkpoint.card.model_dump(exclude={*measured, "name", "summary", "about"})
-    try:
-        card = save_checkpoint(folder, checkpoint.model, **kept, name=folder.name, summary=options.summary, about=about)
-        update_card(folder, versions=checkpoint.card.versions)
-    except OSError as error:
-        raise ConfigError(f"{folder} cannot be written ({error.strerror}).") from None
+    card = save_checkpoint(folder, checkpoint.model, **kept, name=folder.name, summary=options.summary, about=about)
+    update_card(folder, versions=checkpoint.card.versions)
     print_result(options, {"checkpoint": str(folder), "parameters": card.parameters}, f"The model is in {folder}.")

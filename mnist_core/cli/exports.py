@@ -25,18 +25,20 @@ def export_files(options: argparse.Namespace) -> None:
     if options.summary or options.about:
         raise ConfigError("--summary and --about go into a checkpoint's card: leave them out with --format.")
     folder = Path(options.folder)
+    if folder.exists():
+        raise ConfigError(f"{folder} is there already: choose another folder or remove it.")
     files = FORMATS[options.format].make(find_checkpoint(options.checkpoint))
-    there = [name for name in files if (folder / name).exists()]
-    if there:
-        raise ConfigError(f"{folder / there[0]} is there already: choose another folder or remove it.")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True)
         for name, content in files.items():
             write_atomic(folder / name, content)
     except OSError as error:
         raise ConfigError(f"{folder} cannot be written ({error.strerror}).") from None
     paths = [str(folder / name) for name in files]
-    print_result(options, {"files": paths}, f"Written: {', '.join(paths)}. {FORMATS[options.format].said}")
+    size = sum(map(len, files.values()))
+    result = {"files": paths, "bytes": size, **({options.format: paths[0]} if len(paths) == 1 else {})}
+    said = FORMATS[options.format].said
+    print_result(options, result, f"Written: {', '.join(paths)} ({size / 1e6:.2f} MB). {said}")
 
 
 def run_import(options: argparse.Namespace) -> None:

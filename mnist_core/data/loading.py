@@ -6,7 +6,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,14 +26,8 @@ from mnist_core.data.picture_files import Options, split_options
 from mnist_core.data.prepared import prepared
 from mnist_core.data.usps import load_usps, usps_available
 from mnist_core.errors import DataError
-from mnist_core.lazy import LazyModule
 from mnist_core.system.progress import Progress
 from mnist_core.system.settings import data_folder
-
-if TYPE_CHECKING:
-    import torch
-else:
-    torch = LazyModule("torch")
 
 CACHE_SIZE = 6  # datasets; those that differ in their preparation alone share their images
 
@@ -152,9 +145,7 @@ def _from_arrays(
     preparation: str = "unrecorded",
 ) -> Dataset:
     """All images (N, C, H, W) with labels (N,), and (N,) bool: which of them are test images → Dataset."""
-    tensor = torch.from_numpy
-    train = tensor(images[~test]), tensor(labels[~test])
-    parts = *train, tensor(images[test]), tensor(labels[test])
+    parts = images[~test], labels[~test], images[test], labels[test]
     return Dataset(name, classes, *parts, preparation=preparation, warning=warning)
 
 

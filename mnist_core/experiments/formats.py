@@ -12,6 +12,7 @@ from mnist_core.errors import ConfigError, LabError
 from mnist_core.experiments.hub_card import hub_card
 from mnist_core.experiments.notebook import notebook
 from mnist_core.experiments.script import script, why_not
+from mnist_core.inference.web_page import web_page, why_no_page
 from mnist_core.models.card import Card
 from mnist_core.models.checkpoint import CARD, WEIGHTS, read_card
 from mnist_core.runs.history import HistoryReader
@@ -57,6 +58,16 @@ def _hub(folder: Path) -> Files:
     }
 
 
+def _onnx(folder: Path) -> Files:
+    from mnist_core.inference.onnx_file import onnx_file  # imports torch, to compare
+
+    return {"model.onnx": onnx_file(folder)}
+
+
+def _page(folder: Path) -> Files:
+    return {"model.html": web_page(folder)}
+
+
 def _report(folder: Path) -> Files:
     from mnist_core.experiments.report import run_report  # imports what evaluates models
 
@@ -76,6 +87,8 @@ def packed(files: Files, folder: str) -> bytes:
 
 
 FORMATS = {
+    "html": Format("A page to draw at, in any browser. It needs no server and no network.", _page, why_no_page),
+    "onnx": Format("For other programs. ONNX Runtime gives torch's probabilities, which was checked.", _onnx),
     "report": Format("One page with the run's curves, confusions, mistakes and settings.", _report),
     "script": Format(
         "One file for torch and torchvision alone: the same network, data and settings.",

@@ -22,7 +22,7 @@ from mnist_core.figures.images import as_picture, data_url
 from mnist_core.figures.svg import curves_svg
 from mnist_core.inference.interval import accuracy_interval, accuracy_text, interval_text
 from mnist_core.inference.metrics import Evaluation, evaluate
-from mnist_core.models.checkpoint import load_checkpoint
+from mnist_core.inference.predictor import Predictor
 from mnist_core.runs.run import Run
 
 MOST_MISTAKES = 24
@@ -85,11 +85,12 @@ def run_report(run: Run, name: str = "", data_dir: Path | str | None = None) -> 
     own, folder = record_of(run), run.checkpoint()
     found: dict[str, tuple[Dataset, Evaluation]] = {}
     if folder is not None and not run.status().active:
-        checkpoint = load_checkpoint(folder)
+        predictor = Predictor(folder)
+        card = predictor.card
         with contextlib.suppress(DataError):  # its images are not here, or are others now
-            data = load_for(checkpoint.card.config, data_dir, classes=checkpoint.card.classes)
-            if data.shape == checkpoint.card.shape:
-                found[run.id] = data, evaluate(checkpoint.model, data.test_images, data.test_labels)
+            data = load_for(card.config, data_dir, classes=card.classes)
+            if data.shape == card.shape:
+                found[run.id] = data, evaluate(predictor.network, data.test_images, data.test_labels)
     return report([own], {run.id: name or run.id}, found)
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-import torch.nn.functional as F
 from pydantic import TypeAdapter
 
 from mnist_core.config import TrainConfig
@@ -22,7 +21,8 @@ from mnist_core.data.loading import load_dataset
 from mnist_core.data.prepare import load_for
 from mnist_core.errors import ConfigError, DataError, LabError, RunError, RunFailedError
 from mnist_core.inference.interval import accuracy_interval, interval_text
-from mnist_core.inference.metrics import infer, summarize
+from mnist_core.inference.metrics import cross_entropy, summarize
+from mnist_core.inference.network import Network
 from mnist_core.models.checkpoint import load_checkpoint
 from mnist_core.recipes import get_recipe
 from mnist_core.runs.history import EventReader, recorded_changes
@@ -261,12 +261,14 @@ def _measure(run: Run, data_dir: Path) -> dict[str, float]:
     if folder is None:
         raise RunError(f"Run {run.id} is complete and has no checkpoint: delete it and reproduce again.")
     checkpoint = load_checkpoint(folder)
-    checkpoint.model.temperature = 1.0  # the earlier systems judged their losses uncalibrated
+    # the earlier systems judged their losses uncalibrated
+    card = checkpoint.card.model_copy(update={"temperature": 1.0})
     data = load_for(run.config(), data_dir)
-    logits = infer(checkpoint.model, data.test_images)
+    logits = Network(replace(checkpoint, card=card)).infer(data.test_images)
     judged = summarize(logits, data.test_labels)
-    parts = zip(logits.split(METRIC_BATCH), data.test_labels.split(METRIC_BATCH), strict=True)
-    batch_means = [F.cross_entropy(part, labels).item() for part, labels in parts]
+    starts = range(0, len(logits), METRIC_BATCH)
+    parts = [slice(start, start + METRIC_BATCH) for start in starts]
+    batch_means = [cross_entropy(logits[part], data.test_labels[part]) for part in parts]
     return {
         "test_accuracy": judged.accuracy,
         "test_images": len(data.test_labels),

@@ -16,14 +16,14 @@ from mnist_core.config import TrainConfig
 from mnist_core.data.dataset import Dataset
 from mnist_core.data.loading import load_dataset
 from mnist_core.inference.interval import accuracy_interval, accuracy_text, interval_text
-from mnist_core.inference.metrics import infer, loss_and_accuracy
-from mnist_core.models.classifier import build_model
+from mnist_core.models.classifier import build_model, infer
 from mnist_core.recipes import get_recipe
 from mnist_core.training.loop import processor, train
 from mnist_core.training.loss import has_bfloat16, training_loss
 from mnist_core.training.optim import learning_rate_at, make_optimizer
 from mnist_core.training.profile import PARTS, step_seconds
 from mnist_core.training.state import TrainState
+from mnist_core.training.validation import loss_and_accuracy
 
 TARGET = 0.99  # of the test images
 MOST_EPOCHS = 8  # of the usual training: it is given up then

@@ -139,6 +139,11 @@ class Card(BaseModel):
         return self.preparation == "whole" and level > 0.5
 
     @property
+    def network(self) -> TrainConfig:
+        """The settings of its network. Raises ConfigError where they do not fit together."""
+        return self.config.replace(model=self.architecture)
+
+    @property
     def shape(self) -> Shape:
         channels, height, width = self.input_shape
         return Shape(channels, height, width, len(self.classes))

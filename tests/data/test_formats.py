@@ -172,7 +172,7 @@ def test_one_file_is_read_and_one_fifth_held_out(tmp_path, kind, name, content):
     (tmp_path / name).write_bytes(content())
     data = load_dataset(f"{kind}:{tmp_path / name}")
     assert data.classes == ("0", "1", "2", "3")
-    assert data.test_labels.bincount().tolist() == [2] * 4
+    assert np.bincount(data.test_labels).tolist() == [2] * 4
     assert pooled(data) == EXPECTED
 
 

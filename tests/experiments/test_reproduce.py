@@ -27,6 +27,7 @@ from mnist_core.experiments.reproduce import (
     table,
 )
 from mnist_core.models.checkpoint import load_checkpoint
+from mnist_core.models.classifier import to_unit
 from mnist_core.runs.execute import execute
 from mnist_core.runs.history import EventReader
 from mnist_core.runs.queue import Queue, Slot
@@ -217,10 +218,10 @@ def test_what_is_measured_is_computed_by_hand(tmp_path, started, split):
     data = arrange(digits, run.config())
     assert len(data.test_labels) == {"official": 360, "pooled": 180}[split]
     with torch.no_grad():
-        calibrated = checkpoint.model(data.test_images.float() / 255).double().numpy()
+        calibrated = checkpoint.model(to_unit(data.test_images)).double().numpy()
     assert checkpoint.card.temperature != 1
     logits = calibrated * checkpoint.card.temperature  # the earlier systems had none
-    labels = data.test_labels.numpy()
+    labels = data.test_labels
     losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(labels)), labels]
     answers = logits.argmax(axis=1)
     means = [losses[start : start + 64].mean() for start in range(0, len(labels), 64)]  # the last of fewer

@@ -27,7 +27,7 @@ def _no_mnist(tmp_path, monkeypatch) -> None:
 def dark_digits(root, names=WORDS, each=10):
     """The built-in digits in black on white, each of another size."""
     digits, random, files = load_dataset("digits"), np.random.default_rng(0), {}
-    images, labels = digits.train_images[:, 0].numpy(), digits.train_labels.numpy()
+    images, labels = digits.train_images[:, 0], digits.train_labels
     for label, name in enumerate(names):
         for row in np.flatnonzero(labels == label)[:each]:
             side = int(random.integers(60, 200))

@@ -13,7 +13,7 @@ from mnist_core.runs.catalogue import Model, predictor
 
 @st.cache_data(show_spinner=False, max_entries=16)
 def _refused(_model: Model, _data: Dataset, _result: Evaluation, card: str, data_sha256: str) -> int:
-    rejections = predictor(_model).rejections(_data.test_images.numpy(), _result.probabilities)
+    rejections = predictor(_model).rejections(_data.test_images, _result.probabilities)
     return sum(rejection is not None for rejection in rejections)
 
 

@@ -12,7 +12,9 @@ from ui import actions, page
 
 # form → label, ending of the file, its type, icon
 FORMS = {
+    "html": ("Page to draw at (HTML)", "html", "text/html", ":material/draw:"),
     "report": ("Report (HTML)", "html", "text/html", ":material/description:"),
+    "onnx": ("ONNX", "onnx", "application/octet-stream", ":material/hub:"),
     "script": ("Script (Python)", "py", "text/x-python", ":material/code:"),
     "notebook": ("Notebook (Jupyter)", "ipynb", "application/x-ipynb+json", ":material/book:"),
     "card": ("For the Hugging Face Hub (.zip)", "zip", "application/zip", ":material/cloud_upload:"),
