@@ -8,12 +8,7 @@ from pathlib import Path
 from mnist_core.cli.output import print_result
 from mnist_core.errors import ConfigError
 
-FORMATS = (
-    "report",
-    "script",
-    "notebook",
-    "card",
-)  # of experiments/formats.py, which is imported only when it is needed
+FORMATS = ("html", "onnx", "report", "script", "notebook", "card")  # of experiments/formats.py, imported when needed
 
 
 def export_files(options: argparse.Namespace) -> None:
