@@ -32,7 +32,7 @@ TRAIN_KEYS = {
 EVALUATE_KEYS = ["dataset", "split", "n", "accuracy", "loss", "weighted_f1", "per_class", "confusion", "ece", "refused"]
 EVALUATE_KEYS.append("accuracy_interval")
 EXPLAIN_KEYS = ["target", "method", "map", "completeness_error"]
-PREDICT_KEYS = {"path", "digit", "confidence", "probabilities", "is_digit", "rejection"}
+PREDICT_KEYS = {"path", "digit", "confidence", "probabilities", "is_digit", "rejection", "number", "digits", "size"}
 FAST = ["--dataset", "digits", "--recipe", "mlp-baseline", "--epochs", "1", "--set", "batch_size=256"]
 
 

@@ -68,6 +68,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
 
 def run_predict(options: argparse.Namespace) -> None:
     from mnist_core.data.inputs import inputs
+    from mnist_core.inference.numbers import read_number
     from mnist_core.inference.predictor import Predictor
 
     predictor = Predictor(options.checkpoint)
@@ -75,14 +76,14 @@ def run_predict(options: argparse.Namespace) -> None:
     unread = 0
     for picture in pictures:
         try:
-            prediction = predictor.predict(picture.read())
+            reading = read_number(predictor, picture.read())
         except DrawingError as error:
             if len(pictures) == 1:
                 raise
             print(f"error: {picture.path}: {error}", file=sys.stderr)
             unread += 1
             continue
-        print(json.dumps({"path": picture.path, **prediction.record()}), flush=True)
+        print(json.dumps({"path": picture.path, **reading.record()}), flush=True)
     if unread:
         raise DrawingError(f"{unread} of {len(pictures)} pictures could not be read; the others are above.")
 
@@ -128,23 +129,19 @@ def run_export(options: argparse.Namespace) -> None:
     if options.format != "checkpoint":
         export_files(options)
         return
-    folder = Path(options.folder)
-    if folder.exists():
-        raise ConfigError(f"{folder} is there already: choose another folder or remove it.")
-    try:
-        _export_checkpoint(options, folder)
-    except OSError as error:
-        raise ConfigError(f"{folder} cannot be written ({error.strerror}).") from None
-
-
-def _export_checkpoint(options: argparse.Namespace, folder: Path) -> None:
     from mnist_core.models.card import read_about
     from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint, update_card
 
     checkpoint = load_checkpoint(find_checkpoint(options.checkpoint))
+    folder = Path(options.folder)
     about = read_about(Path(options.about)) if options.about else checkpoint.card.about
+    if folder.exists():
+        raise ConfigError(f"{folder} is there already: choose another folder or remove it.")
     measured = {"weights_sha256", "parameters", "mean", "std", "versions"}  # of the weights, taken anew or kept
     kept = checkpoint.card.model_dump(exclude={*measured, "name", "summary", "about"})
-    card = save_checkpoint(folder, checkpoint.model, **kept, name=folder.name, summary=options.summary, about=about)
-    update_card(folder, versions=checkpoint.card.versions)
+    try:
+        card = save_checkpoint(folder, checkpoint.model, **kept, name=folder.name, summary=options.summary, about=about)
+        update_card(folder, versions=checkpoint.card.versions)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written ({error.strerror}).") from None
     print_result(options, {"checkpoint": str(folder), "parameters": card.parameters}, f"The model is in {folder}.")

@@ -31,7 +31,7 @@ def export_files(options: argparse.Namespace) -> None:
         raise ConfigError(f"{folder} cannot be written ({error.strerror}).") from None
     paths = [str(folder / name) for name in files]
     size = sum(map(len, files.values()))
-    result = {"files": paths, "bytes": size, **({options.format: paths[0]} if len(paths) == 1 else {})}
+    result = {"files": paths, "bytes": size}
     said = FORMATS[options.format].said
     print_result(options, result, f"Written: {', '.join(paths)} ({size / 1e6:.2f} MB). {said}")
 

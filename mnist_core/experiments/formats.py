@@ -87,8 +87,10 @@ def packed(files: Files, folder: str) -> bytes:
 
 
 FORMATS = {
-    "html": Format("A page to draw at, in any browser. It needs no server and no network.", _page, why_no_page),
-    "onnx": Format("For other programs. ONNX Runtime gives torch's probabilities, which was checked.", _onnx),
+    "html": Format(
+        "A page to draw at, which needs neither a server nor a network: open it in a browser.", _page, why_no_page
+    ),
+    "onnx": Format("For other programs. ONNX Runtime gives the probabilities of torch, which was checked.", _onnx),
     "report": Format("One page with the run's curves, confusions, mistakes and settings.", _report),
     "script": Format(
         "One file for torch and torchvision alone: the same network, data and settings.",

@@ -69,7 +69,10 @@ class Predictor:
 
         The picture is prepared as the model's own training images were. Raises DrawingError for another shape.
         """
-        image = self.prepare(pixels)
+        return self.answer(self.prepare(pixels))
+
+    def answer(self, image: np.ndarray | None) -> Prediction:
+        """The model's input as `prepare` gives it, (H, W) or (H, W, 3) uint8 or None → Prediction."""
         if image is None:
             return Prediction(None, 0.0, np.zeros(len(self.card.classes), dtype=np.float32), "blank", None)
         channels_first = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)

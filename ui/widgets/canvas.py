@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
 SIDE = 560
-"""Pixels. How large a page shows the canvas is for canvas.css, so that no prediction depends on a screen."""
+WIDE = 1120, 448
+"""Pixels, of the square and of the wide canvas. How large a page shows them is for canvas.css, so that no prediction
+depends on a screen."""
 UNIT = SIDE / 280  # of the brush, whose widths are those of a canvas of 280 px
 STYLE = f"<style>{(Path(__file__).resolve().parent / 'canvas.css').read_text(encoding='utf-8')}</style>"
 EXAMPLE = "<style>.st-key-paper { --example: block; }</style>"
@@ -26,35 +28,40 @@ EXAMPLE = "<style>.st-key-paper { --example: block; }</style>"
 class Drawing:
     """`pixels` (560, 560) uint8, light on black, None while it is blank; `strokes` on the canvas number `version`.
 
+    A wide canvas, for numbers, has (448, 1120) pixels.
+
     A drawing that began with an image has that image's pixels until the next stroke.
     """
 
     pixels: np.ndarray | None
     strokes: int
     version: int
+    wide: bool = False
 
 
-def canvas(buttons: DeltaGenerator, controls: DeltaGenerator, example: bool = True) -> Drawing:
+def canvas(buttons: DeltaGenerator, controls: DeltaGenerator, example: bool = True, wide: bool = False) -> Drawing:
     """A square canvas, as wide as its place and at most 480 px, with `buttons`, and the brush in `controls`.
 
-    With `example` a blank canvas shows a faint digit.
+    With `example` a blank canvas shows a faint digit. One that is `wide` has a drawing of its own.
     """
-    state = st.session_state.setdefault("drawing", {"version": 0, "start": {"objects": []}, "now": [], "pictures": {}})
+    blank = {"version": 0, "start": {"objects": []}, "now": [], "pictures": {}}
+    state = st.session_state.setdefault(_name(wide), blank)
+    width, height = WIDE if wide else (SIDE, SIDE)
     brush = controls.slider(
         "Brush width", 8, 40, 20, help="The canvas is 280 wide.", key="brush", persist_state="session"
     )
     st.html(STYLE)
-    with st.container(key="paper"):
+    with st.container(key="paper-wide" if wide else "paper"):
         result = st_canvas(
             stroke_width=round(brush * UNIT),
             stroke_color="#ffffff",
             background_color="#000000",
-            height=SIDE,
-            width=SIDE,
+            height=height,
+            width=width,
             drawing_mode="freedraw",
             initial_drawing=state["start"],
             return_image_data=True,
-            key=f"canvas-{state['version']}",
+            key=_key(state, wide),
         )
     objects = (result.json_data or {}).get("objects")
     if objects is not None:
@@ -63,26 +70,34 @@ def canvas(buttons: DeltaGenerator, controls: DeltaGenerator, example: bool = Tr
         # kept for Undo and a page switch: a canvas that begins with strokes sends its picture only after the next one
         state["pictures"][len(state["now"])] = pixels[..., 0].copy() if pixels.ndim == 3 else pixels
     drawn = bool(state["now"])
-    if example and not drawn:
+    if example and not drawn and not wide:
         st.html(EXAMPLE)
     with buttons:
         if st.button("Clear", icon=":material/delete:", disabled=not drawn, help="Keys: Esc, c", key="clear"):
-            _restart([])
+            _restart([], wide)
         if st.button("Undo", icon=":material/undo:", disabled=not drawn, shortcut="Ctrl+Z", key="undo"):
-            _restart(state["now"][:-1])
+            _restart(state["now"][:-1], wide)
     pixels = state["pictures"].get(len(state["now"])) if drawn else None
-    return Drawing(pixels, len(state["now"]), state["version"])
+    return Drawing(pixels, len(state["now"]), state["version"], wide)
 
 
-def _restart(objects: list[dict[str, Any]]) -> None:
-    _begin_with(objects)
+def _name(wide: bool) -> str:
+    return "drawing-wide" if wide else "drawing"
+
+
+def _key(state: dict[str, Any], wide: bool) -> str:
+    return f"canvas-{'wide-' if wide else ''}{state['version']}"
+
+
+def _restart(objects: list[dict[str, Any]], wide: bool) -> None:
+    _begin_with(objects, wide)
     st.rerun(scope="fragment")
 
 
-def _begin_with(objects: list[dict[str, Any]]) -> None:
+def _begin_with(objects: list[dict[str, Any]], wide: bool = False) -> None:
     """A new canvas that begins with `objects`; the component takes a new start only under a new key."""
-    state = st.session_state.get("drawing") or {"version": -1, "pictures": {}}
-    st.session_state["drawing"] = {
+    state = st.session_state.get(_name(wide)) or {"version": -1, "pictures": {}}
+    st.session_state[_name(wide)] = {
         **state,
         "version": state["version"] + 1,
         "start": {"objects": objects},
@@ -117,7 +132,8 @@ def begin_with_image(image: np.ndarray) -> None:
 
 
 def carry_over() -> None:
-    """Restores the drawing after a page switch, which drops the canvas. Called once in each full run of the page."""
-    state = st.session_state.get("drawing")
-    if state and state["now"] != state["start"]["objects"] and f"canvas-{state['version']}" not in st.session_state:
-        _begin_with(state["now"])
+    """Restores the drawings after a page switch, which drops the canvas. Called once in each full run of the page."""
+    for wide in (False, True):
+        state = st.session_state.get(_name(wide))
+        if state and state["now"] != state["start"]["objects"] and _key(state, wide) not in st.session_state:
+            _begin_with(state["now"], wide)
