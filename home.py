@@ -33,6 +33,7 @@ st.markdown(
 ways = (
     ("pages/train.py", "Train", ":material/model_training:", "Choose a recipe, turn its knobs, watch the curves."),
     ("pages/draw.py", "Draw", ":material/draw:", "Sketch a digit with the mouse or a finger."),
+    ("pages/teach.py", "Teach", ":material/school:", "Label your drawings, and a model learns your hand."),
     ("pages/inside.py", "Inside", ":material/visibility:", "Every layer as it answers, and where it looked."),
     ("pages/results.py", "Results", ":material/grid_on:", "Confusions, mistakes and figures per class."),
     ("pages/compare.py", "Compare", ":material/compare_arrows:", "Runs side by side, and what a setting changes."),

@@ -18,6 +18,7 @@ Labels = Literal["index", "one-hot"]
 Head = Literal["logits", "log-softmax"]
 Precision = Literal["float32", "bfloat16", "auto"]
 Preparation = Literal["auto", "drawing", "whole", "unrecorded"]
+NETWORK = ("model", "activation", "batch_norm", "head")  # the settings that must agree for weights to mean the same
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,13 @@ class TrainConfig(BaseModel):
         max_length=300,
         description="Weights to begin with instead of random ones: a shipped model's name, or a checkpoint's folder",
     )
+    init_share: float = Field(
+        0.0,
+        ge=0,
+        le=0.9,
+        description="Share of the weights of `init_from` in the model that is kept, which forgets less for it; "
+        "the rest is what was trained",
+    )
     teachers: str = Field(
         "",
         max_length=1000,
@@ -131,6 +139,16 @@ class TrainConfig(BaseModel):
         ge=0,
         le=100_000,
         description="Drawings of no digit to train on, with all classes equally likely as their target",
+    )
+
+    rehearsal: str = Field(
+        "",
+        max_length=300,
+        description="Teaching: where `dataset` is drawings, what `init_from` learned from before, whose images are "
+        "mixed in so that little is forgotten. A dataset, or auto",
+    )
+    rehearsal_images: int = Field(
+        4500, ge=0, le=1_000_000, description="How many training images of `rehearsal` are mixed in, at most"
     )
 
     normalization: Literal["unit", "standard"] = Field(

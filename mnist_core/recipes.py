@@ -172,6 +172,34 @@ _ALL = (
         },
     ),
     Recipe(
+        "teach",
+        "Teach: one person's hand in a minute",
+        "Goes on with a model on a person's drawings (the dataset `drawings:PATH`), beside images that it knows and "
+        "its own earlier answers to them, so that it forgets little.",
+        {
+            "model": "residual-cnn",
+            "activation": "silu",
+            "init_from": "pen",
+            "init_share": 0.25,
+            "teachers": "pen",
+            "epochs": 3,
+            "batch_size": 128,
+            "optimizer": "adamw",
+            "learning_rate": 0.001,
+            "weight_decay": 0.02,
+            "schedule": "one-cycle",
+            "ema_decay": 0.98,
+            "distillation": 0.9,
+        },
+        {
+            "drawings": {"rehearsal": "auto", "non_digits": 1000},
+            # the weights are made for grey digits only
+            "cifar10": {"init_from": "", "init_share": 0.0, "teachers": ""},
+            "folder": {"init_from": "", "init_share": 0.0, "teachers": ""},
+            "digits": {"batch_size": 64, "validation_fraction": 0.15},
+        },
+    ),
+    Recipe(
         "two-conv",
         "Two convolutions: the classic CNN",
         "Two 3×3 convolutions and a dense layer. Turn batch norm and dropout on to see what each changes.",

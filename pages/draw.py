@@ -10,6 +10,7 @@ from mnist_core.runs.catalogue import Model, predictor
 from ui import page, warmup
 from ui.labels import preparation_words
 from ui.live.answer import live_answer
+from ui.panels.labelling import label_bar
 from ui.visitors import mark_active
 from ui.widgets import canvas
 from ui.widgets.model import choose_model
@@ -19,7 +20,7 @@ from ui.widgets.start_image import take_image
 page.begin("Draw", "✏️")
 MOST_NAMES = 12
 ONE, NUMBER = "One digit", "A number"
-PARTS = ("paper", "answer", "controls", "note")  # placed by ui/widgets/canvas.css
+PARTS = ("paper", "answer", "controls", "note", "label")  # placed by ui/widgets/canvas.css
 
 
 def invitation(card: Card, wide: bool) -> list[str]:
@@ -76,7 +77,7 @@ def board(model: Model) -> None:
     mark_active()
     card = model.card
     with st.container(key="draw"):
-        paper, answers, controls, note = (st.container(key=f"draw-{part}") for part in PARTS)
+        paper, answers, controls, note, label = (st.container(key=f"draw-{part}") for part in PARTS)
     buttons = controls.container(horizontal=True, vertical_alignment="center", gap="small")
     grey, drawing, pixels, reading, place = card.shape.channels == 1, None, None, None, None
     source = buttons.segmented_control(
@@ -103,13 +104,15 @@ def board(model: Model) -> None:
         )
     with paper, page.errors_as_messages():
         if source == "Draw":
-            drawing = canvas.canvas(buttons, controls, example=tuple(card.classes) == DIGITS, wide=wide)
+            drawing = canvas.canvas(
+                buttons, controls, example=tuple(card.classes) == DIGITS, name=canvas.WIDE if wide else ""
+            )
             pixels = drawing.pixels
         else:
             pixels, place = photo(source, grey)
     with answers, page.errors_as_messages():
         if pixels is not None:
-            from mnist_core.inference.numbers import read_number  # imports torch
+            from mnist_core.inference.numbers import read_number  # imports ONNX Runtime
 
             reader = predictor(model)
             reading = read_number(reader, reader.from_canvas(pixels) if drawing else pixels)
@@ -122,12 +125,16 @@ def board(model: Model) -> None:
         )
     if place is not None and pixels is not None:
         show_photo(place, pixels, reading)
+    if drawing is not None and not wide:
+        with label, page.errors_as_messages():
+            label_bar(drawing, card.classes)
     note.caption(f"**What the model sees**: {card.shape.height}×{card.shape.width} pixels. {how_prepared(card)}")
     with page.errors_as_messages():
         layers(model, None if reading is None else reading.prediction.model_input, drawing is not None)
 
 
 canvas.carry_over()
+canvas.carry_over(canvas.WIDE)
 with page.errors_as_messages():
     chosen = choose_model("Model")
     if chosen is not None:

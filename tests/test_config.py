@@ -29,6 +29,8 @@ RANGES = {
     "distillation": (0, 1),
     "extra_copies": (1, 100),
     "non_digits": (0, 100_000),
+    "rehearsal_images": (0, 1_000_000),
+    "init_share": (0, 0.9),
     "test_fraction": (0, 0.5),
     "validation_fraction": (0, 0.5),
     "validations_per_epoch": (1, 20),

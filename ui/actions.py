@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnist_core.config import TrainConfig
+from mnist_core.data.collection import FOLDER, Collection, Kept
 from mnist_core.data.download import DownloadStep, download
 from mnist_core.errors import RunError
 from mnist_core.experiments.ablation import Factor, Study, create_study
 from mnist_core.explain.votes import Votes
+from mnist_core.runs.catalogue import Model
 from mnist_core.runs.limits import check_limits
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import Run, create_run
@@ -54,6 +57,9 @@ def settled() -> bool:
 def start(config: TrainConfig) -> Run:
     """A new run of this session's owner, handed to a worker. Raises RunError."""
     _require()
+    from mnist_core.experiments.teach import completed
+
+    config = completed(config, data_folder())
     with _starting:
         check_limits([config])
         run = create_run(config, owner=current_user())
@@ -154,6 +160,56 @@ def import_bundle(content: bytes, name: str) -> Run:
     with _starting:
         check_limits([])
         return import_bundle(content, owner=current_user(), name=name[:100])
+
+
+def _collection() -> Collection:
+    return Collection(runs_folder() / FOLDER, current_user())
+
+
+def drawings_path() -> Path:
+    """The file of this session's user's drawings, whether there are any."""
+    return _collection().path.resolve()
+
+
+def drawings() -> list[Kept]:
+    """What this session's user has drawn and labelled. Raises RunError and DataError."""
+    _require()
+    return _collection().drawings()
+
+
+def keep_drawing(label: str, strokes: object, instead_of: str = "") -> tuple[Kept, int]:
+    """Keeps a drawing of this session's user → it, and how many there are now. Raises LabError."""
+    _require()
+    collection = _collection()
+    kept = collection.add(label, strokes, instead_of)
+    return kept, len(collection.drawings())
+
+
+def remove_drawing(drawing_id: str) -> None:
+    """Deletes a drawing of this session's user. Raises RunError and DataError."""
+    _require()
+    _collection().remove(drawing_id)
+
+
+def import_drawings(content: bytes, name: str) -> tuple[int, int]:
+    """Adds those of a file → how many were added, and were here already. Raises RunError and DataError."""
+    _require()
+    return _collection().take(content, name)
+
+
+def export_drawings() -> bytes:
+    """The file of this session's user's drawings. Raises RunError and DataError."""
+    _require()
+    return _collection().export()
+
+
+def teach(model: Model) -> Run:
+    """A run that teaches a model the drawings of this session's user. Raises LabError."""
+    _require()
+    from mnist_core.experiments.teach import teach_config
+
+    folder = model.id if model.run is None else model.folder.resolve()
+    return start(teach_config(str(folder), drawings_path(), data_folder()))
 
 
 def fetch(dataset: str) -> Generator[DownloadStep, None, None]:

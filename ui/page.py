@@ -18,6 +18,7 @@ MENU = (
     ("home.py", "Home", ":material/home:"),
     ("pages/train.py", "Train", ":material/model_training:"),
     ("pages/draw.py", "Draw", ":material/draw:"),
+    ("pages/teach.py", "Teach", ":material/school:"),
     ("pages/inside.py", "Inside", ":material/visibility:"),
     ("pages/results.py", "Results", ":material/grid_on:"),
     ("pages/compare.py", "Compare", ":material/compare_arrows:"),

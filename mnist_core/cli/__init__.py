@@ -170,7 +170,8 @@ def _app(options: argparse.Namespace) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     pin_threads_to_cores()
-    from mnist_core.data.loading import default_dataset, load_dataset
+    from mnist_core.data.loading import default_dataset
+    from mnist_core.experiments.teach import completed
     from mnist_core.recipes import get_recipe
     from mnist_core.runs.execute import execute
     from mnist_core.runs.history import HistoryReader, latest
@@ -195,9 +196,8 @@ def _train(options: argparse.Namespace) -> None:
             print(f"MNIST is not in {data_dir}: training on the built-in '{dataset}'.", file=sys.stderr)
         config = get_recipe(options.recipe or "quick").config(dataset)
         named = {name: getattr(options, name) for name in ("epochs", "seed") if getattr(options, name) is not None}
-        config = config.replace(**{**named, **parse_assignments(options.set)})
-        # a missing dataset is a wrong request, not a failed run
-        load_dataset(config.dataset, data_dir, None, config.preparation)
+        named |= parse_assignments(options.set)
+        config = completed(config.replace(**named), data_dir, given=named)
         _check_model(config, data_dir)
         check_limits([config], options.runs_dir)
         run = create_run(config, options.runs_dir, options.owner)
@@ -238,12 +238,12 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _check_model(config: TrainConfig, data_dir: Path) -> None:
-    """Raises ConfigError or CheckpointError now rather than a failed run later."""
-    from mnist_core.data.loading import load_dataset
+    """Raises DataError, ConfigError or CheckpointError now: a wrong request is no failed run."""
+    from mnist_core.data.prepare import load_for
     from mnist_core.models.classifier import build_model
     from mnist_core.training.state import load_pretrained, load_teachers
 
-    data = load_dataset(config.dataset, data_dir, None, config.preparation)
+    data = load_for(config, data_dir)
     print_note(data.warning)
     shape = data.shape
     build_model(config, shape)

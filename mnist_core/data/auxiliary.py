@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from mnist_core.config import TrainConfig
-from mnist_core.data.classes import match_classes
+from mnist_core.data.classes import MAPPING, match_classes
 from mnist_core.data.dataset import NO_CLASS, Dataset
 from mnist_core.data.loading import resolve_path
 from mnist_core.data.outliers import non_digits
@@ -18,7 +18,6 @@ from mnist_core.system.progress import Progress
 
 TRAINING_KINDS = ("print", "scribbles", "several digits", "filled")
 """Kinds of non-digits to train on. Handwritten letters are kept for judging how a model generalises to other kinds."""
-MAPPING = "the setting classes:"  # where a person maps names that differ
 SEED_OFFSET = 100_000  # so that the images differ from those on which the benchmarks judge
 
 
@@ -37,7 +36,7 @@ def with_extra(data: Dataset, config: TrainConfig, progress: Progress | None = N
         data,
         train_images=np.concatenate(images),
         train_labels=np.concatenate(labels),
-        extra=sum(len(found) for found in labels[1:]),
+        extra=data.extra + sum(len(found) for found in labels[1:]),
     )
 
 

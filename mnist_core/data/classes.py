@@ -12,6 +12,7 @@ from mnist_core.data.dataset import NO_CLASS, Dataset
 from mnist_core.errors import DataError
 
 SHOWN = 12  # names in a sentence
+MAPPING = "the setting classes:"  # where a person maps names that differ, of a training
 _WORDS = {  # zero to nine
     "English": "zero one two three four five six seven eight nine",
     "German": "null eins zwei drei vier fünf sechs sieben acht neun",
@@ -90,6 +91,8 @@ def relabel(data: Dataset, classes: Sequence[str], mapping: str = "") -> Dataset
     if tuple(classes) == data.classes and not mapping:
         return data
     order = match_classes(classes, data.classes, mapping, whose=data.title)
+    if data.earlier is not None:  # it has the same classes
+        data = replace(data, earlier=relabel(data.earlier, classes, mapping))
     if order == tuple(range(len(classes))):
         return replace(data, classes=tuple(classes))
     places = np.array([*order, NO_CLASS])  # the last is that of NO_CLASS, -1

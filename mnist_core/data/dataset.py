@@ -43,9 +43,12 @@ class Dataset:
     """Images (N, C, H, W) uint8 in [0, 255] and labels (N,) int64 in [0, classes), train and test apart.
 
     The last `extra` training images are auxiliary: none of them is held out for validation, and only they may have the
-    label NO_CLASS. `preparation` is how the pictures became these images ("drawing" or "whole", see
-    drawing/preparation.py), "unrecorded" where that is unknown.
-    `warning` is a sentence about what looks wrong or was left out, empty where there is nothing to say.
+    label NO_CLASS. Where `validation` is not 0, the validation images are settled: the last so many before those.
+    `preparation` is how the pictures became these images ("drawing" or "whole", see drawing/preparation.py),
+    "unrecorded" where that is unknown.
+    `warning` is a sentence about what looks wrong or was left out, empty where there is nothing to say; `sources` are
+    sentences on where the images come from, for the card of a model. `earlier` is the dataset whose images are mixed in
+    to be rehearsed, and whose test images say what was forgotten.
     """
 
     name: str
@@ -57,6 +60,9 @@ class Dataset:
     extra: int = 0
     preparation: str = "unrecorded"
     warning: str = ""
+    validation: int = 0
+    sources: tuple[str, ...] = ()
+    earlier: Dataset | None = None
 
     @property
     def title(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,16 +42,62 @@ GRID = tuple(
 def load_drawings(path: Path, progress: Progress | None = None) -> Loaded:
     """→ classes, images (N, 1, 28, 28) uint8, labels (N,) int64, and (N,) bool: which of them are test images.
 
-    Where digits have writers, those of the last fifth of the writers, in natural order, are the test images, which then
-    measure how well a model reads unknown writers. Otherwise one fifth is held out.
+    The test images are those that the file marks as `test`. Without such marks, where digits have writers, they are
+    those of the last fifth of the writers, in natural order, which then measure how well a model reads unknown writers.
+    Otherwise one fifth is held out.
 
     Raises DataError when the file is damaged, too large or in no known format, or classes have too few digits.
     """
     file = read_strokes(path)
     classes, labels = file.classes(), file.labels()
-    test = held_out(classes, labels, _last_writers(path, file.digits))
-    images = _render(file, path, lambda n: (file.digits[n].strokes, BRUSH, HEIGHT), range(len(labels)), progress)
-    return Loaded(classes, images, labels, test, file.warning)
+    test = held_out(classes, labels, _given_test(path, file))
+    return Loaded(classes, _plain(file, path, range(len(labels)), progress), labels, test, file.warning)
+
+
+class Lesson(NamedTuple):
+    """Drawings to teach a model: (N, 1, 28, 28) uint8 and (N,) int64 labels into `classes`, train and test apart.
+
+    `drawings` is the number of different ones among the training images, `writers` are the names that stand at them.
+    """
+
+    classes: tuple[str, ...]
+    images: np.ndarray
+    labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    drawings: int
+    writers: tuple[str, ...]
+    warning: str
+
+
+def load_lesson(path: Path, copies: int, seed: int, progress: Progress | None = None) -> Lesson:
+    """The drawings in `path`, split as `load_drawings` does, but that with marks a class may have no test image, and
+    one class is enough. Each training drawing comes `copies` times, as in `load_copies`; once and as it is for 0.
+
+    Raises DataError as `load_drawings` does, and where there is nothing to learn from or to judge by.
+    """
+    file = read_strokes(path)
+    labels, marks = file.labels(), file.marked()
+    test = held_out(file.classes(), labels, _given_test(path, file)) if marks is None else marks
+    train, judged = np.flatnonzero(~test).tolist(), np.flatnonzero(test).tolist()
+    if not train:
+        raise DataError(f"{path} marks all of its digits as test: there is none to learn from.")
+    draw = partial(_varied, file, train, copies, seed) if copies else None
+    images = (
+        _plain(file, path, train, progress)
+        if draw is None
+        else _render(file, path, draw, range(len(train) * copies), progress, copies)
+    )
+    return Lesson(
+        file.classes(),
+        images,
+        labels[train].repeat(copies or 1),
+        _plain(file, path, judged, None),
+        labels[test],
+        len(train),
+        tuple(sorted({str(digit.writer) for digit in file.digits if digit.writer is not None}, key=natural_sort_key)),
+        file.warning,
+    )
 
 
 def load_copies(
@@ -62,14 +109,16 @@ def load_copies(
     DataError as `load_drawings` does.
     """
     file = read_strokes(path)
-
-    def copy(number: int) -> Drawing:
-        rng = np.random.default_rng((seed, number))
-        strokes = jitter_strokes(file.digits[number // copies].strokes, rng)
-        return strokes, rng.uniform(*BRUSHES), rng.uniform(*HEIGHTS)
-
-    images = _render(file, path, copy, range(len(file.digits) * copies), progress, copies)
+    draw = partial(_varied, file, range(len(file.digits)), copies, seed)
+    images = _render(file, path, draw, range(len(file.digits) * copies), progress, copies)
     return file.classes(), images, file.labels().repeat(copies)
+
+
+def _varied(file: StrokeFile, chosen: Sequence[int], copies: int, seed: int, number: int) -> Drawing:
+    """Copy `number` of the `chosen` digits, each of which has `copies` consecutive ones."""
+    rng = np.random.default_rng((seed, number))
+    strokes = jitter_strokes(file.digits[chosen[number // copies]].strokes, rng)
+    return strokes, rng.uniform(*BRUSHES), rng.uniform(*HEIGHTS)
 
 
 def load_grid(
@@ -97,6 +146,11 @@ def load_grid(
     return file.classes(), cells, file.labels()[chosen]
 
 
+def _plain(file: StrokeFile, path: Path, chosen: Sequence[int], progress: Progress | None) -> np.ndarray:
+    """(N, 1, 28, 28) uint8: the `chosen` digits with the brush and size with which the Draw page begins."""
+    return _render(file, path, lambda number: (file.digits[number].strokes, BRUSH, HEIGHT), chosen, progress)
+
+
 def _render(
     file: StrokeFile,
     path: Path,
@@ -120,6 +174,12 @@ def _render(
         return picture
 
     return np.stack(map_in_threads(model_input, numbers, min(4, os.cpu_count() or 1), progress))[:, None]
+
+
+def _given_test(path: Path, file: StrokeFile) -> np.ndarray | None:
+    """(N,) bool: the digits marked as test, else those of the last fifth of the writers; None without either."""
+    marks = file.marked()
+    return _last_writers(path, file.digits) if marks is None else marks
 
 
 def _last_writers(path: Path, digits: list[Digit]) -> np.ndarray | None:

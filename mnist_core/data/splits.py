@@ -87,7 +87,10 @@ def train_and_validation(data: Dataset, config: TrainConfig) -> tuple[np.ndarray
     if config.split == "pooled":  # the setting is a share of all images, the test part included
         fraction = min(fraction / (1 - config.test_fraction), 0.9)
     own = len(data.train_labels) - data.extra
-    train, validation = split(data.train_labels[:own], fraction, config.seed)
+    if data.validation:
+        train, validation = np.arange(own - data.validation), np.arange(own - data.validation, own)
+    else:
+        train, validation = split(data.train_labels[:own], fraction, config.seed)
     return np.concatenate([train, np.arange(own, own + data.extra)]), validation
 
 

@@ -6,7 +6,7 @@ import gzip
 import itertools
 import zlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, BinaryIO, Literal, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
@@ -41,13 +41,14 @@ class Drawing(BaseModel):
 
 
 class Digit(BaseModel):
-    """One character: its class, its strokes and perhaps who wrote it."""
+    """One character: its class, its strokes and perhaps who wrote it. `test` ones are kept to judge a model by."""
 
     model_config = ConfigDict(strict=True)
 
     label: Name
     strokes: Annotated[list[list[Point]], Field(max_length=1000)]
     writer: Name | None = None
+    test: bool = False
 
 
 class StrokeFile(BaseModel):
@@ -73,6 +74,11 @@ class StrokeFile(BaseModel):
         index = {name: number for number, name in enumerate(self.classes())}
         return np.array([index[str(digit.label)] for digit in self.digits], dtype=np.int64)
 
+    def marked(self) -> np.ndarray | None:
+        """(N,) bool: the digits that the file itself marks as test; None where it marks none."""
+        marks = np.array([digit.test for digit in self.digits])
+        return marks if marks.any() else None
+
 
 class _QuickDraw(BaseModel):
     """A line of Quick, Draw!'s files: strokes as lists of x, of y and perhaps of milliseconds, y counted downwards."""
@@ -86,14 +92,26 @@ class _QuickDraw(BaseModel):
     ]
 
 
+F = TypeVar("F", bound=BaseModel)
+
+
 def read_strokes(path: Path) -> StrokeFile:
     """The strokes in `path`; empty strokes, and digits that have no others, are left out and counted in its `warning`.
 
     Raises DataError when the file is damaged, too large or in neither format, or nothing is left.
     """
-    content = _read_bytes(path)
-    first = content.lstrip()[:100_000].partition(b"\n")[0].strip()
-    file = _quick_draw(path, content) if b'"drawing"' in first and b'"digits"' not in first else _own(path, content)
+    try:
+        with open(path, "rb") as file:
+            return parse_strokes(file, path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
+
+
+def parse_strokes(content: BinaryIO, path: Path) -> StrokeFile:
+    """The same of a file's `content`; `path` is its name in sentences."""
+    text = unpacked(content, path)
+    first = text.lstrip()[:100_000].partition(b"\n")[0].strip()
+    file = _quick_draw(path, text) if b'"drawing"' in first and b'"digits"' not in first else parse_own(path, text)
     empty = sum(not stroke for digit in file.digits for stroke in digit.strokes)
     kept = [digit for digit in file.digits if any(digit.strokes)]
     blank = len(file.digits) - len(kept)
@@ -124,9 +142,10 @@ def read_drawing(content: bytes) -> Drawing:
     return drawing
 
 
-def _own(path: Path, content: bytes) -> StrokeFile:
+def parse_own(path: Path, content: bytes, form: type[F] = StrokeFile) -> F:  # type: ignore[assignment]
+    """JSON in the lab's own format → the file in a `form` of it. Raises DataError."""
     try:
-        return StrokeFile.model_validate_json(content)
+        return form.model_validate_json(content)
     except ValidationError as error:
         raise DataError(
             f"{path} is not in the format of pen strokes: {_problem(error)} It is "
@@ -151,7 +170,7 @@ def _quick_draw(path: Path, content: bytes) -> StrokeFile:
             raise DataError(f"{path} has a stroke with more x than y, or fewer, in its line {number}: take it out.")
         strokes = [list(zip(xs, ys, strict=True)) for xs, ys in read.drawing]
         side = max(side, *itertools.chain([1.0], *(itertools.chain(*stroke) for stroke in read.drawing)))
-        digits.append(Digit.model_construct(label=read.word, strokes=strokes, writer=None))
+        digits.append(Digit.model_construct(label=read.word, strokes=strokes, writer=None, test=False))
     return StrokeFile.model_construct(box=(side, side), y_axis="down", digits=digits)
 
 
@@ -161,20 +180,17 @@ def _problem(error: ValidationError) -> str:
     return f"{where}: {problem['msg']}."
 
 
-def _read_bytes(path: Path) -> bytes:
-    """The text as UTF-8 without a byte order mark, unpacked if gzipped.
+def unpacked(file: BinaryIO, path: Path) -> bytes:
+    """The text of a file as UTF-8 without a byte order mark, unpacked if gzipped.
 
-    Raises DataError when it cannot be read or is over MAX_BYTES.
+    Raises OSError, and DataError when it is damaged or over MAX_BYTES.
     """
     try:
-        with open(path, "rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-            file.seek(0)
-            content = (gzip.GzipFile(fileobj=file) if packed else file).read(MAX_BYTES + 1)
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        content = (gzip.GzipFile(fileobj=file) if packed else file).read(MAX_BYTES + 1)
     except (gzip.BadGzipFile, EOFError, zlib.error):
         raise DataError(f"{path} is a damaged gzip file: pack it again.") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror or error}).") from None
     if len(content) > MAX_BYTES:
         raise DataError(f"{path} holds over {MAX_BYTES / 1e6:.0f} MB of JSON, the limit: split it.")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):  # UTF-16, as some Windows programs save

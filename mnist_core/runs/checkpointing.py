@@ -17,6 +17,7 @@ from mnist_core.inference.metrics import evaluate
 from mnist_core.inference.network import Network
 from mnist_core.models.card import About
 from mnist_core.models.checkpoint import is_whole, load_checkpoint, read_card, save_checkpoint, update_card
+from mnist_core.runs.forgetting import before_and_after
 from mnist_core.runs.history import EventLog, EventReader, end_event
 from mnist_core.runs.run import Run
 from mnist_core.training.events import EpochEvent
@@ -72,7 +73,10 @@ class RunCheckpoints:
             step=state.step,
             train_seconds=round(state.seconds, 3),
             metrics=metrics,
-            about=About(limits=[self.data.warning[:1000]] if self.data.warning else []),  # what was left out, say
+            about=About(
+                data=[source[:1000] for source in self.data.sources],
+                limits=[self.data.warning[:1000]] if self.data.warning else [],  # what was left out, say
+            ),
             **calibrated(logits.numpy(), self.data.train_labels[state.val_indices]),
         )
         self._consider(folder, metrics)
@@ -109,6 +113,8 @@ def evaluate_on_test(folder: Path, data: Dataset) -> dict[str, float]:
         "test_accuracy": result.accuracy,
         "test_images": len(data.test_labels),
     }
+    if data.earlier is not None and checkpoint.card.config.init_from:
+        metrics |= before_and_after(checkpoint, data, data.earlier)
     update_card(folder, metrics=metrics)
     return metrics
 

@@ -53,6 +53,7 @@ def train(state: TrainState, data: Dataset) -> Iterator[Event]:
     images, labels = (torch.from_numpy(part).to(device) for part in (data.train_images, data.train_labels))
     val_images, val_labels = images[state.val_indices], labels[state.val_indices]
     checks = state.checks
+    own = len(labels) - data.extra  # behind these are the images that `config.rehearsal` teaches
     rate = 0.0
     yield {
         "event": "start",
@@ -79,7 +80,8 @@ def train(state: TrainState, data: Dataset) -> Iterator[Event]:
             with reduced_precision(config, device):
                 logits = state.model(x).float()
                 soft_targets = teacher_probabilities(state.teachers, x)
-            loss = training_loss(config, state.model, logits, y, soft_targets)
+            taught = (indices >= own).to(device) if config.rehearsal else None
+            loss = training_loss(config, state.model, logits, y, soft_targets, taught)
             state.optimizer.zero_grad()
             loss.backward()
             state.optimizer.step()

@@ -34,11 +34,18 @@ def teacher_probabilities(teachers: list[Classifier], x: Tensor) -> Tensor | Non
 
 
 def training_loss(
-    config: TrainConfig, model: Classifier, logits: Tensor, labels: Tensor, soft_targets: Tensor | None = None
+    config: TrainConfig,
+    model: Classifier,
+    logits: Tensor,
+    labels: Tensor,
+    soft_targets: Tensor | None = None,
+    taught: Tensor | None = None,
 ) -> Tensor:
     """Mean cross-entropy in nats of (N, K) `logits` against (N,) int64 `labels`, with the penalties of `config`.
 
-    `soft_targets`, (N, K) probabilities, is mixed into the target (distillation, arXiv:1503.02531, at temperature 1).
+    `soft_targets`, (N, K) probabilities, is mixed into the target (distillation, arXiv:1503.02531, at temperature 1),
+    but not where `taught`, (N,) bool: there the label is to correct the teacher, who is the model itself before it was
+    taught (Z. Li, D. Hoiem, Learning without Forgetting, 2016, arXiv:1606.09282).
     Where the label is NO_CLASS every class should be as likely (outlier exposure, arXiv:1812.04606).
     Of a log-softmax head this is the negative log-likelihood: log-probabilities are their own log-softmax.
     """
@@ -47,7 +54,8 @@ def training_loss(
     if config.labels == "one-hot" or config.non_digits or soft_targets is not None:
         target = F.one_hot(labels.clamp(min=0), classes).to(logits.dtype)
     if soft_targets is not None:
-        target = target.lerp(soft_targets, config.distillation)
+        mixed = target.lerp(soft_targets, config.distillation)
+        target = mixed if taught is None else torch.where(taught[:, None], target, mixed)
     if config.non_digits:
         target[labels == NO_CLASS] = 1 / classes
     loss = F.cross_entropy(logits, target, label_smoothing=config.label_smoothing)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from typing import Any
 
@@ -11,9 +12,8 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from mnist_core.config import Shape, TrainConfig, parse_stored_config
-from mnist_core.data.auxiliary import MAPPING
-from mnist_core.data.classes import match_classes
+from mnist_core.config import NETWORK, Shape, TrainConfig, parse_stored_config
+from mnist_core.data.classes import MAPPING, match_classes
 from mnist_core.data.dataset import Dataset
 from mnist_core.data.splits import train_and_validation
 from mnist_core.data.statistics import pixel_statistics
@@ -26,8 +26,6 @@ from mnist_core.training.checks import check_batches, check_data
 from mnist_core.training.early_stopping import EarlyStopping
 from mnist_core.training.events import ChangeEvent
 from mnist_core.training.optim import _averager, make_optimizer
-
-NETWORK = ("model", "activation", "batch_norm", "head")  # the settings that must agree for weights to mean the same
 
 
 class TrainState:
@@ -61,6 +59,9 @@ class TrainState:
         check_batches(config, self.model, len(self.train_indices))
         if pretrained is not None:
             self.model.load_state_dict(pretrained.model.state_dict())
+        # of the weights that are kept (`best_model`)
+        self._initial = pretrained.model.state_dict() if pretrained is not None and config.init_share else None
+        self._interpolated: tuple[int, Classifier] | None = None
         self.optimizer = make_optimizer(config, self.model)
         self.ema: AveragedModel | None = None
         if config.ema_decay:
@@ -115,12 +116,25 @@ class TrainState:
 
     @property
     def best_model(self) -> Classifier:
-        """The weights to evaluate and to keep: the average over steps where there is one, else the last."""
-        if self.ema is None:
-            return self.model
-        average = self.ema.module
-        assert isinstance(average, Classifier)  # torch's types know it as a Module only
-        return average
+        """The weights to evaluate and to keep: the average over steps where there is one, else the last.
+
+        With `init_share` they lie between those that the training began with and these (M. Wortsman et al., Robust
+        fine-tuning of zero-shot models, 2022, arXiv:2109.01903).
+        """
+        trained = self.model if self.ema is None else self.ema.module
+        assert isinstance(trained, Classifier)  # torch's types know it as a Module only
+        if self._initial is None:
+            return trained
+        if self._interpolated is None or self._interpolated[0] != self.step:
+            self._interpolated = self.step, self._between(self._initial, trained)
+        return self._interpolated[1]
+
+    def _between(self, initial: Mapping[str, Tensor], trained: Classifier) -> Classifier:
+        model, share = copy.deepcopy(trained), self.config.init_share
+        for name, value in model.state_dict().items():
+            if value.is_floating_point():
+                value.lerp_(initial[name].to(value.device), share)
+        return model
 
     def change(self, name: str, value: Any, asked: int = 0) -> ChangeEvent:
         """Gives a setting of `changes.CHANGEABLE` another value. → the event `change`. Raises ConfigError."""
@@ -165,6 +179,7 @@ class TrainState:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues where `state_dict` was taken. Raises RuntimeError or KeyError when it is another training's."""
         self.model.load_state_dict(state["model"])
+        self._interpolated = None
         self.optimizer.load_state_dict(state["optimizer"])
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])

@@ -20,7 +20,10 @@ from mnist_core.runs.run import Run, create_run
 from tests.helpers import ROOT, until
 from ui import warmup
 
-PAGES = ("home.py", *(f"pages/{name}.py" for name in ("train", "draw", "inside", "results", "compare", "data")))
+PAGES = (
+    "home.py",
+    *(f"pages/{name}.py" for name in ("train", "draw", "teach", "inside", "results", "compare", "data")),
+)
 
 
 @cache

@@ -101,3 +101,20 @@ def test_a_run_goes_on_from_a_model_that_is_shipped(ask, tmp_path):
     assert made.mean == card.mean
     assert made.config.init_from == "tiny"
     assert made.metrics["val_accuracy"] > 0.9, out
+
+
+def test_kept_weights_lie_between_the_first_and_the_last(trained, tiny_data):
+    config = CONFIG.replace(init_from=str(trained), init_share=0.25, learning_rate=0.01, ema_decay=0.5)
+    state = TrainState(config, tiny_data)
+    first = {name: value.clone() for name, value in state.model.state_dict().items()}
+    for _ in train(state, tiny_data):
+        pass
+    last = state.ema.module.state_dict()
+    for name, kept in state.best_model.state_dict().items():
+        expected = 0.25 * first[name] + 0.75 * last[name] if kept.is_floating_point() else last[name]
+        torch.testing.assert_close(kept, expected)
+    assert state.best_model is state.best_model  # made once a step
+    again = TrainState(config, tiny_data)
+    again.load_state_dict(state.state_dict())
+    for name, kept in again.best_model.state_dict().items():
+        assert torch.equal(kept, state.best_model.state_dict()[name])

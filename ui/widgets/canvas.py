@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
 SIDE = 560
-WIDE = 1120, 448
+WIDE, WIDE_SIZE = "wide", (1120, 448)
 """Pixels, of the square and of the wide canvas. How large a page shows them is for canvas.css, so that no prediction
 depends on a screen."""
 UNIT = SIDE / 280  # of the brush, whose widths are those of a canvas of 280 px
@@ -26,7 +27,8 @@ EXAMPLE = "<style>.st-key-paper { --example: block; }</style>"
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """`pixels` (560, 560) uint8, light on black, None while it is blank; `strokes` on the canvas number `version`.
+    """`pixels` (560, 560) uint8, light on black, None while it is blank; `strokes` on the canvas number `version`, and
+    the `objects` that they are to Fabric.js.
 
     A wide canvas, for numbers, has (448, 1120) pixels.
 
@@ -37,16 +39,20 @@ class Drawing:
     strokes: int
     version: int
     wide: bool = False
+    objects: Sequence[dict[str, Any]] = ()
 
 
-def canvas(buttons: DeltaGenerator, controls: DeltaGenerator, example: bool = True, wide: bool = False) -> Drawing:
-    """A square canvas, as wide as its place and at most 480 px, with `buttons`, and the brush in `controls`.
+def canvas(buttons: DeltaGenerator, controls: DeltaGenerator, example: bool = True, name: str = "") -> Drawing:
+    """A canvas, as wide as its place and at most 480 px, with `buttons`, and the brush in `controls`.
 
-    With `example` a blank canvas shows a faint digit. One that is `wide` has a drawing of its own.
+    With `example` a blank canvas shows a faint digit. Another `name` is another canvas, with a drawing of its own; the
+    one called WIDE is wide, the others are square.
     """
-    blank = {"version": 0, "start": {"objects": []}, "now": [], "pictures": {}}
-    state = st.session_state.setdefault(_name(wide), blank)
-    width, height = WIDE if wide else (SIDE, SIDE)
+    state = st.session_state.setdefault(
+        _state(name), {"version": 0, "start": {"objects": []}, "now": [], "pictures": {}}
+    )
+    wide = name == WIDE
+    width, height = WIDE_SIZE if wide else (SIDE, SIDE)
     brush = controls.slider(
         "Brush width", 8, 40, 20, help="The canvas is 280 wide.", key="brush", persist_state="session"
     )
@@ -61,7 +67,7 @@ def canvas(buttons: DeltaGenerator, controls: DeltaGenerator, example: bool = Tr
             drawing_mode="freedraw",
             initial_drawing=state["start"],
             return_image_data=True,
-            key=_key(state, wide),
+            key=_key(name, state),
         )
     objects = (result.json_data or {}).get("objects")
     if objects is not None:
@@ -74,30 +80,37 @@ def canvas(buttons: DeltaGenerator, controls: DeltaGenerator, example: bool = Tr
         st.html(EXAMPLE)
     with buttons:
         if st.button("Clear", icon=":material/delete:", disabled=not drawn, help="Keys: Esc, c", key="clear"):
-            _restart([], wide)
+            _restart([], name)
         if st.button("Undo", icon=":material/undo:", disabled=not drawn, shortcut="Ctrl+Z", key="undo"):
-            _restart(state["now"][:-1], wide)
+            _restart(state["now"][:-1], name)
     pixels = state["pictures"].get(len(state["now"])) if drawn else None
-    return Drawing(pixels, len(state["now"]), state["version"], wide)
+    return Drawing(pixels, len(state["now"]), state["version"], wide, tuple(state["now"]))
 
 
-def _name(wide: bool) -> str:
-    return "drawing-wide" if wide else "drawing"
+def _state(name: str) -> str:
+    """Where a session keeps the drawing of the canvas called `name`."""
+    return f"drawing-{name}" if name else "drawing"
 
 
-def _key(state: dict[str, Any], wide: bool) -> str:
-    return f"canvas-{'wide-' if wide else ''}{state['version']}"
+def _key(name: str, state: dict[str, Any]) -> str:
+    """The key of the component itself; canvas.css knows how it begins."""
+    return f"canvas-{name}-{state['version']}" if name else f"canvas-{state['version']}"
 
 
-def _restart(objects: list[dict[str, Any]], wide: bool) -> None:
-    _begin_with(objects, wide)
+def _restart(objects: list[dict[str, Any]], name: str) -> None:
+    _begin_with(objects, name)
     st.rerun(scope="fragment")
 
 
-def _begin_with(objects: list[dict[str, Any]], wide: bool = False) -> None:
+def clear(name: str) -> None:
+    """The canvas called `name` is blank in the next run."""
+    _begin_with([], name)
+
+
+def _begin_with(objects: list[dict[str, Any]], name: str = "") -> None:
     """A new canvas that begins with `objects`; the component takes a new start only under a new key."""
-    state = st.session_state.get(_name(wide)) or {"version": -1, "pictures": {}}
-    st.session_state[_name(wide)] = {
+    state = st.session_state.get(_state(name)) or {"version": -1, "pictures": {}}
+    st.session_state[_state(name)] = {
         **state,
         "version": state["version"] + 1,
         "start": {"objects": objects},
@@ -131,9 +144,8 @@ def begin_with_image(image: np.ndarray) -> None:
     st.session_state["drawing"]["pictures"] = {1: image}
 
 
-def carry_over() -> None:
-    """Restores the drawings after a page switch, which drops the canvas. Called once in each full run of the page."""
-    for wide in (False, True):
-        state = st.session_state.get(_name(wide))
-        if state and state["now"] != state["start"]["objects"] and _key(state, wide) not in st.session_state:
-            _begin_with(state["now"], wide)
+def carry_over(name: str = "") -> None:
+    """Restores the drawing after a page switch, which drops the canvas. Called once in each full run of the page."""
+    state = st.session_state.get(_state(name))
+    if state and state["now"] != state["start"]["objects"] and _key(name, state) not in st.session_state:
+        _begin_with(state["now"], name)

@@ -74,6 +74,8 @@ def knobs(start: TrainConfig) -> TrainConfig:
         panel.choice("precision", field_choices("precision"), "Precision")
         panel.number("threads", "CPU threads (0: all)", 0, cores(), 1)
         panel.text("init_from", "Weights to begin with", "random; or a model's name: best")
+        if panel.values["init_from"]:
+            panel.number("init_share", "Share of those weights in what is kept", 0.0, 0.9, 0.05)
         panel.text("teachers", "Teachers", "none; or models' names: best, accurate")
         if panel.values["teachers"]:
             panel.number("distillation", "Weight of the teachers", 0.0, 1.0, 0.05)
@@ -81,6 +83,9 @@ def knobs(start: TrainConfig) -> TrainConfig:
         if panel.values["extra"]:
             panel.number("extra_copies", "Copies of each drawing", 1, 20, 1)
         panel.number("non_digits", "Non-digits to learn from", 0, 20_000, 1000)
+        if start.rehearsal:
+            panel.text("rehearsal", "Dataset to rehearse", "what the model learned from before: mnist")
+            panel.number("rehearsal_images", "Images to rehearse", 0, 50_000, 500)
     with st.expander("When to end and what to keep", icon=":material/flag:"):
         panel.number("patience", "Early stopping (epochs without a better one)", 0, 30, 1)
         panel.choice("keep", field_choices("keep"), "Keep the weights of the epoch that is")
