@@ -1,4 +1,4 @@
-"""Claims: from the end of a stroke to the strip of layers ≤ 300 ms (95th percentile), on Draw and on Inside; no view of
+"""Aims: from the end of a stroke to the strip of layers ≤ 300 ms (95th percentile), on Draw and on Inside; no view of
 Inside, and none of one image on Results, keeps people waiting for more than 300 ms without a progress bar or a spinner.
 
     python -m benchmarks.inside [--strokes 60] [--models pen tiny] [--no-views]

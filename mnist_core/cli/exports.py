@@ -8,7 +8,15 @@ from pathlib import Path
 from mnist_core.cli.output import print_result
 from mnist_core.errors import ConfigError
 
-FORMATS = ("html", "onnx", "report", "script", "notebook", "card")  # of experiments/formats.py, imported when needed
+FORMATS = (
+    "html",
+    "onnx",
+    "report",
+    "script",
+    "notebook",
+    "tensorboard",
+    "card",
+)  # of experiments/formats.py, imported when needed
 
 
 def export_files(options: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ from mnist_core.errors import ConfigError, LabError
 from mnist_core.experiments.hub_card import hub_card
 from mnist_core.experiments.notebook import notebook
 from mnist_core.experiments.script import script, why_not
+from mnist_core.experiments.tensorboard import event_file
 from mnist_core.inference.web_page import web_page, why_no_page
 from mnist_core.models.card import Card
 from mnist_core.models.checkpoint import CARD, WEIGHTS, read_card
@@ -77,6 +78,13 @@ def _report(folder: Path) -> Files:
     return {"report.html": run_report(run, run_label(run))}
 
 
+def _tensorboard(folder: Path) -> Files:
+    run = run_of(folder)
+    if run is None:
+        raise ConfigError(f"{folder} belongs to no run, so nothing was measured: give the checkpoint of a run.")
+    return {f"events.out.tfevents.0.{run.id}": event_file(run)}
+
+
 def packed(files: Files, folder: str) -> bytes:
     """Files as one .zip, in a folder of that name."""
     archive = io.BytesIO()
@@ -102,5 +110,6 @@ FORMATS = {
         _notebook,
         lambda card: why_not(card.config),
     ),
+    "tensorboard": Format("The measurements as TensorBoard reads them.", _tensorboard),
     "card": Format("The weights with a README.md, as the Hugging Face Hub shows it.", _hub),
 }

@@ -50,6 +50,8 @@ def test_a_training_below_the_path_shows_its_curves(page, behind):
     page.get_by_role("link", name="Train", exact=True).first.click()
     settled(page)
     assert urlsplit(page.url).path == "/lab/train"
+    page.goto(f"{behind.url}train?recipe=mlp-baseline&dataset=digits&epochs=2")
+    settled(page)
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.get_by_text("Finished")).to_be_visible()
     chart = "document.querySelector(\"[data-testid='live-chart'][data-key='loss']\")"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from html.parser import HTMLParser
 
 import nbformat
@@ -15,7 +16,7 @@ from nbclient import NotebookClient
 from safetensors.numpy import load_file
 
 from mnist_core.data.prepare import load_for
-from mnist_core.errors import ConfigError
+from mnist_core.errors import ConfigError, RunError
 from mnist_core.experiments.compare import record
 from mnist_core.experiments.formats import FORMATS, run_of
 from mnist_core.experiments.hub_card import hub_card
@@ -24,6 +25,7 @@ from mnist_core.inference.interval import accuracy_text
 from mnist_core.models.checkpoint import SHIPPED, load_checkpoint, read_card
 from mnist_core.recipes import get_recipe
 from mnist_core.runs.execute import execute
+from mnist_core.runs.history import HistoryReader
 from mnist_core.runs.run import create_run, list_runs
 from tests.helpers import strict_json
 from tests.helpers.evaluations import evaluated
@@ -149,6 +151,28 @@ def test_a_report_sets_runs_side_by_side(run, small_mnist):
         assert accuracy_text(each.figures["test_accuracy"], 360) in read.text
     assert "dropout" in read.text
     assert read.tags.count("polyline") == 2 * 2 * 2  # loss and accuracy, two runs, train and validation
+
+
+def test_tensorboard_reads_what_was_measured(run, tmp_path, monkeypatch):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    ((name, content),) = FORMATS["tensorboard"].make(run.checkpoint()).items()
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / name).write_bytes(content)
+    found = EventAccumulator(str(tmp_path / "log"), size_guidance={"scalars": 0})
+    found.Reload()
+    history = HistoryReader(run).history()
+    train = found.Scalars("train/loss")
+    assert [entry.step for entry in train] == history.train.step.tolist()
+    assert [entry.value for entry in train] == pytest.approx(history.train.loss, rel=1e-6)
+    assert [entry.wall_time for entry in train] == sorted(entry.wall_time for entry in train)
+    (test,) = found.Scalars("test/accuracy")
+    assert test.value == pytest.approx(read_card(run.checkpoint()).metrics["test_accuracy"])
+    monkeypatch.setitem(sys.modules, "tensorboard.compat.proto.event_pb2", None)
+    with pytest.raises(RunError, match="pip install tensorboard"):
+        FORMATS["tensorboard"].make(run.checkpoint())
+    with pytest.raises(ConfigError, match="belongs to no run"):
+        FORMATS["tensorboard"].make(SHIPPED / "tiny")
 
 
 # ---- on the command line ---------------------------------------------------------------------------------------------

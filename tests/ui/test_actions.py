@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import LabError
+from mnist_core.experiments.export import bundle
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import Run, create_run, list_runs
 from mnist_core.system.settings import runs_folder
@@ -19,6 +20,7 @@ from ui import actions
 
 SCREENS = [ROOT / "home.py", *sorted((ROOT / "pages").glob("*.py")), *sorted((ROOT / "ui").rglob("*.py"))]
 CHANGING = {"create_run", "create_study", "delete_run", "pin", "write_owner", "download", "judge_stopped", "execute"}
+CHANGING.add("import_bundle")
 
 
 pytestmark = pytest.mark.usefixtures("no_mnist_and_no_workers")
@@ -56,6 +58,7 @@ def test_every_action_is_refused_outside_the_full_mode(mode, monkeypatch):
         lambda: actions.start(config),
         lambda: actions.start_study(config, [], []),
         lambda: actions.resume(run),
+        lambda: actions.import_bundle(b"", "a.zip"),
         lambda: actions.command(run, "pause"),
         lambda: actions.step(run, "batch"),
         lambda: actions.change(run, {"dropout": 0.5}),
@@ -272,3 +275,17 @@ def test_limits_are_said_on_the_train_page(monkeypatch):
     next(each for each in app.button if each.label == "Queue").click().run()
     assert any("The queue is full (MNIST_LAB_MAX_QUEUE=0)" in each.value for each in app.error)
     assert len(list_runs()) == 1
+
+
+def test_a_run_is_taken_along_and_brought_back():
+    run = finished_run()
+    forms = {form: actions.take_along(run, form) for form in ("report", "onnx", "card")}
+    assert forms["report"].startswith(b"<!doctype html>")
+    assert forms["card"].startswith(b"PK")
+    with pytest.raises(LabError, match="There is no script of this training"):
+        actions.take_along(run, "script")  # of digits, which torchvision does not have
+    brought = actions.import_bundle(bundle(run), "ann.zip")
+    assert brought.config() == run.config()
+    assert brought.id in {each.id for each in list_runs()}
+    with pytest.raises(LabError, match=r"a\.zip is no whole \.zip"):
+        actions.import_bundle(b"PK", "a.zip")
