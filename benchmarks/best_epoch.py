@@ -18,11 +18,12 @@ from statistics import mean, stdev
 import torch
 
 from mnist_core.data.loading import load_dataset
-from mnist_core.inference.metrics import infer, loss_and_accuracy
+from mnist_core.models.classifier import infer
 from mnist_core.recipes import get_recipe
 from mnist_core.system.settings import data_folder
 from mnist_core.training.loop import train
 from mnist_core.training.state import TrainState
+from mnist_core.training.validation import loss_and_accuracy
 
 
 def test_accuracies(recipe: str, seed: int, threads: int) -> list[float]:

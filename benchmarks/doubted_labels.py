@@ -19,6 +19,7 @@ from mnist_core.explain.label_errors import accuracy_without, doubted_labels
 from mnist_core.inference.disagreement import disagreement
 from mnist_core.inference.interval import wilson_interval
 from mnist_core.inference.metrics import Evaluation, evaluate
+from mnist_core.inference.network import Network
 from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint, shipped_names
 
 
@@ -35,8 +36,8 @@ def main() -> None:
     found: dict[str, Evaluation] = {}
     doubted: Counter[int] = Counter()
     for name in options.models:
-        model = load_checkpoint(find_checkpoint(name)).model
-        result = found[name] = evaluate(model, data.test_images, data.test_labels)
+        network = Network(load_checkpoint(find_checkpoint(name)))
+        result = found[name] = evaluate(network, data.test_images, data.test_labels)
         rows = doubted_labels(result.labels, result.probabilities)
         doubted.update(rows.tolist())
         print(f"{name}: {words(int(result.right.sum()), len(result.labels))}")

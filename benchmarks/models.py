@@ -19,7 +19,9 @@ import shlex
 import statistics
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +32,9 @@ from mnist_core.data.pen_digits import Cell, load_grid
 from mnist_core.data.prepare import load_for
 from mnist_core.data.splits import train_and_validation
 from mnist_core.inference.calibration import calibrated, reliability
-from mnist_core.inference.metrics import evaluate, infer
+from mnist_core.inference.interval import accuracy_text
+from mnist_core.inference.metrics import evaluate
+from mnist_core.inference.network import Network
 from mnist_core.inference.predictor import Predictor
 from mnist_core.models.card import Measured
 from mnist_core.models.checkpoint import WEIGHTS, find_checkpoint, load_checkpoint, shipped_names, update_card
@@ -38,29 +42,30 @@ from mnist_core.system.settings import data_folder
 from mnist_core.training.loop import processor
 
 PREDICTIONS = 200
+MNIST_TEST = 10_000  # images
 Grid = tuple[dict[Cell, np.ndarray], np.ndarray]  # images per cell, and their labels
 
 
 def calibrate(folder: Path) -> None:
     """Fits temperature and threshold on the validation part of the model's own dataset, and rewrites the card."""
     checkpoint = load_checkpoint(folder)
-    checkpoint.model.temperature = 1.0
+    plain = Network(replace(checkpoint, card=checkpoint.card.model_copy(update={"temperature": 1.0})))
     data = load_for(checkpoint.card.config)
     _, rows = train_and_validation(data, checkpoint.card.config)
-    fitted = calibrated(infer(checkpoint.model, data.train_images[rows]), data.train_labels[rows])
+    fitted = calibrated(plain.infer(data.train_images[rows]), data.train_labels[rows])
     update_card(folder, **fitted)
-    loss = evaluate(load_checkpoint(folder).model, data.test_images, data.test_labels).loss
+    loss = evaluate(Network(load_checkpoint(folder)), data.test_images, data.test_labels).loss
     update_card(folder, metrics={**checkpoint.card.metrics, "test_loss": loss})  # the old one had another temperature
     print(f"{folder.name}: {fitted} from {len(rows):,} validation images of {data.title}", file=sys.stderr)
 
 
-def drawn(name: str, folder: Path, stand_ins: dict[str, str], grid: Grid | None) -> dict[str, float]:
+def drawn(name: str, folder: Path, stand_ins: dict[str, str], grid: Grid | None) -> dict[str, Any]:
     """Mean and lowest accuracy over the grid, of the model or of the one that stands in for it; empty if unknown."""
     judged = find_checkpoint(stand_ins[name]) if name in stand_ins else folder
     if grid is None or (judged == folder and load_checkpoint(folder).card.config.extra):
         return {}  # it may know these very writers
     cells = list(accuracies(Predictor(judged), *grid).values())
-    return {"drawn_accuracy": float(np.mean(cells)), "drawn_lowest": min(cells)}
+    return {"drawn_accuracy": float(np.mean(cells)), "drawn_lowest": min(cells), "drawn_images": len(grid[1])}
 
 
 def milliseconds(predictor: Predictor) -> float:
@@ -73,11 +78,11 @@ def milliseconds(predictor: Predictor) -> float:
     return statistics.median(times[10:])
 
 
-def measure(folder: Path, drawn_figures: dict[str, float]) -> Measured:
+def measure(folder: Path, drawn_figures: dict[str, Any]) -> Measured:
     """All figures of one model."""
     predictor, mnist = Predictor(folder), load_dataset("mnist")
-    result = evaluate(predictor.checkpoint.model, mnist.test_images, mnist.test_labels)
-    rejections = predictor.rejections(mnist.test_images.numpy(), result.probabilities)
+    result = evaluate(predictor.network, mnist.test_images, mnist.test_labels)
+    rejections = predictor.rejections(mnist.test_images, result.probabilities)
     device = next(predictor.checkpoint.model.parameters()).device
     return Measured(
         test_accuracy=result.accuracy,
@@ -111,11 +116,13 @@ def main() -> None:
             calibrate(folder)
         found = measure(folder, drawn(name, folder, stand_ins, grid))
         card = update_card(folder, measured=found) if options.write else load_checkpoint(folder).card
-        pen = "not measured" if found.drawn_accuracy is None else f"{found.drawn_accuracy:.2%}"
+        pen = "not measured"
+        if found.drawn_accuracy is not None:
+            pen = accuracy_text(found.drawn_accuracy, found.drawn_images)
         print(
             f"| `{card.name}` | {card.parameters:,} | {(folder / WEIGHTS).stat().st_size / 1000:,.0f} kB "
-            f"| {found.test_accuracy:.2%} | {pen} | {found.calibration_error:.4f} | {found.refused:.2%} "
-            f"| {found.milliseconds:.1f} | {card.train_seconds:,.0f} s |",
+            f"| {accuracy_text(found.test_accuracy, MNIST_TEST)} | {pen} | {found.calibration_error:.4f} "
+            f"| {found.refused:.2%} | {found.milliseconds:.1f} | {card.train_seconds:,.0f} s |",
             flush=True,
         )
 

@@ -25,11 +25,10 @@ from mnist_core.data.loading import load_dataset
 from mnist_core.data.outliers import KINDS, non_digits
 from mnist_core.data.pen_digits import load_drawings
 from mnist_core.data.splits import train_and_validation
-from mnist_core.inference.metrics import infer
 from mnist_core.inference.predictor import Predictor
 from mnist_core.inference.rejection import REJECTED_SHARE
 from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint
-from mnist_core.models.classifier import Classifier
+from mnist_core.models.classifier import Classifier, infer
 from mnist_core.system.settings import data_folder
 
 CHOOSING, JUDGING = 1000, 2000  # seeds: the renderings on which the score was chosen are not those that judge it
@@ -45,7 +44,7 @@ def auroc(digits: np.ndarray, others: np.ndarray) -> float:
 def judge(predictor: Predictor, count: int, pen: Path) -> dict[str, dict[str, float]]:
     """Figures per kind of picture, shares in [0, 1]."""
     mnist = load_dataset("mnist")
-    tests = mnist.test_images.numpy()
+    tests = mnist.test_images
     answers = predictor.probabilities(tests)
     found: dict[str, dict[str, float]] = {"MNIST test digits": refusals(predictor, tests, answers)}
     if pen.is_file():
@@ -74,7 +73,7 @@ def refusals(predictor: Predictor, images: np.ndarray, answers: np.ndarray) -> d
     }
 
 
-def features(model: Classifier, images: Tensor) -> tuple[Tensor, Tensor]:
+def features(model: Classifier, images: np.ndarray) -> tuple[Tensor, Tensor]:
     """Logits, and what the last dense layer is given."""
     last = [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1]
     kept: list[Tensor] = []
@@ -89,7 +88,8 @@ def candidates(predictor: Predictor, count: int) -> dict[str, dict[str, tuple[fl
     """Score → kind → (AUROC, share refused at 0.9 % of validation digits): larger scores mean a digit."""
     mnist, model = load_dataset("mnist"), predictor.checkpoint.model
     train, validation = train_and_validation(mnist, predictor.card.config)
-    bank, bank_labels = features(model, mnist.train_images[train[::5]])[1], mnist.train_labels[train[::5]]
+    bank = features(model, mnist.train_images[train[::5]])[1]
+    bank_labels = torch.from_numpy(mnist.train_labels[train[::5]])
     means = torch.stack([bank[bank_labels == c].mean(dim=0) for c in range(10)])
     inverse = torch.linalg.inv(torch.cov((bank - means[bank_labels]).T) + 1e-4 * torch.eye(bank.shape[1]))
 
@@ -109,9 +109,7 @@ def candidates(predictor: Predictor, count: int) -> dict[str, dict[str, tuple[fl
     }
     digits = mnist.train_images[validation]
     real = features(model, digits)
-    others = {
-        kind: features(model, torch.from_numpy(non_digits(kind, count, CHOOSING, digits.numpy()))) for kind in KINDS
-    }
+    others = {kind: features(model, non_digits(kind, count, CHOOSING, digits)) for kind in KINDS}
     found: dict[str, dict[str, tuple[float, float]]] = {}
     for name, score in scores.items():
         values = score(*real).numpy()

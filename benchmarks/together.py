@@ -14,10 +14,9 @@ import itertools
 import torch
 from torch import Tensor
 
-from mnist_core.data.dataset import to_unit
 from mnist_core.data.loading import load_dataset
 from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint
-from mnist_core.models.classifier import Classifier
+from mnist_core.models.classifier import Classifier, to_unit
 
 SHIFTS = tuple(itertools.product((-1, 0, 1), repeat=2))  # pixels down, right
 
@@ -36,7 +35,7 @@ def main() -> None:
     parser.add_argument("checkpoints", nargs="*", default=["best", "accurate", "tiny"])
     names = parser.parse_args().checkpoints
     data = load_dataset("mnist")
-    images, labels = to_unit(data.test_images), data.test_labels
+    images, labels = to_unit(data.test_images), torch.from_numpy(data.test_labels)
     for what, shifts in (("one look", ((0, 0),)), ("nine looks, shifted", SHIFTS)):
         answers = [probabilities(load_checkpoint(find_checkpoint(n)).model, images, shifts) for n in names]
         for name, answer in zip([*names, "together"], [*answers, torch.stack(answers).mean(0)], strict=True):

@@ -37,8 +37,14 @@ EXPLAINED: dict[str, tuple[str, str | None, str]] = {
     "last_val_accuracy": ("last validation", "%.4f", "The newest accuracy on held-out images"),
     "last_val_loss": ("last validation loss", "%.4f", "The newest loss on held-out images"),
     "test_accuracy": ("test", "%.4f", "Accuracy on the test images, read once at the end"),
-    "best_val_accuracy_interval": ("best validation, 95 %", None, "In percent: the interval of that accuracy (Wilson)"),
-    "test_accuracy_interval": ("test, 95 %", None, "In percent: the interval of that accuracy (Wilson)"),
+    **{
+        f"{name}_interval": (f"{label}, 95 %", None, "In percent: the interval of that accuracy (Wilson)")
+        for name, label in (
+            ("best_val_accuracy", "best validation"),
+            ("last_val_accuracy", "last validation"),
+            ("test_accuracy", "test"),
+        )
+    },
     "parameters": ("parameters", "localized", "Numbers that the network learns"),
     "train_seconds": ("training (s)", "%.1f", "Seconds of training and validating; pauses do not count"),
 }
@@ -131,11 +137,16 @@ def charts(records: list[Record], names: dict[str, str]) -> None:
 
 
 def with_intervals(row: dict[str, Any]) -> dict[str, Any]:
-    """The row with the 95 % intervals of its accuracies in place of the numbers of images."""
-    shown = {name: value for name, value in row.items() if name not in ("val_images", "test_images")}
-    for name, part in (("best_val_accuracy", "val"), ("test_accuracy", "test")):
-        measured = {f"{part}_accuracy": row[name], f"{part}_images": row[f"{part}_images"]}
-        shown[f"{name}_interval"] = interval_words(measured, part) or None
+    """The row with the 95 % interval behind each accuracy, and without the numbers of images."""
+    shown: dict[str, Any] = {}
+    parts = {"best_val_accuracy": "val", "last_val_accuracy": "val", "test_accuracy": "test"}
+    for name, value in row.items():
+        if name in ("val_images", "test_images"):
+            continue
+        shown[name] = value
+        if part := parts.get(name):
+            measured = {f"{part}_accuracy": value, f"{part}_images": row[f"{part}_images"]}
+            shown[f"{name}_interval"] = interval_words(measured, part) or None
     return shown
 
 

@@ -1,19 +1,21 @@
 """Data: what a network learns from. Samples, means, counts and the split, pixel values, augmentation."""
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
 from mnist_core.config import TrainConfig, field_choices, field_help
-from mnist_core.data.augment import variants
 from mnist_core.data.dataset import TITLES, Dataset
 from mnist_core.data.loading import default_dataset, is_available
 from mnist_core.data.mirrors import SOURCES
 from mnist_core.data.splits import split
 from mnist_core.data.statistics import class_counts, level_values, mean_images, moments, pixel_histogram, split_table
 from mnist_core.figures.dataset import count_figure, held_out_figure, level_figure
+from mnist_core.inference.interval import accuracy_interval, interval_text
 from mnist_core.recipes import get_recipe
 from mnist_core.system.settings import data_folder
-from ui import cache, page
+from ui import actions, cache, page, warmup
 from ui.labels import PREPARATIONS, preparation_words
 from ui.live.chart import live_chart
 from ui.widgets.dataset import choose_dataset, offer_download
@@ -23,6 +25,7 @@ from ui.widgets.settings import augmentation_knobs, split_knobs
 page.begin("Data", "🗂️")
 PARTS = ("training", "validation", "test")
 FIRST, CLASSES = 40, 10  # how much of a split is drawn: that many images of that many classes
+EXAMPLE = 0.99  # an accuracy, to say how far so many images bound it
 NORMALIZATIONS = {"unit": "unit: 0 to 1", "standard": "standard: mean 0, deviation 1"}
 
 
@@ -56,7 +59,7 @@ def shuffle(label: str, key: str) -> int:
 def choose_images(data: Dataset, choices: list[str], key: str) -> np.ndarray:
     """A box over `choices` → the training images of that class; of all where it is no class."""
     chosen = st.selectbox("Class", choices, key=f"{key}-{data.name}", width=200)
-    labels = data.train_labels.numpy()
+    labels = data.train_labels
     if chosen not in data.classes:
         return np.arange(len(labels))
     return np.flatnonzero(labels == data.classes.index(chosen))
@@ -71,7 +74,7 @@ def samples(data: Dataset) -> None:
     if len(rows):
         chosen = np.random.default_rng(seed).choice(rows, min(25, len(rows)), replace=False)
         names = [data.classes[i] for i in data.train_labels[chosen]]
-        pictures(data.train_images[chosen].numpy(), names, width=56 if max(map(len, data.classes)) < 5 else 84)
+        pictures(data.train_images[chosen], names, width=56 if max(map(len, data.classes)) < 5 else 84)
     else:
         st.caption("There is no training image of this class.")
 
@@ -106,6 +109,7 @@ def parts(data: Dataset, start: TrainConfig) -> None:
             with st.container(horizontal=True):
                 for part, total, purpose in zip(PARTS, counts.sum(axis=1), purposes, strict=True):
                     st.metric(part.capitalize(), f"{total:,}", help=purpose, border=True, width=165)
+            precision(counts)
             live_chart(count_figure(counts, PARTS, data.classes), f"{data.name}-counts", height=400)
         how_split(data, config, first)
 
@@ -122,6 +126,21 @@ def count_table(data: Dataset, counts: np.ndarray) -> None:
         height=min(38 + 35 * len(data.classes), 388),
         column_config={name: st.column_config.NumberColumn(format=text) for name, text in formats.items()},
     )
+
+
+def precision(counts: np.ndarray) -> None:
+    """What so many images can say of an accuracy, which no page shows without this."""
+    _, validation, test = (int(part) for part in counts.sum(axis=1))
+    said = [
+        f"**{interval_text(accuracy_interval(EXAMPLE, images))} %** with {images:,} {part} images"
+        for part, images in (("validation", validation), ("test", test))
+        if images
+    ]
+    if said:
+        st.caption(
+            f"What they can tell: where {EXAMPLE:.0%} are read right, the accuracy's 95 % interval (Wilson) is "
+            f"{' and '.join(said)}. Four times the images halve it."
+        )
 
 
 def how_split(data: Dataset, config: TrainConfig, first: np.ndarray) -> None:
@@ -187,13 +206,22 @@ def augmentation(data: Dataset, start: TrainConfig) -> None:
                 return
             seed = shuffle("Reshuffle", "augmented-seed")
             image = data.train_images[rows[which % len(rows)]]
-            drawn = variants(image, config, 15, seed)
-            pictures(np.concatenate([image[None], drawn]), ["original", *[None] * len(drawn)], width=76)
-            st.caption(
-                "Each time a training meets an image, it draws such a variant anew, within ± the knobs: so the network "
-                "cannot learn single images by heart. Validation and test images stay as they are. The knobs begin "
-                "where the recipe Accurate of the Train page has them."
+            page.when_ready(
+                partial(show_augmented, image, config, seed),
+                actions.settled,
+                partial(st.caption, "The images appear in a moment: the process that makes them is being started."),
             )
+
+
+def show_augmented(image: np.ndarray, config: TrainConfig, seed: int) -> None:
+    """An image, and 15 of the images that a training with `config` might meet in its place."""
+    drawn = cache.augmented(image, image.tobytes(), config, 15, seed)
+    pictures(np.concatenate([image[None], drawn]), ["original", *[None] * len(drawn)], width=76)
+    st.caption(
+        "Each time a training meets an image, it draws such a variant anew, within ± the knobs: so the network "
+        "cannot learn single images by heart. Validation and test images stay as they are. The knobs begin "
+        "where the recipe Accurate of the Train page has them."
+    )
 
 
 def explore(data: Dataset) -> None:
@@ -235,3 +263,6 @@ with page.errors_as_messages():
                 key=f"preparation-{name}",
             )
         explore(cache.dataset(name, preparation=preparation or "auto"))
+# last, since all else is on the page by now
+with page.errors_as_messages():
+    warmup.page_sent(actions.warm)

@@ -5,7 +5,6 @@ import streamlit as st
 
 from mnist_core.data.dataset import DIGITS
 from mnist_core.data.loading import DATASETS
-from mnist_core.drawing.images import MAX_BYTES, MAX_PIXELS, read_picture
 from mnist_core.models.card import Card
 from mnist_core.runs.catalogue import Model, predictor
 from ui import page, warmup
@@ -15,34 +14,23 @@ from ui.panels.labelling import label_bar
 from ui.visitors import mark_active
 from ui.widgets import canvas
 from ui.widgets.model import choose_model
+from ui.widgets.photo import SOURCES, photo, show_photo
 from ui.widgets.start_image import take_image
 
 page.begin("Draw", "✏️")
 MOST_NAMES = 12
+ONE, NUMBER = "One digit", "A number"
 PARTS = ("paper", "answer", "controls", "note", "label")  # placed by ui/widgets/canvas.css
 
 
-def upload(grey: bool) -> np.ndarray | None:
-    """The pixels of an uploaded picture. Raises DrawingError."""
-    if not grey:
-        st.caption("This model learned from colour pictures. A pen of one colour says nothing to it: give it a photo.")
-    file = st.file_uploader(
-        "A photo or a screenshot of one digit" if grey else "A photo",
-        type=["png", "jpg", "jpeg", "jfif", "bmp", "gif", "webp", "tif", "tiff"],
-        help=f"On light or dark ground; at most {MAX_BYTES // 2**20} MB and {MAX_PIXELS // 10**6} megapixels. "
-        "It is not kept.",
-    )
-    if file is None:
-        return None
-    pixels = read_picture(file.getvalue())
-    st.image(pixels, caption="Your picture", width=280)
-    return pixels
-
-
-def invitation(card: Card) -> list[str]:
+def invitation(card: Card, wide: bool) -> list[str]:
     """What is said while there is nothing to read: a headline, and sentences."""
     classes, digits = card.classes, tuple(card.classes) == DIGITS
-    said = ["Draw a digit" if digits else "Draw"] if card.shape.channels == 1 else ["Upload a photo"]
+    said = (
+        ["Draw a number" if wide else "Draw a digit" if digits else "Draw"]
+        if card.shape.channels == 1
+        else ["Upload a photo"]
+    )
     if card.shape.channels == 1:
         said.append("With the mouse or a finger, as large as you like. The answer follows the pen.")
     if not digits:
@@ -69,8 +57,9 @@ def layers(model: Model, image: np.ndarray | None, drawn: bool) -> None:
     if image is None:
         st.caption("Draw something, and every layer of the network shows what it makes of it.")
         return
-    from ui import explained  # imports torch
-    from ui.panels.layers import layer_strip
+    with page.loading_torch():
+        from ui import explained
+        from ui.panels.layers import layer_strip
 
     opened = st.session_state.pop("draw-layer", None)  # by a button of the strip
     layer_strip(explained.layers(model, image), "", "draw-layer")
@@ -88,39 +77,64 @@ def board(model: Model) -> None:
     mark_active()
     card = model.card
     with st.container(key="draw"):
-        paper, reading, controls, note, label = (st.container(key=f"draw-{part}") for part in PARTS)
+        paper, answers, controls, note, label = (st.container(key=f"draw-{part}") for part in PARTS)
     buttons = controls.container(horizontal=True, vertical_alignment="center", gap="small")
-    grey, source, drawing, pixels, prediction = card.shape.channels == 1, "Upload", None, None, None
-    if grey:
-        source = buttons.segmented_control(
-            "Picture", ["Draw", "Upload"], default="Draw", required=True, label_visibility="collapsed", key="source"
+    grey, drawing, pixels, reading, place = card.shape.channels == 1, None, None, None, None
+    source = buttons.segmented_control(
+        "Picture",
+        ["Draw", *SOURCES] if grey else SOURCES,
+        default="Draw" if grey else SOURCES[0],
+        required=True,
+        label_visibility="collapsed",
+        key="source" if grey else "source-photo",
+    )
+    wide = False
+    if source == "Draw" and tuple(card.classes) == DIGITS and card.preparation != "whole":
+        wide = (
+            buttons.segmented_control(
+                "Canvas",
+                [ONE, NUMBER],
+                default=ONE,
+                required=True,
+                label_visibility="collapsed",
+                key="format",
+                persist_state="session",
+            )
+            == NUMBER
         )
     with paper, page.errors_as_messages():
         if source == "Draw":
-            drawing = canvas.canvas(buttons, controls, example=tuple(card.classes) == DIGITS)
+            drawing = canvas.canvas(
+                buttons, controls, example=tuple(card.classes) == DIGITS, name=canvas.WIDE if wide else ""
+            )
             pixels = drawing.pixels
         else:
-            pixels = upload(grey)
-    with reading, page.errors_as_messages():
+            pixels, place = photo(source, grey)
+    with answers, page.errors_as_messages():
         if pixels is not None:
+            from mnist_core.inference.numbers import read_number  # imports ONNX Runtime
+
             reader = predictor(model)
-            prediction = reader.predict(reader.from_canvas(pixels) if drawing else pixels)
+            reading = read_number(reader, reader.from_canvas(pixels) if drawing else pixels)
         live_answer(
-            prediction,
+            reading,
             card.classes,
-            invitation=invitation(card),
+            invitation=invitation(card, wide),
             model=model.id,
             drawing=drawing,
         )
-    if drawing is not None:
+    if place is not None and pixels is not None:
+        show_photo(place, pixels, reading)
+    if drawing is not None and not wide:
         with label, page.errors_as_messages():
             label_bar(drawing, card.classes)
     note.caption(f"**What the model sees**: {card.shape.height}×{card.shape.width} pixels. {how_prepared(card)}")
     with page.errors_as_messages():
-        layers(model, None if prediction is None else prediction.model_input, drawing is not None)
+        layers(model, None if reading is None else reading.prediction.model_input, drawing is not None)
 
 
 canvas.carry_over()
+canvas.carry_over(canvas.WIDE)
 with page.errors_as_messages():
     chosen = choose_model("Model")
     if chosen is not None:

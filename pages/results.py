@@ -1,6 +1,7 @@
 """Results: confusion matrix, mistakes, figures per class of any model on its test images; and one image of them."""
 
 import re
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -8,6 +9,7 @@ import streamlit as st
 from mnist_core.data.classes import ClassesError
 from mnist_core.data.dataset import Dataset, dataset_title
 from mnist_core.data.loading import DATASETS, is_available
+from mnist_core.inference.interval import accuracy_interval, interval_text
 from mnist_core.inference.metrics import Evaluation
 from mnist_core.runs.catalogue import Model
 from mnist_core.system.settings import data_folder
@@ -17,7 +19,6 @@ from ui.panels.answers import MOST, answers, place
 from ui.panels.calibration import calibration
 from ui.panels.confusion import confusions
 from ui.panels.doubts import doubts, versus
-from ui.panels.mistake import one_image
 from ui.widgets.classes import map_classes
 from ui.widgets.dataset import choose_dataset, offer_download, preset_dataset
 from ui.widgets.model import choose_model
@@ -27,12 +28,12 @@ page.begin("Results", "🔎")
 
 
 def summary(result: Evaluation) -> None:
-    low, high = result.accuracy_interval
+    interval = interval_text(result.accuracy_interval)
     values = (
         (
             "Accuracy",
             f"{result.accuracy:.2%}",
-            f"Share of test images read right. 95 % interval (Wilson): {low:.2%} to {high:.2%}.",
+            f"Share of test images read right. 95 % interval in percent (Wilson): {interval}.",
         ),
         ("Mistakes", f"{len(result.mistakes()):,}", f"Test images read wrong, of {len(result.labels):,}."),
         ("Loss", f"{result.loss:.4f}", "Mean cross-entropy in nats: how surprised the model is by the truth."),
@@ -41,7 +42,7 @@ def summary(result: Evaluation) -> None:
     with st.container(horizontal=True):
         for label, value, explanation in values:
             st.metric(label, value, help=explanation, border=True, width=165)
-    st.caption(f"95 % interval of the accuracy, as {len(result.labels):,} images tell it: {low:.2%} to {high:.2%}.")
+    st.caption(f"95 % interval of the accuracy (Wilson), as {len(result.labels):,} images tell it: {interval} %.")
 
 
 @st.fragment
@@ -75,6 +76,7 @@ def per_class(data: Dataset, result: Evaluation) -> None:
             "class": data.classes[metrics.label],
             "precision": metrics.precision,
             "recall": metrics.recall,
+            "recall, 95 %": interval_text(accuracy_interval(metrics.recall, metrics.support)),
             "F1": metrics.f1,
             "images": metrics.support,
         }
@@ -85,8 +87,11 @@ def per_class(data: Dataset, result: Evaluation) -> None:
         "recall": "Of this class, the share that was read as it.",
         "F1": "The harmonic mean of the two.",
     }
-    columns = {name: st.column_config.NumberColumn(format="%.4f", help=text) for name, text in explained.items()}
-    st.dataframe(rows, hide_index=True, column_config=columns, width=620)
+    columns: dict[str, Any] = {
+        name: st.column_config.NumberColumn(format="%.4f", help=text) for name, text in explained.items()
+    }
+    columns["recall, 95 %"] = st.column_config.TextColumn(help="In percent: the interval of that share (Wilson)")
+    st.dataframe(rows, hide_index=True, column_config=columns, width=700)
 
 
 def results(model: Model, data: Dataset) -> None:
@@ -96,6 +101,8 @@ def results(model: Model, data: Dataset) -> None:
     named = re.fullmatch(r"test:(\d{1,9})", st.session_state.get("results-image") or "")
     if named and int(named[1]) < len(data.test_labels):
         write_place("results", **place(model, data, image=named[0]))
+        with page.loading_torch():
+            from ui.panels.mistake import one_image
         one_image(model, data, result, int(named[1]))
         return
     summary(result)

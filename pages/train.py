@@ -20,7 +20,7 @@ from ui.user import ask_user
 from ui.widgets.confirm import show_confirmation
 from ui.widgets.dataset import choose_dataset, offer_download
 from ui.widgets.layers import show_layers
-from ui.widgets.query_params import begin_with, beginning, read_address, write_address
+from ui.widgets.query_params import begin_with, beginning, preparation, read_address, write_address
 from ui.widgets.settings import changed, choose_recipe, knobs
 
 page.begin("Train", "📈")
@@ -44,7 +44,7 @@ with page.errors_as_messages():
 # above the columns, so that on a phone the curves follow the button and not ten knobs
 top = st.columns([4, 4, 2, 2], vertical_alignment="bottom")
 with top[0]:
-    dataset = choose_dataset("Dataset", present, f"dataset-{present}")
+    dataset = choose_dataset("Dataset", present, f"dataset-{present}", preparation=preparation)
 with top[1]:
     recipe = choose_recipe("recipe", "Settings that work well together. Turn any of them below.")
 with top[2], page.errors_as_messages():

@@ -32,7 +32,30 @@ PREDICTION = {
         "rejection": {
             "type": ["string", "null"],
             "enum": ["blank", "several", "filled", "unsure", None],
-            "description": "Why it may be no digit",
+            "description": "Why the picture may not be one digit",
+        },
+        "number": {
+            "type": ["string", "null"],
+            "description": "Of a model of the ten digits: the number in the picture, also of one digit; null if a part "
+            "of it is no digit",
+        },
+        "digits": {
+            "type": "array",
+            "description": "The number's digits from left to right",
+            "items": {
+                "type": "object",
+                "required": ["digit", "confidence", "box"],
+                "properties": {
+                    "digit": {"type": "integer"},
+                    "confidence": SHARE,
+                    "box": {"type": "array", "items": {"type": "integer"}, "description": "x, y, width, height in px"},
+                },
+            },
+        },
+        "size": {
+            "type": "array",
+            "items": {"type": "integer"},
+            "description": "Width and height in px of the picture that the boxes lie on: upright, at most 2048 px",
         },
         "input": {
             "type": ["array", "null"],
@@ -81,6 +104,7 @@ def document(base: str) -> dict[str, Any]:
                 "parameters": [
                     _query("model", "A model's id", {"type": "string", "default": DEFAULT_MODEL}),
                     _query("input", "1: also the image that the model sees", FLAG),
+                    _query("number", "0: read it as one digit alone, which takes less time", {**FLAG, "default": 1}),
                     _query("canvas", "1: the picture is a drawing, light on dark, as strokes are", FLAG),
                 ],
                 "requestBody": {

@@ -22,7 +22,6 @@ from mnist_core.runs.limits import check_limits
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import Run, create_run
 from mnist_core.runs.storage import delete_run
-from mnist_core.system.device import threads
 from mnist_core.system.settings import data_folder, limits, runs_folder
 from ui import cache
 from ui.user import current_user
@@ -47,8 +46,9 @@ def warm() -> None:
 
 
 def settled() -> bool:
-    """Whether no worker is warming up, which takes all cores for some seconds."""
-    return cache.workers().settled()
+    """Whether a worker is there and none is warming up, which takes all cores for some seconds; where nothing can be
+    changed, there is none."""
+    return not changeable() or cache.workers().settled()
 
 
 def start(config: TrainConfig) -> Run:
@@ -104,8 +104,7 @@ def evaluate_stopped_run(run: Run) -> None:
     _require()
     from mnist_core.runs.checkpointing import evaluate_stopped_run as evaluate_run
 
-    with threads():
-        evaluate_run(run, data_folder())
+    evaluate_run(run, data_folder())
 
 
 def stop(run: Run) -> None:

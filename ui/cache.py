@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
 
 from mnist_core.config import TrainConfig
@@ -14,7 +15,6 @@ from mnist_core.data.dataset import Dataset, dataset_title
 from mnist_core.data.loading import load_dataset
 from mnist_core.runs.catalogue import Model, predictor
 from mnist_core.runs.pool import WorkerPool
-from mnist_core.system.device import threads
 from mnist_core.system.settings import data_folder, runs_folder
 
 if TYPE_CHECKING:
@@ -75,10 +75,16 @@ def dataset(name: str, model: Model | None = None, preparation: str = "auto", ma
 @st.cache_data(show_spinner=False, max_entries=200)
 def measured_seconds(config: TrainConfig) -> float:
     """How long the training takes here, from a few of its steps. Validation adds about a tenth of a step an image."""
-    from mnist_core.training.profile import seconds_per_image
-
     data = dataset(config.dataset, preparation=config.preparation)
-    return seconds_per_image(config, data.shape) * len(data.train_labels) * config.epochs
+    seconds: float = workers().call("training.profile:seconds_per_image", config, data.shape)
+    return seconds * len(data.train_labels) * config.epochs
+
+
+@st.cache_data(show_spinner=False, max_entries=50)
+def augmented(_image: np.ndarray, pixels: bytes, config: TrainConfig, count: int, seed: int) -> np.ndarray:
+    """(C, H, W) uint8 → (count, C, H, W) uint8, as a training with `config` might meet it. `pixels`: the image's."""
+    found: np.ndarray = workers().call("data.augment:variants", _image, config, count, seed)
+    return found
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
@@ -86,13 +92,11 @@ def _evaluation(_model: Model, _data: Dataset, weights: tuple[str, float], data_
     from mnist_core.inference.metrics import evaluate
 
     bar = st.progress(0.0, f"Reading {len(_data.test_labels):,} test images with {_model.card.name} …")
-    network = predictor(_model).checkpoint.model
 
     def show(share: float) -> None:
         bar.progress(share)
 
-    with threads():
-        result = evaluate(network, _data.test_images, _data.test_labels, show)
+    result = evaluate(predictor(_model).network, _data.test_images, _data.test_labels, show)
     bar.empty()
     return result
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import streamlit as st
-from torch import Tensor
+from streamlit.runtime.scriptrunner import add_script_run_ctx
 
 from mnist_core.data.dataset import Dataset
 from mnist_core.explain.activations import Activation, activations
@@ -18,14 +18,16 @@ from mnist_core.explain.neighbours import features
 from mnist_core.explain.saliency import Method, Saliency, saliency
 from mnist_core.models.classifier import Classifier
 from mnist_core.runs.catalogue import Model, predictor
-from mnist_core.system.device import threads
+from mnist_core.system.device import serve_with_one_thread, threads
 from mnist_core.system.progress import Progress
 
+SOON_SECONDS = 0.15
 _heavy = threading.Lock()
 
 
 def network(model: Model) -> Classifier:
-    """The loaded network. Raises CheckpointError."""
+    """The loaded network, in torch. Raises CheckpointError."""
+    serve_with_one_thread()
     return predictor(model).checkpoint.model
 
 
@@ -54,6 +56,21 @@ def progress_in_turn(text: str) -> Iterator[Progress]:
         bar.empty()
 
 
+@contextlib.contextmanager
+def progress_soon(text: str) -> Iterator[None]:
+    """A bar with a text while what takes longer than SOON_SECONDS is computed; Streamlit's spinner waits for 0.5 s."""
+    place = st.empty()
+    timer = threading.Timer(SOON_SECONDS, lambda: place.progress(0.0, text))
+    add_script_run_ctx(timer)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        place.empty()
+
+
 @st.cache_resource(show_spinner=False, max_entries=8)  # megabytes each
 def _layers(_model: Model, key: tuple[str, float], _image: np.ndarray, pixels: bytes) -> list[Activation]:
     return activations(network(_model), _image)
@@ -74,7 +91,7 @@ def _saliency(
     target: int,
     layer: str | None,
 ) -> Saliency:
-    with st.spinner("Asking the network about its pixels …", show_time=False):
+    with progress_soon("Asking the network about its pixels …"):
         return saliency(network(_model), _image, method, target, layer)
 
 
@@ -85,7 +102,7 @@ def saliency_map(model: Model, image: np.ndarray, method: Method, target: int, l
 
 @st.cache_resource(show_spinner=False, max_entries=32)
 def _edit(_model: Model, key: tuple[str, float], _image: np.ndarray, pixels: bytes, target: int | None) -> Edit | None:
-    with st.spinner("Looking for the smallest edit …", show_time=False):
+    with progress_soon("Looking for the smallest edit …"):
         return smallest_edit(network(_model), _image, target)
 
 
@@ -96,7 +113,7 @@ def edit(model: Model, image: np.ndarray, target: int | None = None) -> Edit | N
 
 @st.cache_resource(show_spinner=False, max_entries=64)
 def _maximised(_model: Model, key: tuple[str, float], layer: str, unit: int) -> Maximised:
-    with st.spinner("Looking for the picture that excites it most …", show_time=False):
+    with progress_soon("Looking for the picture that excites it most …"):
         return maximise(network(_model), layer, unit, _model.card.shape)
 
 
@@ -106,7 +123,7 @@ def maximised(model: Model, layer: str, unit: int) -> Maximised:
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def _exciting(_model: Model, key: tuple[str, float], layer: str, _images: Tensor, sha256: str) -> np.ndarray:
+def _exciting(_model: Model, key: tuple[str, float], layer: str, _images: np.ndarray, sha256: str) -> np.ndarray:
     with progress_in_turn(f"Showing {len(_images):,} test images to the layer …") as progress:
         return most_exciting(network(_model), layer, _images, progress=progress)[0]
 
@@ -117,11 +134,11 @@ def exciting(model: Model, layer: str, data: Dataset) -> np.ndarray:
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)
-def _bank(_model: Model, key: tuple[str, float], _images: Tensor, sha256: str) -> Tensor:
+def _bank(_model: Model, key: tuple[str, float], _images: np.ndarray, sha256: str) -> np.ndarray:
     with progress_in_turn(f"Reading {len(_images):,} training images with {_model.card.name} …") as progress:
         return features(network(_model), _images, progress)
 
 
-def bank(model: Model, data: Dataset) -> Tensor:
+def bank(model: Model, data: Dataset) -> np.ndarray:
     """(N, F) last features of the training images."""
     return _bank(model, _key(model), data.train_images, data.train_fingerprint)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from mnist_core.data.dataset import dataset_title
-from mnist_core.inference.interval import measured_interval
+from mnist_core.inference.interval import accuracy_text, interval_text, measured_interval
 from mnist_core.runs.catalogue import Model
 from mnist_core.runs.labels import run_label
 from mnist_core.runs.run import Run
@@ -34,16 +34,13 @@ def preparation_words(preparation: str) -> str:
 def accuracy_words(metrics: Mapping[str, float], part: str) -> str:
     """The accuracy on `test` or `val` images and its 95 % interval, as far as known: `99.63% (99.49–99.73)`."""
     accuracy = metrics.get(f"{part}_accuracy")
-    if accuracy is None:
-        return ""
-    interval = interval_words(metrics, part)
-    return f"{accuracy:.2%} ({interval})" if interval else f"{accuracy:.2%}"
+    return "" if accuracy is None else accuracy_text(accuracy, int(metrics.get(f"{part}_images") or 0))
 
 
 def interval_words(metrics: Mapping[str, float], part: str) -> str:
     """The ends of that interval in percent, `99.49–99.73`; empty where it is not known."""
     interval = measured_interval(metrics, part)
-    return f"{interval[0]:.2%}–{interval[1]:.2%}".replace("%–", "–").removesuffix("%") if interval else ""
+    return interval_text(interval) if interval else ""
 
 
 def model_name(model: Model) -> str:

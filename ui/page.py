@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 from collections.abc import Callable, Iterator
 
 import streamlit as st
@@ -99,6 +100,16 @@ def when_ready(show: Callable[[], None], ready: Callable[[], bool], meanwhile: C
         meanwhile()
 
     wait()
+
+
+@contextlib.contextmanager
+def loading_torch() -> Iterator[None]:
+    """Around imports that load torch, which takes seconds the first time: says so meanwhile."""
+    if "torch" in sys.modules:
+        yield
+        return
+    with st.spinner("Loading PyTorch, which looks inside networks …"):
+        yield
 
 
 @contextlib.contextmanager

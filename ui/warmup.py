@@ -1,8 +1,9 @@
 """What takes long to import is loaded in the background, in an order in which nobody waits for it.
 
 As soon as the server listens: what all pages need, while the first visitor's browser still loads Streamlit itself.
-After the first page has been sent: torch and the first model, which take seconds. No page needs these to appear; what
-does need them waits for `ready`. This module imports nothing of that itself.
+After the first page has been sent: the first model, and what reads drawings. No page needs these to appear; what does
+need them waits for `ready`. This module imports nothing of that itself. Torch is not loaded here: only looking inside
+a network needs it in the server.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 PATIENCE_SECONDS = 4.0
-"""A server that nobody visits at first loads torch so long after its start."""
+"""A server that nobody visits at first loads the model so long after its start."""
 AFTER_PAGE_SECONDS = 1.5
 """And so long after the first page has been sent: the browser draws it meanwhile."""
 PAGES = (
@@ -77,23 +78,21 @@ def _load() -> None:
         if _page_sent.wait(PATIENCE_SECONDS):
             time.sleep(AFTER_PAGE_SECONDS)
         gc.enable()
+        _load_model()
         with _lock:
             _page_seen.set()
         for then in _later:
             with contextlib.suppress(LabError):
                 then()
-        _load_torch()
     finally:
         gc.enable()
         _ready.set()  # even where it failed: whoever needs it finds out and says why
 
 
-def _load_torch() -> None:
+def _load_model() -> None:
     from mnist_core.errors import LabError
     from mnist_core.runs.catalogue import models, predictor
-    from mnist_core.system.device import serve_with_one_thread
 
-    serve_with_one_thread()
     for model in models()[:1]:
         with contextlib.suppress(LabError):
             predictor(model)

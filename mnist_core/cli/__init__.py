@@ -1,5 +1,5 @@
 """The command line, `mnist-lab` or `python -m mnist_core`: app, train, evaluate, predict, explain, export,
-reproduce, bench, download, recipes.
+import, reproduce, bench, download, recipes.
 
 Progress goes to stderr, results to stdout; with --json the result is the last line of stdout. Exit status: 0, or 1
 when the work was begun and failed, or 2 when the request was wrong (one sentence on stderr).
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from mnist_core.cli.checkpoints import run_evaluate, run_explain, run_export, run_predict
+from mnist_core.cli.exports import FORMATS, run_import
 from mnist_core.cli.lab import run_bench, run_download, run_recipes, run_reproduce
 from mnist_core.cli.output import print_note, print_result
 from mnist_core.config import TrainConfig, parse_assignments
@@ -112,13 +113,26 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--method", choices=METHODS, default=METHODS[0], help="default: %(default)s")
     explain.add_argument("--target", type=int, metavar="N", help="the class, by its index (default: the answer)")
 
-    export = command("export", run_export, "copy a checkpoint to a folder of its own, to keep or to ship it")
+    export = command("export", run_export, "write a model to a folder of its own: a checkpoint, ONNX, or a page")
     export.add_argument("checkpoint", help="a shipped checkpoint's name, or the path of a checkpoint folder")
     export.add_argument("folder", help="where to; its name becomes the model's")
+    export.add_argument(
+        "--format",
+        choices=["checkpoint", *FORMATS],
+        default="checkpoint",
+        help="a checkpoint of this lab; model.onnx for other programs; page: model.html to draw at without a server; "
+        "train.py for torch and torchvision alone; train.ipynb for Jupyter; or the "
+        "weights with a README.md for the Hugging Face Hub (default: %(default)s)",
+    )
     export.add_argument("--summary", default="", help="what a person should know of it, for the card")
     export.add_argument(
         "--about", metavar="FILE", help="JSON for the card: data, seeds, command, machine, figures, limits"
     )
+
+    bring = command("import", run_import, "make a run of a bundle that was downloaded from another lab")
+    bring.add_argument("bundle", help="a bundle's .zip, the folder of its files, or a checkpoint's folder")
+    bring.add_argument("--runs-dir", help="where the run is kept (default: $MNIST_LAB_RUNS, or ./runs)")
+    bring.add_argument("--owner", default="", metavar="NAME", help="whose run it is, for the pages' lists")
 
     reproduce = command("reproduce", run_reproduce, "train the earlier systems' recipes; compare with their claims")
     reproduce.add_argument("--recipes", help="names apart by commas (default: all)")
@@ -194,23 +208,30 @@ def _train(options: argparse.Namespace) -> None:
     diagnosis = latest(HistoryReader(run).events(), "end", "diagnosis") or ""
     if status.state != "completed" or checkpoint is None:
         raise RunFailedError(" ".join(filter(None, (f"The run {run.id} is {status.state}.", status.reason, diagnosis))))
+    from mnist_core.inference.interval import accuracy_text, measured_interval
     from mnist_core.models.checkpoint import read_card
 
     card = read_card(checkpoint)
+    metrics = card.metrics
     result = {
         "run_id": run.id,
         "run_dir": str(run.folder),
         "checkpoint": str(checkpoint),
         "parameters": card.parameters,
-        "val_accuracy": card.metrics["val_accuracy"],
-        "test_accuracy": card.metrics["test_accuracy"],
+        "val_accuracy": metrics["val_accuracy"],
+        "test_accuracy": metrics["test_accuracy"],
         "train_seconds": card.train_seconds,
         "diagnosis": diagnosis,
+        "val_accuracy_interval": measured_interval(metrics, "val"),
+        "test_accuracy_interval": measured_interval(metrics, "test"),
     }
+    test, validation = (
+        accuracy_text(metrics[f"{part}_accuracy"], int(metrics.get(f"{part}_images") or 0)) for part in ("test", "val")
+    )
     print_result(
         options,
         result,
-        f"{run.id}: test accuracy {result['test_accuracy']:.2%}, validation {result['val_accuracy']:.2%}, "
+        f"{run.id}: test accuracy {test}, validation {validation}, in brackets the 95 % intervals, "
         f"{result['parameters']:,} parameters, {result['train_seconds']:.1f} s of training on {config.dataset}.\n"
         f"The model is in {checkpoint}",
     )
@@ -235,12 +256,19 @@ def _check_model(config: TrainConfig, data_dir: Path) -> None:
 def _train_progress(epochs: int) -> Iterator[Callable[[Event], None]]:
     from tqdm import tqdm
 
+    from mnist_core.inference.interval import accuracy_text
+
+    images = 0  # held out
     with tqdm(total=epochs, unit="epoch", file=sys.stderr, mininterval=0.5) as bar:
 
         def show(event: Event) -> None:
-            if event["event"] == "epoch":
+            nonlocal images
+            if event["event"] == "start":
+                images = event["val_images"]
+            elif event["event"] == "epoch":
                 bar.update(event["epoch"] - bar.n)
-                bar.set_postfix_str(f"val {event['val_accuracy']:.2%}, loss {event['train_loss']:.4f}")
+                measured = accuracy_text(event["val_accuracy"], images)
+                bar.set_postfix_str(f"val {measured}, loss {event['train_loss']:.4f}")
             elif event["event"] == "resume":
                 bar.update(event["epoch"])
 

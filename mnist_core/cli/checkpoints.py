@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from mnist_core.cli.exports import export_files
 from mnist_core.cli.output import print_note, print_result, progress_bar
 from mnist_core.errors import ConfigError, DrawingError
 
@@ -15,12 +16,12 @@ def run_evaluate(options: argparse.Namespace) -> None:
     from mnist_core.data.prepare import load_for
     from mnist_core.data.splits import train_and_validation
     from mnist_core.inference.calibration import reliability
+    from mnist_core.inference.interval import interval_text
     from mnist_core.inference.metrics import evaluate
     from mnist_core.inference.predictor import Predictor
-    from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint
 
-    checkpoint = load_checkpoint(find_checkpoint(options.checkpoint))
-    card = checkpoint.card
+    predictor = Predictor(options.checkpoint)
+    card = predictor.card
     data = load_for(
         card.config,
         options.data_dir,
@@ -37,9 +38,8 @@ def run_evaluate(options: argparse.Namespace) -> None:
         rows = train_and_validation(data, card.config)[options.split == "validation"]
         images, labels = data.train_images[rows], data.train_labels[rows]
     with progress_bar("evaluating") as progress:
-        result = evaluate(checkpoint.model, images, labels, progress)
-    low, high = result.accuracy_interval
-    rejections = Predictor(checkpoint).rejections(images.numpy(), result.probabilities)
+        result = evaluate(predictor.network, images, labels, progress)
+    rejections = predictor.rejections(images, result.probabilities)
     summary = {
         "dataset": data.name,
         "split": options.split,
@@ -60,14 +60,15 @@ def run_evaluate(options: argparse.Namespace) -> None:
         options,
         summary,
         f"{card.name} on {data.name} ({options.split}, {len(labels):,} images): "
-        f"accuracy {result.accuracy:.2%} (95 % interval {low:.2%} to {high:.2%}), loss {result.loss:.4f}, "
-        f"weighted F1 {result.weighted_f1:.4f}, "
+        f"accuracy {result.accuracy:.2%} (95 % interval {interval_text(result.accuracy_interval)}), "
+        f"loss {result.loss:.4f}, weighted F1 {result.weighted_f1:.4f}, "
         f"calibration error {summary['ece']:.4f}, refused {summary['refused']:.2%}",
     )
 
 
 def run_predict(options: argparse.Namespace) -> None:
     from mnist_core.data.inputs import inputs
+    from mnist_core.inference.numbers import read_number
     from mnist_core.inference.predictor import Predictor
 
     predictor = Predictor(options.checkpoint)
@@ -75,14 +76,14 @@ def run_predict(options: argparse.Namespace) -> None:
     unread = 0
     for picture in pictures:
         try:
-            prediction = predictor.predict(picture.read())
+            reading = read_number(predictor, picture.read())
         except DrawingError as error:
             if len(pictures) == 1:
                 raise
             print(f"error: {picture.path}: {error}", file=sys.stderr)
             unread += 1
             continue
-        print(json.dumps({"path": picture.path, **prediction.record()}), flush=True)
+        print(json.dumps({"path": picture.path, **reading.record()}), flush=True)
     if unread:
         raise DrawingError(f"{unread} of {len(pictures)} pictures could not be read; the others are above.")
 
@@ -125,6 +126,9 @@ def run_explain(options: argparse.Namespace) -> None:
 
 
 def run_export(options: argparse.Namespace) -> None:
+    if options.format != "checkpoint":
+        export_files(options)
+        return
     from mnist_core.models.card import read_about
     from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint, update_card
 

@@ -80,7 +80,7 @@ def all_equal(images: np.ndarray) -> bool:
 def require_content(images: np.ndarray, where: str) -> None:
     """Raises DataError when all images (N, …) are the same, which is what a failed conversion leaves."""
     if len(images) > 1 and all_equal(images):
-        what = "empty: every pixel is 0" if not images[0].any() else "the same picture"
+        what = "empty, with every pixel 0" if not images[0].any() else "the same picture"
         raise DataError(f"All {len(images):,} images in {where} are {what}: make the files again.")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -81,10 +82,10 @@ def _displacements(images: Tensor, pixels: float) -> Tensor:
     return field * (2 * pixels / torch.tensor([width, height], device=images.device))
 
 
-def variants(image: Tensor, config: TrainConfig, count: int, seed: int) -> Tensor:
+def variants(image: np.ndarray, config: TrainConfig, count: int, seed: int) -> np.ndarray:
     """(C, H, W) uint8 → (count, C, H, W) uint8: the image augmented `count` times, the same for the same seed."""
-    batch = image.expand(count, *image.shape).float() / 255
+    batch = torch.from_numpy(image.copy()).expand(count, *image.shape).float() / 255
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         moved = augment(batch, config)
-    return (moved * 255).round().clamp(0, 255).to(torch.uint8)
+    return (moved * 255).round().clamp(0, 255).to(torch.uint8).numpy()

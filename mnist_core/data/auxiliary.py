@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from mnist_core.config import TrainConfig
 from mnist_core.data.classes import MAPPING, match_classes
@@ -35,13 +34,13 @@ def with_extra(data: Dataset, config: TrainConfig, progress: Progress | None = N
     images, labels = zip((data.train_images, data.train_labels), *added, strict=True)
     return replace(
         data,
-        train_images=torch.cat(images),
-        train_labels=torch.cat(labels),
+        train_images=np.concatenate(images),
+        train_labels=np.concatenate(labels),
         extra=data.extra + sum(len(found) for found in labels[1:]),
     )
 
 
-def _drawings(data: Dataset, config: TrainConfig, progress: Progress | None) -> tuple[Tensor, Tensor] | None:
+def _drawings(data: Dataset, config: TrainConfig, progress: Progress | None) -> tuple[np.ndarray, np.ndarray] | None:
     if not config.extra:
         return None
     kind, _, path = config.extra.partition(":")
@@ -54,20 +53,20 @@ def _drawings(data: Dataset, config: TrainConfig, progress: Progress | None) -> 
             "has them."
         )
     order = match_classes(data.classes, classes, config.classes, whose=f"'{config.extra}'", how=MAPPING)
-    return torch.from_numpy(images), torch.tensor(order)[torch.from_numpy(labels)]
+    return images, np.array(order)[labels]
 
 
-def _non_digits(data: Dataset, config: TrainConfig) -> tuple[Tensor, Tensor] | None:
+def _non_digits(data: Dataset, config: TrainConfig) -> tuple[np.ndarray, np.ndarray] | None:
     """Equally many of each kind; "several digits" are composed of training images, not of validation images."""
     if not config.non_digits:
         return None
     if data.train_images.shape[1:] != (1, 28, 28):
         raise DataError(f"Non-digits are drawn as 1×28×28 pixels, which {data.title} has not: set non_digits to 0.")
-    digits = data.train_images[train_and_validation(data, config)[0]].numpy()
+    digits = data.train_images[train_and_validation(data, config)[0]]
     counts = [len(range(place, config.non_digits, len(TRAINING_KINDS))) for place in range(len(TRAINING_KINDS))]
     pictures = [
-        torch.from_numpy(non_digits(kind, count, SEED_OFFSET + config.seed, digits))
+        non_digits(kind, count, SEED_OFFSET + config.seed, digits)
         for kind, count in zip(TRAINING_KINDS, counts, strict=True)
         if count
     ]
-    return torch.cat(pictures), torch.full((config.non_digits,), NO_CLASS)
+    return np.concatenate(pictures), np.full(config.non_digits, NO_CLASS)

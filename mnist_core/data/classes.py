@@ -5,16 +5,11 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mnist_core.data.dataset import NO_CLASS, Dataset
 from mnist_core.errors import DataError
-from mnist_core.lazy import LazyModule
-
-if TYPE_CHECKING:
-    import torch
-else:
-    torch = LazyModule("torch")
 
 SHOWN = 12  # names in a sentence
 MAPPING = "the setting classes:"  # where a person maps names that differ, of a training
@@ -100,7 +95,7 @@ def relabel(data: Dataset, classes: Sequence[str], mapping: str = "") -> Dataset
         data = replace(data, earlier=relabel(data.earlier, classes, mapping))
     if order == tuple(range(len(classes))):
         return replace(data, classes=tuple(classes))
-    places = torch.tensor([*order, NO_CLASS])  # the last is that of NO_CLASS, -1
+    places = np.array([*order, NO_CLASS])  # the last is that of NO_CLASS, -1
     return replace(
         data,
         classes=tuple(classes),

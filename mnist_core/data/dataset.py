@@ -1,4 +1,4 @@
-"""Dataset: labelled images as uint8 tensors in memory, train and test apart; and its mini-batches."""
+"""Dataset: labelled images as uint8 arrays in memory, train and test apart."""
 
 from __future__ import annotations
 
@@ -6,16 +6,10 @@ import functools
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mnist_core.config import Shape
-from mnist_core.lazy import LazyModule
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-else:
-    torch = LazyModule("torch")
 
 DIGITS = tuple("0123456789")
 TITLES = {
@@ -59,10 +53,10 @@ class Dataset:
 
     name: str
     classes: tuple[str, ...]
-    train_images: Tensor
-    train_labels: Tensor
-    test_images: Tensor
-    test_labels: Tensor
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
     extra: int = 0
     preparation: str = "unrecorded"
     warning: str = ""
@@ -90,9 +84,9 @@ class Dataset:
         return _sha256(self.train_images, self.train_labels)
 
 
-def _sha256(images: Tensor, labels: Tensor) -> str:
-    digest = hashlib.sha256(images.contiguous().numpy().data)
-    digest.update(labels.contiguous().numpy().data)
+def _sha256(images: np.ndarray, labels: np.ndarray) -> str:
+    digest = hashlib.sha256(np.ascontiguousarray(images).data)
+    digest.update(np.ascontiguousarray(labels).data)
     return digest.hexdigest()
 
 
@@ -102,21 +96,3 @@ def dataset_title(name: str) -> str:
     if kind in CUSTOM_KINDS and path:
         return Path(path).name or path
     return TITLES.get(name, name).split(" (")[0]
-
-
-def batches(indices: Tensor, batch_size: int, seed: int, epoch: int) -> list[Tensor]:
-    """The epoch's mini-batches of `indices`, shuffled by (seed, epoch) alone, so that a run can resume.
-
-    A last batch of one image joins the batch before it, as batch norm needs at least two.
-    """
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-    order = indices[torch.randperm(len(indices), generator=generator)]
-    parts = list(order.split(batch_size))
-    if len(parts) > 1 and len(parts[-1]) == 1:
-        parts[-2:] = [torch.cat(parts[-2:])]
-    return parts
-
-
-def to_unit(images: Tensor) -> Tensor:
-    """(N, C, H, W) uint8 → float32 in [0, 1], channels last in memory, the fastest layout for CPU convolutions."""
-    return images.to(torch.float32, memory_format=torch.channels_last).div_(255)

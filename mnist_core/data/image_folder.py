@@ -121,7 +121,8 @@ def _without_unreadable(
     if bad and not options.skip_unreadable:
         raise unreadable(path, bad)
     kept = [(s, found) for s, found in zip(samples, read, strict=True) if not isinstance(found, DataError)]
-    said = f"{len(bad):,} unreadable pictures were left out." if bad else ""
+    were = "picture was" if len(bad) == 1 else "pictures were"
+    said = f"{len(bad):,} unreadable {were} left out." if bad else ""
     return [s for s, _ in kept], [found for _, found in kept], said
 
 

@@ -32,6 +32,23 @@ def wrong_kind(kind: str, path: Path) -> str:
     return f"{path} is {TITLES[found]}, not {TITLES[kind]}: use `{found}:{target}`."
 
 
+def right_name(name: str) -> str:
+    """A sentence with the name of the dataset that is meant by a path, without a prefix or with an unknown one.
+
+    Empty where there is nothing at the path, or nothing that is known.
+    """
+    for text in (name, name.partition(":")[2]):
+        try:
+            path = Path(text).expanduser() if text else None
+            found = kind_of(path) if path is not None and path.exists() else None
+        except (OSError, ValueError, RuntimeError):  # a name that no file can have, no such home
+            found = None
+        if path is not None and found is not None:
+            target = path.parent if found == "idx" and path.is_file() else path
+            return f"{path} is {TITLES[found]}: use `{found}:{target}`."
+    return ""
+
+
 def kind_of(path: Path) -> str | None:
     """The kind of dataset at `path`, from names and a few bytes; None where that does not tell."""
     try:

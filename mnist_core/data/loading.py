@@ -6,7 +6,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from mnist_core.data.csv_table import load_csv
 from mnist_core.data.dataset import CUSTOM_KINDS, Dataset
 from mnist_core.data.idx import load_idx
 from mnist_core.data.image_folder import load_pictures
-from mnist_core.data.kinds import wrong_kind
+from mnist_core.data.kinds import right_name, wrong_kind
 from mnist_core.data.mnist import IN_IDX, load_digits, load_mnist, mnist_available
 from mnist_core.data.npz import load_npz
 from mnist_core.data.parquet import load_parquet
@@ -27,14 +26,8 @@ from mnist_core.data.picture_files import Options, split_options
 from mnist_core.data.prepared import prepared
 from mnist_core.data.usps import load_usps, usps_available
 from mnist_core.errors import DataError
-from mnist_core.lazy import LazyModule
 from mnist_core.system.progress import Progress
 from mnist_core.system.settings import data_folder
-
-if TYPE_CHECKING:
-    import torch
-else:
-    torch = LazyModule("torch")
 
 CACHE_SIZE = 6  # datasets; those that differ in their preparation alone share their images
 
@@ -93,6 +86,8 @@ def load_dataset(
         return _cached((name, own, preparation, shape), state, lambda: prepared(stored, preparation, shape))
     if name not in _LOADERS:
         own_names = ", ".join(f"{kind}:PATH" for kind in CUSTOM_KINDS)
+        if said := right_name(name):
+            raise DataError(f"There is no dataset '{name[:100]}'. {said}")
         raise DataError(f"There is no dataset '{name[:100]}'; there are: {', '.join(_LOADERS)}, {own_names}.")
     built_in = _cached((name, data_dir), None, lambda: _LOADERS[name](data_dir))
     return _cached((name, data_dir, preparation), None, lambda: prepared(built_in, preparation))
@@ -150,9 +145,7 @@ def _from_arrays(
     preparation: str = "unrecorded",
 ) -> Dataset:
     """All images (N, C, H, W) with labels (N,), and (N,) bool: which of them are test images → Dataset."""
-    tensor = torch.from_numpy
-    train = tensor(images[~test]), tensor(labels[~test])
-    parts = *train, tensor(images[test]), tensor(labels[test])
+    parts = images[~test], labels[~test], images[test], labels[test]
     return Dataset(name, classes, *parts, preparation=preparation, warning=warning)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mnist_core.data.dataset import TITLES
+from mnist_core.data.geometry import DIGIT, SIDE, area_weights, cubic_weights, resampled
 from mnist_core.data.mirrors import known_source
 from mnist_core.data.packed import md5_of
 
@@ -159,11 +160,9 @@ def likeness(images: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     counts = np.bincount(labels, minlength=10)
     if len(counts) != 10 or counts.min() < LEAST_PER_CLASS:
         return 0.0, 0.0
-    import torch
-
     sums = np.stack([images[labels == label][:1000].mean(axis=(0, 1), dtype=np.float64) for label in range(10)])
-    size = torch.nn.functional.interpolate(torch.from_numpy(sums)[:, None], (28, 28), mode="area")
-    means = size[:, 0].numpy()
+    height, width = sums.shape[1:]
+    means = resampled(sums, area_weights(height, SIDE), area_weights(width, SIDE))
     reference = _reference()
     return _correlation(means, reference), _correlation(means.transpose(0, 2, 1), reference)
 
@@ -178,10 +177,10 @@ def _correlation(means: np.ndarray, reference: np.ndarray) -> float:
 @functools.cache
 def _reference() -> np.ndarray:
     """(10, 28, 28): the mean of each class of scikit-learn's digits in MNIST's geometry, 20 px inside 28."""
-    import torch
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)
     means = np.stack([images[labels == label].mean(axis=0).reshape(8, 8) for label in range(10)])
-    large = torch.nn.functional.interpolate(torch.from_numpy(means)[:, None], (20, 20), mode="bicubic")
-    return np.pad(large[:, 0].numpy(), ((0, 0), (4, 4), (4, 4)))
+    weights = cubic_weights(8, DIGIT)
+    margin = (SIDE - DIGIT) // 2
+    return np.pad(resampled(means, weights, weights), ((0, 0), (margin, margin), (margin, margin)))

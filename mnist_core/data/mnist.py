@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,12 +14,6 @@ from mnist_core.data.geometry import PART, enlarged, in_mnists_geometry
 from mnist_core.data.idx import read_idx
 from mnist_core.data.lookalikes import orientation, published_warning
 from mnist_core.errors import DataError
-from mnist_core.lazy import LazyModule
-
-if TYPE_CHECKING:
-    import torch
-else:
-    torch = LazyModule("torch")
 
 _FILES = (
     "train-images-idx3-ubyte",
@@ -124,12 +117,14 @@ def load_mnist(data_dir: Path, name: str = "mnist") -> Dataset:
             arrays[at + 1] = arrays[at + 1][:, 0]
         _check(files[at], arrays[at], files[at + 1], arrays[at + 1], published)
     warning = published_warning(name, arrays, files)
-    train, test = (torch.from_numpy(images)[:, None] for images in (arrays[0], arrays[2]))
+    train, test = arrays[0][:, None], arrays[2][:, None]
     if published.transposed:
-        for part in (*train.split(PART), *test.split(PART)):  # in place: EMNIST by class has 640 MB
-            part.copy_(in_mnists_geometry(part.transpose(2, 3).contiguous()))
-        warning = warning or orientation(train.numpy(), arrays[1])
-    labels = [torch.from_numpy(values.astype(np.int64) - published.first) for values in (arrays[1], arrays[3])]
+        for images in (train, test):
+            for start in range(0, len(images), PART):  # in place: EMNIST by class has 640 MB
+                part = images[start : start + PART]
+                part[:] = in_mnists_geometry(part.transpose(0, 1, 3, 2))
+        warning = warning or orientation(train, arrays[1])
+    labels = [values.astype(np.int64) - published.first for values in (arrays[1], arrays[3])]
     return Dataset(name, published.classes, train, labels[0], test, labels[1], warning=warning)
 
 
@@ -161,9 +156,7 @@ def load_digits(_data_dir: Path) -> Dataset:
     from sklearn.model_selection import train_test_split
 
     images, labels = datasets.load_digits(return_X_y=True)
-    small = torch.from_numpy(images).float().view(-1, 1, 8, 8) * (255 / 16)
-    pictures = enlarged(small)
-    rows = np.arange(len(labels))
-    train, test = (torch.from_numpy(r) for r in train_test_split(rows, test_size=0.2, stratify=labels, random_state=0))
-    targets = torch.from_numpy(labels).long()
+    pictures = enlarged(images.reshape(-1, 1, 8, 8) * (255 / 16))
+    train, test = train_test_split(np.arange(len(labels)), test_size=0.2, stratify=labels, random_state=0)
+    targets = labels.astype(np.int64)
     return Dataset("digits", DIGITS, pictures[train], targets[train], pictures[test], targets[test])

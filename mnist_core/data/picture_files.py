@@ -103,11 +103,12 @@ def find_samples(path: Path, listing: Listing, options: Options) -> tuple[list[S
     if not options.labels_in_names:
         _require_pure(path, listing, {sample.member.parts[:-1] for sample in samples})
         _require_filled(path, listing, samples)
-    said = [
-        f"{printable(top)} has {len(groups[top]):,} pictures in no class folder, which were left out."
-        for top in left_out
-    ]
+    said = [f"{printable(top)} has {_counted(len(groups[top]))} in no class folder, left out." for top in left_out]
     return samples, " ".join(filter(None, (listing.warning, *said)))
+
+
+def _counted(pictures: int) -> str:
+    return "1 picture" if pictures == 1 else f"{pictures:,} pictures"
 
 
 def _is_picture(member: Member) -> bool:

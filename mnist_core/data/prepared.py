@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,14 +12,7 @@ from mnist_core.config import Shape
 from mnist_core.data.dataset import Dataset
 from mnist_core.drawing.preparation import looks_drawn, prepare
 from mnist_core.errors import DataError
-from mnist_core.lazy import LazyModule
 from mnist_core.system.threads import map_in_threads
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-else:
-    torch = LazyModule("torch")
 
 SAMPLE = 200  # images that the choice of a preparation looks at
 BUILT_IN = {
@@ -76,20 +68,19 @@ def choose(data: Dataset) -> str:
     """The preparation that the training images suggest."""
     if data.train_images.shape[1] != 1:
         return "whole"
-    images = data.train_images[list(sample(range(len(data.train_images)))), 0].numpy()
+    images = data.train_images[list(sample(range(len(data.train_images)))), 0]
     return "drawing" if looks_drawn(images) else "whole"
 
 
-def _all(images: Tensor, kind: str, wanted: tuple[int, int, int]) -> Tensor:
+def _all(images: np.ndarray, kind: str, wanted: tuple[int, int, int]) -> np.ndarray:
     """(N, C, H, W) uint8 → (N, *wanted) uint8. A blank image stays blank: all of it is black."""
-    rows = images.numpy()
 
     def one(number: int) -> np.ndarray:
-        row = rows[number]
+        row = images[number]
         image = prepare(row[0] if len(row) == 1 else row.transpose(1, 2, 0), kind, *wanted)
         return as_input(image, wanted)
 
-    return torch.from_numpy(np.stack(map_in_threads(one, range(len(rows)), min(4, os.cpu_count() or 1))))
+    return np.stack(map_in_threads(one, range(len(images)), min(4, os.cpu_count() or 1)))
 
 
 def as_input(image: np.ndarray | None, wanted: tuple[int, int, int]) -> np.ndarray:

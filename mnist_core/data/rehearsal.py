@@ -8,7 +8,6 @@ Pseudorehearsal, 1995).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,15 +18,8 @@ from mnist_core.data.loading import default_dataset, load_dataset, resolve_path
 from mnist_core.data.pen_digits import Lesson, load_lesson
 from mnist_core.data.splits import arrange, train_and_validation
 from mnist_core.errors import DataError
-from mnist_core.lazy import LazyModule
 from mnist_core.system.progress import Progress
 from mnist_core.system.settings import data_folder
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-else:
-    torch = LazyModule("torch")
 
 AUTO = "auto"  # MNIST where it is, else what is built in
 
@@ -53,19 +45,19 @@ def load_mixed(
         raise DataError(f"Drawings have 1×28×28 pixels, which {earlier.title} has not: they cannot be mixed.")
     path = resolve_path(*config.dataset.split(":", 1))
     lesson = load_lesson(path, copies, config.seed, progress)
-    places = torch.tensor(
+    places = np.array(
         match_classes(earlier.classes, lesson.classes, config.classes, whose=f"'{path.name}'", how=MAPPING)
     )
     train, validation = train_and_validation(earlier, config)
     kept = _some(train, config.rehearsal_images, config.seed)
-    rows = torch.cat([kept, validation])
+    rows = np.concatenate([kept, validation])
     return Dataset(
         config.dataset,
         earlier.classes,
-        torch.cat([earlier.train_images[rows], torch.from_numpy(lesson.images)]),
-        torch.cat([earlier.train_labels[rows], places[torch.from_numpy(lesson.labels)]]),
-        torch.from_numpy(lesson.test_images),
-        places[torch.from_numpy(lesson.test_labels)],
+        np.concatenate([earlier.train_images[rows], lesson.images]),
+        np.concatenate([earlier.train_labels[rows], places[lesson.labels]]),
+        lesson.test_images,
+        places[lesson.test_labels],
         extra=len(lesson.labels),
         preparation=earlier.preparation,
         warning=lesson.warning,
@@ -75,9 +67,9 @@ def load_mixed(
     )
 
 
-def _some(rows: Tensor, count: int, seed: int) -> Tensor:
+def _some(rows: np.ndarray, count: int, seed: int) -> np.ndarray:
     chosen = np.random.default_rng(seed).permutation(len(rows))[:count]
-    return rows[torch.from_numpy(np.sort(chosen))]
+    return rows[np.sort(chosen)]
 
 
 def _whose(lesson: Lesson) -> str:

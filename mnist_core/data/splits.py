@@ -7,20 +7,12 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mnist_core.config import TrainConfig
 from mnist_core.data.dataset import Dataset
 from mnist_core.errors import DataError
-from mnist_core.lazy import LazyModule
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-else:
-    torch = LazyModule("torch")
 
 MAX_CLASSES = 100
 
@@ -81,28 +73,28 @@ def arrange(data: Dataset, config: TrainConfig) -> Dataset:
 
 @functools.lru_cache(maxsize=2)
 def _pooled(data: Dataset, test_fraction: float, seed: int) -> Dataset:
-    images = torch.cat([data.train_images, data.test_images])
-    labels = torch.cat([data.train_labels, data.test_labels])
+    images = np.concatenate([data.train_images, data.test_images])
+    labels = np.concatenate([data.train_labels, data.test_labels])
     rest, test = split(labels, test_fraction, seed)
     return replace(
         data, train_images=images[rest], train_labels=labels[rest], test_images=images[test], test_labels=labels[test]
     )
 
 
-def train_and_validation(data: Dataset, config: TrainConfig) -> tuple[Tensor, Tensor]:
+def train_and_validation(data: Dataset, config: TrainConfig) -> tuple[np.ndarray, np.ndarray]:
     """(training indices, validation indices) into the training images of an arranged dataset. Raises DataError."""
     fraction = config.validation_fraction
     if config.split == "pooled":  # the setting is a share of all images, the test part included
         fraction = min(fraction / (1 - config.test_fraction), 0.9)
     own = len(data.train_labels) - data.extra
     if data.validation:
-        train, validation = torch.arange(own - data.validation), torch.arange(own - data.validation, own)
+        train, validation = np.arange(own - data.validation), np.arange(own - data.validation, own)
     else:
         train, validation = split(data.train_labels[:own], fraction, config.seed)
-    return torch.cat([train, torch.arange(own, own + data.extra)]), validation
+    return np.concatenate([train, np.arange(own, own + data.extra)]), validation
 
 
-def split(labels: Tensor, validation_fraction: float, seed: int) -> tuple[Tensor, Tensor]:
+def split(labels: np.ndarray, validation_fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """(N,) int64 labels → (training indices, validation indices), stratified by label, determined by `seed`.
 
     Raises DataError when a class has too few images to be in both parts.
@@ -110,11 +102,11 @@ def split(labels: Tensor, validation_fraction: float, seed: int) -> tuple[Tensor
     from sklearn.model_selection import train_test_split
 
     # at least one image of each class, even of a small share
-    held_out = max(math.ceil(len(labels) * validation_fraction), len(labels.unique()))
+    held_out = max(math.ceil(len(labels) * validation_fraction), len(np.unique(labels)))
     try:
         train, validation = train_test_split(
-            np.arange(len(labels)), test_size=held_out, stratify=labels.numpy(), random_state=seed
+            np.arange(len(labels)), test_size=held_out, stratify=labels, random_state=seed
         )
     except ValueError as error:
         raise DataError(f"The training images cannot be split into training and validation: {error}") from None
-    return torch.from_numpy(np.sort(train)), torch.from_numpy(np.sort(validation))
+    return np.sort(train), np.sort(validation)

@@ -3,45 +3,42 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
-from torch import Tensor
 
 LEVELS = 256
 
 
-def class_counts(labels: Tensor, classes: int) -> np.ndarray:
+def class_counts(labels: np.ndarray, classes: int) -> np.ndarray:
     """(N,) int64 labels → (classes,) int64: the number of images of each class."""
-    return torch.bincount(labels, minlength=classes).numpy()
+    return np.bincount(labels, minlength=classes)
 
 
-def mean_images(images: Tensor, labels: Tensor, classes: int) -> np.ndarray:
+def mean_images(images: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
     """(N, C, H, W) uint8 → (classes, C, H, W) uint8: the mean image of each class; black without images."""
-    pixels, targets = images.numpy(), labels.numpy()
-    means = np.zeros((classes, *pixels.shape[1:]), np.uint8)
-    for label in np.unique(targets):
-        chosen = pixels[targets == label]
+    means = np.zeros((classes, *images.shape[1:]), np.uint8)
+    for label in np.unique(labels):
+        chosen = images[labels == label]
         # 32 bits hold the sum of 16 million images; a float copy of the set would take four times its memory
         means[label] = np.round(chosen.sum(axis=0, dtype=np.uint32) / len(chosen))
     return means
 
 
-def ground_level(images: Tensor) -> float:
+def ground_level(images: np.ndarray) -> float:
     """(N, C, H, W) uint8 → the median level, in [0, 1], of the borders of up to 1,000 of the images, evenly chosen."""
     some = images[:: max(1, len(images) // 1000)]
-    border = torch.cat([some[:, :, 0], some[:, :, -1], some[:, :, :, 0], some[:, :, :, -1]], dim=-1)
-    return float(np.median(border.numpy())) / 255
+    border = np.concatenate([some[:, :, 0], some[:, :, -1], some[:, :, :, 0], some[:, :, :, -1]], axis=-1)
+    return float(np.median(border)) / 255
 
 
-def pixel_histogram(images: Tensor) -> np.ndarray:
+def pixel_histogram(images: np.ndarray) -> np.ndarray:
     """(N, C, H, W) uint8 → (C, 256) int64: the number of pixels of each channel at each level."""
     _, channels, height, width = images.shape
     # `bincount` makes 64-bit copies: in parts, they take 32 MB at a time
-    parts = images.split(max(2**22 // (height * width), 1))
-    counts = torch.zeros(channels, LEVELS, dtype=torch.int64)
-    for part in parts:
+    size = max(2**22 // (height * width), 1)
+    counts = np.zeros((channels, LEVELS), np.int64)
+    for start in range(0, len(images), size):
         for channel in range(channels):
-            counts[channel] += torch.bincount(part[:, channel].flatten(), minlength=LEVELS)
-    return counts.numpy()
+            counts[channel] += np.bincount(images[start : start + size, channel].ravel(), minlength=LEVELS)
+    return counts
 
 
 def level_values(histogram: np.ndarray, kind: str) -> np.ndarray:
@@ -66,7 +63,7 @@ def moments(histogram: np.ndarray, values: np.ndarray) -> tuple[list[float], lis
     return means.tolist(), deviations.tolist()
 
 
-def pixel_statistics(images: Tensor) -> tuple[list[float], list[float]]:
+def pixel_statistics(images: np.ndarray) -> tuple[list[float], list[float]]:
     """(N, C, H, W) uint8 → mean and standard deviation (at least 1e-6) per channel, of pixels scaled to [0, 1]."""
     return _unit_statistics(pixel_histogram(images))
 
@@ -76,17 +73,16 @@ def _unit_statistics(histogram: np.ndarray) -> tuple[list[float], list[float]]:
     return means, [max(deviation, 1e-6) for deviation in deviations]  # as a divisor
 
 
-def split_table(labels: Tensor, validation: Tensor, classes: int, most: int) -> np.ndarray:
+def split_table(labels: np.ndarray, validation: np.ndarray, classes: int, most: int) -> np.ndarray:
     """(N,) labels and validation indices → (classes, M) float64: the split of the first images of each class.
 
     1 is validation, 0 training, nan no image; M is `most`, or the size of the largest class if smaller.
     """
-    targets = labels.numpy()
-    chosen = np.zeros(len(targets))
-    chosen[validation.numpy()] = 1
-    most = min(most, np.bincount(targets).max())
+    chosen = np.zeros(len(labels))
+    chosen[validation] = 1
+    most = min(most, np.bincount(labels).max())
     table = np.full((classes, most), np.nan)
     for label in range(classes):
-        first = chosen[targets == label][:most]
+        first = chosen[labels == label][:most]
         table[label, : len(first)] = first
     return table

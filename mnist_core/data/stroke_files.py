@@ -124,7 +124,7 @@ def parse_strokes(content: BinaryIO, path: Path) -> StrokeFile:
         said.append(f"{empty:,} empty {'stroke' if empty == 1 else 'strokes'}")
     file.digits = kept
     if said:
-        file._warning = f"{' and '.join(said)} in {path.name} were left out."
+        file._warning = f"{' and '.join(said)} in {path.name} {'was' if blank + empty == 1 else 'were'} left out."
     return file
 
 

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mnist_core.data.dataset import DIGITS, Dataset
 from mnist_core.data.geometry import enlarged, in_mnists_geometry
 from mnist_core.errors import DataError
-from mnist_core.lazy import LazyModule
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-else:
-    torch = LazyModule("torch")
 
 FILES = ("usps.bz2", "usps.t.bz2")  # training and test images
 PLACES = ("", "USPS", "usps")  # folders in the data folder; torchvision has no folder of its own for it
@@ -42,10 +34,9 @@ def load_usps(data_dir: Path) -> Dataset:
     return Dataset("usps", DIGITS, *train, *test)
 
 
-def _part(path: Path) -> tuple[Tensor, Tensor]:
+def _part(path: Path) -> tuple[np.ndarray, np.ndarray]:
     images, labels = read_usps(path)
-    stored = torch.from_numpy(images)[:, None].float()
-    return in_mnists_geometry(enlarged(stored)), torch.from_numpy(labels)
+    return in_mnists_geometry(enlarged(images[:, None])), labels
 
 
 def read_usps(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -66,9 +66,13 @@ def decode_picture(data: bytes, name: str) -> np.ndarray:
         raise DrawingError(f"{name} is {limit}: shrink or crop it and try again.") from None
     except Exception:  # Pillow's parsers raise errors of many types: OSError, SyntaxError, struct.error, …
         raise DrawingError(f"{name} cannot be read as a picture: save it as PNG or JPEG and try again.") from None
-    most = MAX_WEBP_PIXELS if picture.format == "WEBP" else MAX_PIXELS
-    if width * height > most:
-        limit = f"over {most // 10**6} megapixels{' for WebP' if most < MAX_PIXELS else ''}"
+    if picture.format == "WEBP" and width * height > MAX_WEBP_PIXELS:
+        # its decoder has neither strips nor a reduced size, and holds four copies
+        raise DrawingError(
+            f"{name} is {width} × {height} px, over the {MAX_WEBP_PIXELS // 10**6} megapixels that a WebP file may "
+            f"have: save it as JPEG or PNG, which may have {MAX_PIXELS // 10**6}, or shrink it, and try again."
+        )
+    if width * height > MAX_PIXELS:
         raise DrawingError(f"{name} is {width} × {height} px, {limit}: shrink or crop it and try again.")
     try:
         if picture.format == "JPEG" and width * height > DRAFT_PIXELS:

@@ -6,11 +6,13 @@ pixel (14, 14), strokes are 2.6 ± 0.7 px wide, light on dark.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
+from mnist_core.drawing.frames import without_frames
 from mnist_core.drawing.sheet import cut_out_sheet, without_grid
 from mnist_core.errors import DrawingError
 from mnist_core.lazy import LazyModule
@@ -33,25 +35,60 @@ STROKE_WIDTHS = (1.9, 3.5)  # px: widths outside this range are brought to its n
 # ---- picture → 28×28 --------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, eq=False)
+class Ink:
+    """What the pen left on a picture: `pixels` (h, w) float32 in [0, 1], 1 where it went, with a margin of ground.
+
+    A pixel of it is `scale` px of the picture wide, and its first lies `top` and `left` px into the picture.
+    """
+
+    pixels: np.ndarray
+    scale: int = 1
+    top: int = 0
+    left: int = 0
+
+    def box(self, rows: slice, columns: slice) -> tuple[int, int, int, int]:
+        """A part of `pixels` → its place on the picture, (x, y, width, height) in px."""
+        return (
+            self.left + columns.start * self.scale,
+            self.top + rows.start * self.scale,
+            (columns.stop - columns.start) * self.scale,
+            (rows.stop - rows.start) * self.scale,
+        )
+
+
 def to_model_input(pixels: np.ndarray) -> np.ndarray | None:
     """(H, W), (H, W, 3) or (H, W, 4) uint8, or float in [0, 1] → (28, 28) uint8, light on dark; None if no digit.
 
     Dark on light or light on dark, of any size, on a canvas or on unevenly lit paper. Raises DrawingError for any
     other shape.
     """
+    found = find_ink(pixels)
+    return None if found is None else digit_image(found.pixels)
+
+
+def find_ink(pixels: np.ndarray) -> Ink | None:
+    """A picture as `to_model_input` takes it → its ink, without frames, lines and specks; None if there is none.
+
+    Raises DrawingError for any other shape.
+    """
     grey = _grey(pixels)
+    scale = 1 if grey is None else _reduction(np.asarray(pixels).shape)
     grey = None if grey is None else without_grid(grey)
     noise = 0.0 if grey is None else _noise(grey)
-    ink = None
     # a photo has noise; on a canvas, a thick rectangular 0 would look like a sheet
     if grey is not None and noise > PHOTO_NOISE and (sheet := cut_out_sheet(grey)) is not None:
-        ink = _ink(sheet, _noise(sheet))
-    if ink is None and grey is not None:
-        ink = _ink(grey, noise)
+        ink = _ink(sheet.grey, _noise(sheet.grey))
+        if ink is not None:
+            return Ink(ink, scale, sheet.top * scale, sheet.left * scale)
+    ink = None if grey is None else _ink(grey, noise)
     if ink is None and (coloured := _along_colour(pixels)) is not None:
         ink = _ink(coloured, _noise(coloured))  # ink as bright as its paper, in another colour
-    if ink is None:
-        return None
+    return None if ink is None else Ink(ink, scale)
+
+
+def digit_image(ink: np.ndarray) -> np.ndarray:
+    """(h, w) float32 in [0, 1], the ink of one digit → (28, 28) uint8, light on dark, in MNIST's geometry."""
     digit = _cropped(ink)
     if ink.shape != (28, 28):  # an image of MNIST's size keeps its strokes
         digit = _with_stroke_width(digit)
@@ -80,7 +117,7 @@ def _grey(pixels: np.ndarray) -> np.ndarray | None:
     if pixels.size == 0:
         return None
     picture = Image.fromarray(pixels)
-    factor = -(-max(picture.size) // WORK_SIDE)
+    factor = _reduction(pixels.shape)
     if factor > 1:
         picture = picture.reduce(factor)  # the mean of factor × factor pixels, weighted by alpha
     grey = np.asarray(picture.convert("L"), np.float32)
@@ -95,6 +132,11 @@ def _grey(pixels: np.ndarray) -> np.ndarray | None:
     return grey
 
 
+def _reduction(shape: tuple[int, ...]) -> int:
+    """How many pixels of a picture of that shape, (H, W, …), become one."""
+    return -(-max(shape[:2]) // WORK_SIDE)
+
+
 def _along_colour(pixels: np.ndarray) -> np.ndarray | None:
     """(H, W, 3) or opaque (H, W, 4) uint8 → (H, W) float32 along the direction in which its colours vary most.
 
@@ -106,7 +148,7 @@ def _along_colour(pixels: np.ndarray) -> np.ndarray | None:
     if pixels.shape[2] == 4 and pixels[:, :, 3].min() < 255:
         return None
     picture = Image.fromarray(np.ascontiguousarray(pixels[:, :, :3]))
-    colours = np.asarray(picture.reduce(max(1, -(-max(picture.size) // WORK_SIDE))), np.float64)
+    colours = np.asarray(picture.reduce(max(1, _reduction(pixels.shape))), np.float64)
     flat = colours.reshape(-1, 3)
     chroma = np.ptp(flat, axis=1)
     if chroma.max() < MIN_CONTRAST:
@@ -139,12 +181,14 @@ def _ink(grey: np.ndarray, noise: float) -> np.ndarray | None:
     full = np.percentile(ink[ink > 0.5 * peak], 90)
     if full < max(MIN_CONTRAST, 6 * noise):
         return None
+    floor = 0 if noise < 1 else 0.3 * full
+    shown = np.clip((ink - floor) / (full - floor), 0, 1)
+    cleaned = without_frames(shown)
+    ink = ink if cleaned is shown else np.where(cleaned > 0, ink, 0)
     # strokes are mostly full ink; texture, noise and shadows are half-tones (measured ratio: strokes ≤ 1.8, others ≥ 2)
     if large and ((ink > 0.25 * full) & (ink <= 0.6 * full)).sum() > 2 * (ink > 0.6 * full).sum():
         return None
-    floor = 0 if noise < 1 else 0.3 * full
-    ink = np.clip((ink - floor) / (full - floor), 0, 1)
-    return _without_specks(ink)
+    return _without_specks(cleaned)
 
 
 def _noise(grey: np.ndarray) -> float:

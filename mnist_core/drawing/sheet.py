@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -31,7 +31,15 @@ SAMPLED = 3  # lines are looked for in every third column
 MARGIN = 0.03  # of the sheet's side that is left out at its edges, where it casts shadows
 
 
-def cut_out_sheet(grey: np.ndarray) -> np.ndarray | None:
+class Sheet(NamedTuple):
+    """The part of a picture with a sheet, (h, w) float32 in 0…255, and where it begins, in px."""
+
+    grey: np.ndarray
+    top: int
+    left: int
+
+
+def cut_out_sheet(grey: np.ndarray) -> Sheet | None:
     """(H, W) float32 in 0…255 → the part with the sheet, the table in the tone of the paper; None without a sheet.
 
     A sheet is a bright, filled, nearly rectangular area that has ink on it and table around it. A thick rectangular 0
@@ -63,7 +71,8 @@ def cut_out_sheet(grey: np.ndarray) -> np.ndarray | None:
     mask = np.kron(inside, np.ones((factor, factor), bool))[: grey.shape[0], : grey.shape[1]]
     paper = np.float32(np.median(grey[: mask.shape[0], : mask.shape[1]][mask]))
     part = grey[top:bottom, left:right]
-    return np.where(mask[top:bottom, left:right][: part.shape[0], : part.shape[1]], part, paper)
+    whole = np.where(mask[top:bottom, left:right][: part.shape[0], : part.shape[1]], part, paper)
+    return Sheet(whole, int(top), int(left))
 
 
 def without_grid(grey: np.ndarray) -> np.ndarray:

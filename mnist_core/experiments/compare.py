@@ -50,7 +50,7 @@ def record(run: Run, reader: HistoryReader | None = None) -> Record:
         "last_val_accuracy": validation.accuracy[-1] if len(validation.step) else None,
         "last_val_loss": validation.loss[-1] if len(validation.step) else None,
         "test_accuracy": latest(events, "end", "test_accuracy"),
-        "val_images": latest(events, "end", "val_images"),
+        "val_images": latest(events, "start", "val_images"),
         "test_images": latest(events, "end", "test_images"),
         "parameters": latest(events, "start", "parameters"),
         "train_seconds": max(times, default=None),

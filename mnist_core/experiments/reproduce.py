@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-import torch.nn.functional as F
 from pydantic import TypeAdapter
 
 from mnist_core.config import TrainConfig
@@ -21,7 +20,9 @@ from mnist_core.data.dataset import dataset_title
 from mnist_core.data.loading import load_dataset
 from mnist_core.data.prepare import load_for
 from mnist_core.errors import ConfigError, DataError, LabError, RunError, RunFailedError
-from mnist_core.inference.metrics import infer, summarize
+from mnist_core.inference.interval import accuracy_interval, interval_text
+from mnist_core.inference.metrics import cross_entropy, summarize
+from mnist_core.inference.network import Network
 from mnist_core.models.checkpoint import load_checkpoint
 from mnist_core.recipes import get_recipe
 from mnist_core.runs.history import EventReader, recorded_changes
@@ -112,6 +113,7 @@ class Row:
     seeds: list[int]
     measured: dict[str, list[float]]
     machine: str
+    test_images: int | None = None  # that each training was judged on; not recorded by earlier versions
 
     @property
     def changes(self) -> str:
@@ -131,6 +133,13 @@ class Row:
         if len(self.seeds) == 1:
             return f"{self.mean('test_accuracy'):.2%} (1 seed)"
         return f"{self.mean('test_accuracy'):.2%} ± {self.std('test_accuracy'):.2%} ({len(self.seeds)} seeds)"
+
+    @property
+    def interval(self) -> str:
+        """The 95 % interval of the mean test accuracy in percent, by the number of test images; empty if unknown."""
+        return (
+            interval_text(accuracy_interval(self.mean("test_accuracy"), self.test_images)) if self.test_images else ""
+        )
 
     @property
     def outcome(self) -> str:
@@ -177,6 +186,7 @@ def reproduce(
 
 def _row(claim: Claim, seeds: list[int], runs: list[Run], data_dir: Path) -> Row:
     measured = [_measure(run, data_dir) for run in runs]
+    images = [values.pop("test_images") for values in measured]
     events = EventReader(runs[0]).read()
     processor = next((event.get("processor", "") for event in events if event["event"] == "start"), "")
     return Row(
@@ -190,6 +200,7 @@ def _row(claim: Claim, seeds: list[int], runs: list[Run], data_dir: Path) -> Row
         seeds,
         {metric: [values[metric] for values in measured] for metric in measured[0]},
         processor or "unknown",
+        int(images[0]),
     )
 
 
@@ -250,14 +261,17 @@ def _measure(run: Run, data_dir: Path) -> dict[str, float]:
     if folder is None:
         raise RunError(f"Run {run.id} is complete and has no checkpoint: delete it and reproduce again.")
     checkpoint = load_checkpoint(folder)
-    checkpoint.model.temperature = 1.0  # the earlier systems judged their losses uncalibrated
+    # the earlier systems judged their losses uncalibrated
+    card = checkpoint.card.model_copy(update={"temperature": 1.0})
     data = load_for(run.config(), data_dir)
-    logits = infer(checkpoint.model, data.test_images)
+    logits = Network(replace(checkpoint, card=card)).infer(data.test_images)
     judged = summarize(logits, data.test_labels)
-    parts = zip(logits.split(METRIC_BATCH), data.test_labels.split(METRIC_BATCH), strict=True)
-    batch_means = [F.cross_entropy(part, labels).item() for part, labels in parts]
+    starts = range(0, len(logits), METRIC_BATCH)
+    parts = [slice(start, start + METRIC_BATCH) for start in starts]
+    batch_means = [cross_entropy(logits[part], data.test_labels[part]) for part in parts]
     return {
         "test_accuracy": judged.accuracy,
+        "test_images": len(data.test_labels),
         "test_loss": judged.loss,
         "weighted_f1": judged.weighted_f1,
         "batch_mean_loss": sum(batch_means) / len(data.test_labels),
@@ -287,18 +301,21 @@ def load_rows(path: Path = KEPT) -> list[Row]:
 def table(rows: Sequence[Row]) -> str:
     """The rows as a Markdown table: claimed, measured mean ± standard deviation over seeds, outcome."""
     lines = [
-        "| recipe | data | claimed | measured: test accuracy | weighted F1 | loss ¹ | parameters | seconds | outcome |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| recipe | data | claimed | measured: test accuracy | 95 % interval ² | weighted F1 | loss ¹ | parameters "
+        "| seconds | outcome |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         lines.append(
             f"| `{row.recipe}`{row.changes} | {row.dataset} | {row.said} "
-            f"| {row.accuracy} | {row.mean('weighted_f1'):.4f} | {row.mean('batch_mean_loss'):.5f} "
-            f"| {row.parameters:,} | {row.mean('train_seconds'):.0f} | {row.outcome} |"
+            f"| {row.accuracy} | {row.interval or '–'} | {row.mean('weighted_f1'):.4f} "
+            f"| {row.mean('batch_mean_loss'):.5f} | {row.parameters:,} | {row.mean('train_seconds'):.0f} "
+            f"| {row.outcome} |"
         )
     places = sorted({row.machine for row in rows})
     lines += [
         "",
         f"¹ sum of the means of batches of {METRIC_BATCH} ÷ number of images. Trained on: {'; '.join(places)}.",
+        "² of the mean, in percent (Wilson): what other test images could give; ± is what other seeds could.",
     ]
     return "\n".join(lines)

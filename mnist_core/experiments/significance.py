@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from mnist_core.experiments.ablation import Study, setting_label
+from mnist_core.inference.interval import accuracy_interval, interval_text
 from mnist_core.runs.history import EventReader, latest
 
 METRICS = {
@@ -30,6 +31,12 @@ class SettingResult:
     values: dict[str, list[float]]
     curve_x: np.ndarray
     curve: np.ndarray
+    images: dict[str, int] = field(default_factory=dict)  # accuracy → how many it was measured on, where recorded
+
+    def interval(self, metric: str) -> str:
+        """The 95 % interval of an accuracy's mean in percent, by the number of images; empty where that is unknown."""
+        known = self.values[metric] and metric in self.images
+        return interval_text(accuracy_interval(self.mean(metric), self.images[metric])) if known else ""
 
     def mean(self, metric: str) -> float:
         return float(np.mean(self.values[metric])) if self.values[metric] else float("nan")
@@ -116,7 +123,7 @@ _Difference = tuple[int, float, float, float, float]  # seeds, mean, lower and u
 
 
 def _result(study: Study, index: int) -> SettingResult:
-    seeds, curves = [], []
+    seeds, curves, images = [], [], {}
     values: dict[str, list[float]] = {metric: [] for metric in METRICS}
     for place, seed in enumerate(study.seeds):
         run = study.run(index, place)
@@ -128,13 +135,16 @@ def _result(study: Study, index: int) -> SettingResult:
         if not epochs or test_accuracy is None:
             continue
         last = {**epochs[-1], "test_accuracy": test_accuracy}
+        for part in ("val", "test"):
+            if count := latest(events, "end", f"{part}_images"):
+                images[f"{part}_accuracy"] = int(count)
         seeds.append(seed)
         curves.append([event["val_loss"] for event in epochs])
         for metric, column in values.items():
             column.append(float(last[metric]))
     length = min(map(len, curves), default=0)
     curve = np.array([row[:length] for row in curves]).reshape(len(curves), length)
-    return SettingResult(study.settings[index], seeds, values, np.arange(1, length + 1), curve)
+    return SettingResult(study.settings[index], seeds, values, np.arange(1, length + 1), curve, images)
 
 
 def _by_seed(group: list[SettingResult], metric: str) -> dict[int, float]:

@@ -15,14 +15,15 @@ import torch
 from mnist_core.config import TrainConfig
 from mnist_core.data.dataset import Dataset
 from mnist_core.data.loading import load_dataset
-from mnist_core.inference.metrics import infer, loss_and_accuracy
-from mnist_core.models.classifier import build_model
+from mnist_core.inference.interval import accuracy_interval, accuracy_text, interval_text
+from mnist_core.models.classifier import build_model, infer
 from mnist_core.recipes import get_recipe
 from mnist_core.training.loop import processor, train
 from mnist_core.training.loss import has_bfloat16, training_loss
 from mnist_core.training.optim import learning_rate_at, make_optimizer
 from mnist_core.training.profile import PARTS, step_seconds
 from mnist_core.training.state import TrainState
+from mnist_core.training.validation import loss_and_accuracy
 
 TARGET = 0.99  # of the test images
 MOST_EPOCHS = 8  # of the usual training: it is given up then
@@ -57,6 +58,7 @@ class Bench:
     step_rate: float
     product_rate: float
     machine: str
+    test_images: int
 
     @property
     def ratio(self) -> float | None:
@@ -71,14 +73,16 @@ def bench(seeds: Sequence[int], data_dir: Path, say: Callable[[str], None] = lam
     `say` hears each result as it comes. Raises DataError when MNIST is not there.
     """
     data = load_dataset("mnist", data_dir)
+    images = len(data.test_labels)
     trained = []
     for seed in seeds:
         trained.append(_quick(seed, data))
-        say(f"quick, seed {seed}: test {trained[-1].accuracy:.2%} after {trained[-1].seconds:.2f} s")
+        say(f"quick, seed {seed}: test {accuracy_text(trained[-1].accuracy, images)} after {trained[-1].seconds:.2f} s")
     usual = []
     for done in baseline_training(data_dir, data):
         usual.append(done)
-        say(f"the usual training, epoch {done.epoch}: test {done.accuracy:.2%} after {done.seconds:.1f} s")
+        right = accuracy_text(done.accuracy, images)
+        say(f"the usual training, epoch {done.epoch}: test {right} after {done.seconds:.1f} s")
         if done.accuracy >= TARGET or done.epoch == MOST_EPOCHS:
             break
     config = get_recipe("quick").config("mnist")
@@ -93,6 +97,7 @@ def bench(seeds: Sequence[int], data_dir: Path, say: Callable[[str], None] = lam
         operations / (parts["forward"] + parts["backward"]) / 1e6,
         _product_rate(),
         f"{platform.machine()}, {where}" + (", bfloat16" if has_bfloat16(torch.device("cpu")) else ", float32"),
+        images,
     )
 
 
@@ -172,17 +177,19 @@ def _product_rate(side: int = 2048) -> float:
 def report(result: Bench) -> str:
     """The figures as a few lines of text."""
     accuracies, seconds = [run.accuracy for run in result.quick], [run.seconds for run in result.quick]
+    of_mean = f"95 % interval of the mean {interval_text(accuracy_interval(mean(accuracies), result.test_images))}"
     spread = f" ± {stdev(accuracies):.3%}" if len(accuracies) > 1 else ""
     lines = [
         f"quick: test {mean(accuracies):.3%}{spread} (mean ± standard deviation of {len(accuracies)} seeds, lowest "
-        f"{min(accuracies):.2%}); {mean(seconds):.2f} s of training (mean; longest {max(seconds):.2f} s)",
+        f"{min(accuracies):.2%}; {of_mean}); {mean(seconds):.2f} s of training (mean; longest {max(seconds):.2f} s)",
     ]
     last = result.usual[-1]
+    usual = accuracy_text(last.accuracy, result.test_images)
     if result.ratio is None:
-        lines.append(f"the usual training had {last.accuracy:.2%} after {last.epoch} epochs, {last.seconds:.1f} s")
+        lines.append(f"the usual training had {usual} after {last.epoch} epochs, {last.seconds:.1f} s")
     else:
         lines.append(
-            f"three-conv as its authors trained it: {last.accuracy:.2%} after {last.epoch} epochs, {last.seconds:.1f} s"
+            f"three-conv as its authors trained it: {usual} after {last.epoch} epochs, {last.seconds:.1f} s"
             f"; quick is done {result.ratio:.1f} times sooner"
         )
     total = sum(result.parts.values())

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from mnist_core.config import Shape
-from mnist_core.data.dataset import to_unit
 from mnist_core.errors import ConfigError
-from mnist_core.models.classifier import Classifier, layer_table
-from mnist_core.models.layers import Residual
+from mnist_core.models.classifier import Classifier, to_unit
+from mnist_core.models.modules import Residual
 
 PASSING = ("Dropout", "Flatten")  # kinds that give what they are given, once trained
 
@@ -85,14 +84,13 @@ def as_batch(image: np.ndarray) -> Tensor:
         image = image[None]
     elif image.shape[-1] == 3 and image.shape[0] not in (1, 3):
         image = image.transpose(2, 0, 1)
-    return to_unit(torch.from_numpy(np.ascontiguousarray(image))[None])
+    return to_unit(np.ascontiguousarray(image)[None])
 
 
 def activations(model: Classifier, image: np.ndarray) -> list[Activation]:
     """A model's input, (H, W), (H, W, 3) or (C, H, W) uint8 → every layer's answer, in the order of execution."""
     batch, model = as_batch(image), private_copy(model)
-    _, channels, height, width = batch.shape
-    rows = {row.name: row for row in layer_table(model, Shape(channels, height, width))}
+    rows = {row.name: row for row in model.table}
     found: list[Activation] = []
     names = {module: name for name, module in traced_layers(model).items()}
 

@@ -16,9 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mnist_core.data.dataset import to_unit
 from mnist_core.explain.saliency import METHODS, Method, attribute, class_scores, ground
-from mnist_core.models.classifier import Classifier
+from mnist_core.models.classifier import Classifier, to_unit
 from mnist_core.system.files import read_json
 from mnist_core.system.progress import Progress
 
@@ -51,7 +50,7 @@ class Deletion:
 
 def deletion(
     model: Classifier,
-    images: Tensor,
+    images: np.ndarray,
     method: Method,
     layer_name: str | None = None,
     seed: int = 0,
@@ -60,7 +59,7 @@ def deletion(
     """(N, C, H, W) uint8, each with some ink → Deletion of a method's maps for the model's own answers."""
     score, random = class_scores(model), np.random.default_rng(seed)
     before, salient, scattered = [], [], []
-    for chunk in images.split(BATCH):
+    for chunk in np.split(images, range(BATCH, len(images), BATCH)):
         batch = to_unit(chunk)
         with torch.inference_mode():
             probabilities = score(batch).softmax(dim=1)

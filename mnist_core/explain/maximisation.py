@@ -13,11 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from mnist_core.config import Shape
-from mnist_core.data.dataset import to_unit
 from mnist_core.errors import ConfigError
 from mnist_core.explain.activations import layer, private_copy
 from mnist_core.explain.saliency import ground
-from mnist_core.models.classifier import Classifier
+from mnist_core.models.classifier import Classifier, to_unit
 from mnist_core.system.progress import Progress
 
 STEPS, RATE = 120, 0.05
@@ -108,13 +107,13 @@ def _answers(model: Classifier, name: str, images: Tensor) -> Tensor:
 
 
 def most_exciting(
-    model: Classifier, name: str, images: Tensor, count: int = 9, progress: Progress | None = None
+    model: Classifier, name: str, images: np.ndarray, count: int = 9, progress: Progress | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """(N, C, H, W) uint8 → (units, count) int64 rows and float32 answers of the images that excite each unit most."""
     answers, done = [], 0
     model = private_copy(model)
     with torch.inference_mode():
-        for chunk in images.split(CHUNK):
+        for chunk in np.split(images, range(CHUNK, len(images), CHUNK)):
             answers.append(_answers(model, name, to_unit(chunk)))
             done += len(chunk)
             if progress:

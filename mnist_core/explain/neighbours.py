@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mnist_core.data.dataset import to_unit
 from mnist_core.explain.activations import private_copy
-from mnist_core.models.classifier import Classifier
+from mnist_core.models.classifier import Classifier, to_unit
 from mnist_core.system.progress import Progress
 
 CHUNK = 500  # images at once
@@ -29,23 +28,23 @@ def last_layer(model: Classifier) -> nn.Module:
     return [m for m in model.net.modules() if isinstance(m, nn.Linear | nn.Conv2d)][-1]
 
 
-def features(model: Classifier, images: Tensor, progress: Progress | None = None) -> Tensor:
+def features(model: Classifier, images: np.ndarray, progress: Progress | None = None) -> np.ndarray:
     """(N, C, H, W) uint8 → (N, F) float32: what the last layer with weights is given."""
     kept: list[Tensor] = []
     model = private_copy(model)
     last_layer(model).register_forward_hook(lambda module, given, output: kept.append(given[0].flatten(1).cpu()))
     done = 0
     with torch.inference_mode():
-        for chunk in images.split(CHUNK):
+        for chunk in np.split(images, range(CHUNK, len(images), CHUNK)):
             model(to_unit(chunk))
             done += len(chunk)
             if progress:
                 progress(done / len(images))
-    return torch.cat(kept).float().clone()
+    return torch.cat(kept).float().numpy()
 
 
-def nearest(bank: Tensor, query: Tensor, count: int = 8) -> Neighbours:
+def nearest(bank: np.ndarray, query: np.ndarray, count: int = 8) -> Neighbours:
     """(N, F) features of the bank and (F,) of one image → its `count` nearest, or all of a smaller bank."""
-    distances = torch.linalg.vector_norm(bank - query, dim=1)
-    found = distances.topk(min(count, len(bank)), largest=False)
-    return Neighbours(found.indices.numpy(), found.values.numpy())
+    distances = np.linalg.norm(bank - query, axis=1)
+    rows = np.argsort(distances, kind="stable")[:count]
+    return Neighbours(rows, distances[rows])

@@ -8,6 +8,7 @@ import numpy as np
 
 from mnist_core.figures.style import QUIET, TRAIN
 from mnist_core.inference.calibration import Reliability
+from mnist_core.inference.interval import accuracy_interval, interval_text
 from mnist_core.lazy import LazyModule
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ LARGEST, SMALLEST = 26, 5  # px: the marker of the bin with the most answers, an
 def reliability_figure(after: Reliability, before: Reliability | None = None) -> go.Figure:
     """A point per non-empty bin: mean confidence on x, accuracy on y; the diagonal is perfect calibration.
 
-    The size of a point grows with the logarithm of its number of predictions. `before` is the model without its
+    The size of a point grows with the logarithm of its number of predictions; its line is the accuracy's 95 % interval
+    (Wilson). `before` is the model without its
     temperature.
     """
     figure = go.Figure()
@@ -34,12 +36,24 @@ def reliability_figure(after: Reliability, before: Reliability | None = None) ->
         if found is None:
             continue
         filled = found.count > 0
-        count = found.count[filled]
+        count, right = found.count[filled], found.accuracy[filled]
+        bounds = np.array([accuracy_interval(*bin_) for bin_ in zip(right.tolist(), count.tolist(), strict=True)])
         scale = np.log1p(count) / max(np.log1p(count).max(), 1e-9)
         figure.add_scatter(
             x=np.round(found.confidence[filled], 5),
-            y=np.round(found.accuracy[filled], 5),
-            customdata=count,
+            y=np.round(right, 5),
+            customdata=[
+                [images, interval_text((low, high))] for images, (low, high) in zip(count, bounds, strict=True)
+            ],
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": np.round(np.maximum(bounds[:, 1] - right, 0), 5),
+                "arrayminus": np.round(np.maximum(right - bounds[:, 0], 0), 5),
+                "color": colour,
+                "thickness": 1,
+                "width": 0,
+            },
             name=name,
             mode="markers",
             cliponaxis=False,
@@ -50,7 +64,7 @@ def reliability_figure(after: Reliability, before: Reliability | None = None) ->
                 "symbol": symbol,
                 "opacity": 0.85,
             },
-            hovertemplate="says %{x:.1%}, is right %{y:.1%}: %{customdata:,} answers",
+            hovertemplate="says %{x:.1%}, is right %{y:.1%} (95 %: %{customdata[1]}): %{customdata[0]:,} answers",
         )
     axis = {"range": [-0.03, 1.04], "tickformat": ".0%", "fixedrange": True, "zeroline": False}
     figure.update_layout(

@@ -10,10 +10,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch.nn.functional as F
-from scipy.optimize import minimize_scalar
-from torch import Tensor
+from scipy.special import softmax
 
+from mnist_core.inference.metrics import cross_entropy
 from mnist_core.inference.rejection import fit_threshold
 
 BINS = 15  # of equal width, as in the paper
@@ -57,15 +56,17 @@ def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int = BINS) -
     return Reliability(edges, mean, accuracy, count)
 
 
-def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """(N, K) validation logits and (N,) labels → the temperature with the least cross-entropy, within TEMPERATURES.
 
     Above 1 the model was overconfident; below 1, as after label smoothing, underconfident.
     """
-    exact = logits.double()
+    from scipy.optimize import minimize_scalar
+
+    exact = np.asarray(logits, np.float64)
 
     def loss(log_temperature: float) -> float:
-        return F.cross_entropy(exact / math.exp(log_temperature), labels).item()
+        return cross_entropy(exact / math.exp(log_temperature), labels)
 
     low, high = (math.log(end) for end in TEMPERATURES)
     return math.exp(minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-4}).x)
@@ -78,14 +79,13 @@ def confidence_at(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     return confidence
 
 
-def calibrated(logits: Tensor, labels: Tensor) -> dict[str, float | str]:
+def calibrated(logits: np.ndarray, labels: np.ndarray) -> dict[str, float | str]:
     """(N, K) validation logits at temperature 1, (N,) labels → a card's `temperature`, `refuse_by`, `refuse_below`.
 
     N = 0 gives temperature 1 and threshold 0.
     """
-    labels = labels.cpu()
     if not len(labels):
         return {"temperature": 1.0, "refuse_by": "certainty", "refuse_below": 0.0}
     temperature = round(fit_temperature(logits, labels), 4)
-    threshold = fit_threshold((logits / temperature).softmax(dim=1).numpy())
+    threshold = fit_threshold(softmax(logits / temperature, axis=1))
     return {"temperature": temperature, "refuse_by": "certainty", "refuse_below": threshold}

@@ -21,11 +21,30 @@ def wilson_interval(right: int, images: int, z: float = 1.959964) -> tuple[float
 
 
 def measured_interval(metrics: Mapping[str, float], part: str) -> tuple[float, float] | None:
-    """The 95 % interval of `metrics["PART_accuracy"]`, PART being `test` or `val`.
+    """The 95 % interval of `metrics["PART_accuracy"]`, PART being `test`, `val` or `drawn`.
 
     None where it was not measured, or the number of images was not recorded, as in earlier versions.
     """
     accuracy, images = metrics.get(f"{part}_accuracy"), metrics.get(f"{part}_images")
     if accuracy is None or not images:
         return None
-    return wilson_interval(round(accuracy * images), int(images))
+    return accuracy_interval(accuracy, int(images))
+
+
+def accuracy_interval(accuracy: float, images: int) -> tuple[float, float]:
+    """`wilson_interval` of an accuracy in [0, 1] on so many images, or of the mean over trainings judged on the same.
+
+    It tells how far other images of the same kind could lead, not how far other seeds could.
+    """
+    return wilson_interval(round(accuracy * images), images)
+
+
+def interval_text(interval: tuple[float, float]) -> str:
+    """The ends of an interval in percent: `99.49–99.73`."""
+    low, high = interval
+    return f"{100 * low:.2f}–{100 * high:.2f}"
+
+
+def accuracy_text(accuracy: float, images: int | None) -> str:
+    """An accuracy in [0, 1] with its 95 % interval, where the number of images is known: `99.63% (99.49–99.73)`."""
+    return f"{accuracy:.2%} ({interval_text(accuracy_interval(accuracy, images))})" if images else f"{accuracy:.2%}"

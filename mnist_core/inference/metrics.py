@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from scipy.special import log_softmax, softmax
 
-from mnist_core.data.dataset import to_unit
 from mnist_core.inference.interval import wilson_interval
 from mnist_core.system.progress import Progress
 
@@ -75,52 +73,39 @@ class Evaluation:
         return hits[np.argsort(-self.confidence[hits], kind="stable")]
 
 
-def infer(model: nn.Module, images: Tensor, progress: Progress | None = None) -> Tensor:
-    """(N, C, H, W) uint8 → (N, K) float32 logits on the CPU, computed in evaluation mode."""
-    device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
-    logits, done = [], 0
-    try:
-        with torch.inference_mode():
-            for chunk in images.split(500):
-                logits.append(model(to_unit(chunk.to(device))).float().cpu())
-                done += len(chunk)
-                if progress:
-                    progress(done / len(images))
-    finally:
-        model.train(was_training)
-    return torch.cat(logits)
+class Infers(Protocol):
+    """What gives logits for images: a `Network`, or a `Classifier` of torch."""
+
+    def infer(self, images: np.ndarray, progress: Progress | None = None) -> np.ndarray: ...
 
 
-def loss_and_accuracy(logits: Tensor, labels: Tensor) -> tuple[float, float]:
-    """(N, K) logits and (N,) labels → mean cross-entropy in nats, and accuracy in [0, 1]."""
-    labels = labels.cpu()
-    return F.cross_entropy(logits, labels).item(), (logits.argmax(dim=1) == labels).sum().item() / len(labels)
+def evaluate(network: Infers, images: np.ndarray, labels: np.ndarray, progress: Progress | None = None) -> Evaluation:
+    """The network's predictions for (N, C, H, W) uint8 `images` with (N,) int64 `labels`, judged by `summarize`."""
+    return summarize(network.infer(images, progress), labels)
 
 
-def evaluate(model: nn.Module, images: Tensor, labels: Tensor, progress: Progress | None = None) -> Evaluation:
-    """The model's predictions for (N, C, H, W) uint8 `images` with (N,) int64 `labels`, with scikit-learn's metrics."""
-    logits = infer(model, images, progress)
-    return summarize(logits, labels.cpu())
+def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """(N, K) logits and (N,) labels → the mean cross-entropy in nats."""
+    logs = log_softmax(np.asarray(logits, np.float64), axis=1)
+    return float(-logs[np.arange(len(labels)), labels].mean())
 
 
-def summarize(logits: Tensor, labels: Tensor) -> Evaluation:
-    """(N, K) logits and (N,) int64 labels → Evaluation. A class that is never predicted has precision 0."""
+def summarize(logits: np.ndarray, labels: np.ndarray) -> Evaluation:
+    """(N, K) logits and (N,) int64 labels → Evaluation, by scikit-learn. A class never predicted has precision 0."""
     from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
-    truth, predicted = labels.numpy(), logits.argmax(dim=1).numpy()
+    predicted = logits.argmax(axis=1)
     classes = np.arange(logits.shape[1])
-    rows = precision_recall_fscore_support(truth, predicted, labels=classes, zero_division=0)
+    rows = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
     return Evaluation(
-        probabilities=logits.softmax(dim=1).numpy(),
-        labels=truth,
-        loss=F.cross_entropy(logits, labels).item(),
-        accuracy=float((truth == predicted).mean()),
-        weighted_f1=float(f1_score(truth, predicted, labels=classes, average="weighted", zero_division=0)),
+        probabilities=softmax(logits, axis=1),
+        labels=labels,
+        loss=cross_entropy(logits, labels),
+        accuracy=float((labels == predicted).mean()),
+        weighted_f1=float(f1_score(labels, predicted, labels=classes, average="weighted", zero_division=0)),
         per_class=[
             ClassMetrics(int(label), float(precision), float(recall), float(f1), int(support))
             for label, precision, recall, f1, support in zip(classes, *rows, strict=True)
         ],
-        confusion=confusion_matrix(truth, predicted, labels=classes),
+        confusion=confusion_matrix(labels, predicted, labels=classes),
     )

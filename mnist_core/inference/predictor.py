@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor
+from scipy.special import softmax
 
-from mnist_core.data.dataset import DIGITS, to_unit
+from mnist_core.data.dataset import DIGITS
 from mnist_core.drawing.images import fit_image, flatten_alpha
 from mnist_core.drawing.preparation import prepare
 from mnist_core.drawing.preprocess import to_model_input
+from mnist_core.inference.network import Network
 from mnist_core.inference.rejection import certainty, shape_rejection
 from mnist_core.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 
@@ -63,13 +62,17 @@ class Predictor:
             checkpoint = find_checkpoint(checkpoint)
         self.checkpoint = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint)
         self.card = self.checkpoint.card
+        self.network = Network(self.checkpoint)
 
     def predict(self, pixels: np.ndarray) -> Prediction:
         """(H, W), (H, W, 3) or (H, W, 4) uint8 of a canvas or a camera → Prediction.
 
         The picture is prepared as the model's own training images were. Raises DrawingError for another shape.
         """
-        image = self.prepare(pixels)
+        return self.answer(self.prepare(pixels))
+
+    def answer(self, image: np.ndarray | None) -> Prediction:
+        """The model's input as `prepare` gives it, (H, W) or (H, W, 3) uint8 or None → Prediction."""
         if image is None:
             return Prediction(None, 0.0, np.zeros(len(self.card.classes), dtype=np.float32), "blank", None)
         channels_first = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
@@ -126,11 +129,17 @@ class Predictor:
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """(N, C, H, W) uint8 → (N, K) float32. Images are resized and grey ones repeated to the model's shape."""
         shape = self.card.shape
-        batch = to_unit(torch.from_numpy(np.ascontiguousarray(images)))
-        if batch.shape[2:] != (shape.height, shape.width):
-            batch = F.interpolate(batch, size=(shape.height, shape.width), mode="bilinear", antialias=True)
-        if batch.shape[1] != shape.channels:
-            batch = batch.expand(-1, shape.channels, -1, -1)
-        with torch.inference_mode():
-            logits: Tensor = self.checkpoint.model(batch)
-        return logits.softmax(dim=1).numpy()
+        if images.shape[2:] != (shape.height, shape.width):
+            images = resized(images, shape.height, shape.width)
+        if images.shape[1] != shape.channels:
+            images = np.repeat(images, shape.channels, axis=1)
+        found: np.ndarray = softmax(self.network.logits(images), axis=1)
+        return found
+
+
+def resized(images: np.ndarray, height: int, width: int) -> np.ndarray:
+    """(N, C, H, W) uint8 → (N, C, height, width) float32 in [0, 255]: bilinear, with antialiasing."""
+    flat = images.reshape(-1, *images.shape[2:]).astype(np.float32)
+    size = (width, height)
+    found = np.stack([np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BILINEAR)) for plane in flat])
+    return found.reshape(*images.shape[:2], height, width)

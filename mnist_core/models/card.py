@@ -49,6 +49,7 @@ class Measured(BaseModel):
     # on digits drawn with a pen by writers not trained on: mean and lowest over every pen at every size (GRID)
     drawn_accuracy: Share | None = None
     drawn_lowest: Share | None = None
+    drawn_images: int | None = Field(default=None, ge=1)  # digits, each of them drawn once in every way
     calibration_error: Share  # expected calibration error on MNIST's test images, see inference/calibration.py
     refused: Share  # of MNIST's test images: those rejected as no digit
     milliseconds: float = Field(ge=0, allow_inf_nan=False)  # from a canvas to the prediction, median
@@ -136,6 +137,11 @@ class Card(BaseModel):
         """Whether the model reads pictures as a whole, and learned from pictures on a light ground."""
         level = sum(self.mean) / len(self.mean) if self.ground is None else self.ground  # cards from before
         return self.preparation == "whole" and level > 0.5
+
+    @property
+    def network(self) -> TrainConfig:
+        """The settings of its network. Raises ConfigError where they do not fit together."""
+        return self.config.replace(model=self.architecture)
 
     @property
     def shape(self) -> Shape:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pydantic import ValidationError
 
 from mnist_core.errors import CheckpointError, LabError
@@ -33,11 +34,26 @@ _MAX_WEIGHT_BYTES = 500_000_000
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A loaded checkpoint: the network in evaluation mode on the CPU, its card, and the folder it came from."""
+    """A loaded checkpoint: its card, the folder it came from, and its weights, named as in a `state_dict`."""
 
-    model: Classifier
     card: Card
     folder: Path
+    weights: dict[str, np.ndarray]
+
+    @functools.cached_property
+    def model(self) -> Classifier:
+        """The network as a module of torch, in evaluation mode on the CPU, to look inside or to train it further.
+
+        Predictions need no torch: see inference/network.py.
+        """
+        from mnist_core.models.classifier import build_model
+
+        card = self.card
+        with torch.random.fork_rng():  # the random state of a training in the same process stays as it is
+            model = build_model(card.network, card.shape, card.mean, card.std)
+        model.load_state_dict({name: torch.from_numpy(values.copy()) for name, values in self.weights.items()})
+        model.temperature = card.temperature
+        return model.eval()
 
 
 def save_checkpoint(folder: Path, model: Classifier, **card: Any) -> Card:
@@ -89,9 +105,10 @@ def read_card(folder: Path) -> Card:
 def load_checkpoint(folder: Path | str) -> Checkpoint:
     """Weights and card, checked against each other. Raises CheckpointError, which says what of them is wrong."""
     from safetensors import SafetensorError
-    from safetensors.torch import load
+    from safetensors.numpy import load
 
-    from mnist_core.models.classifier import build_model
+    from mnist_core.models.architectures import describe
+    from mnist_core.models.layers import tensor_shapes
 
     folder = Path(folder)
     card, weights = read_card(folder), _weights(folder)
@@ -107,25 +124,24 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
     if len(card.mean) != card.input_shape[0] or len(card.std) != card.input_shape[0] or min(card.std) <= 0:
         raise CheckpointError(f"The card in {folder} disagrees with itself: normalisation and channels do not match.")
     try:
-        config = card.config.replace(model=card.architecture)
-        tensors = load(weights)
-        with torch.device("meta"):  # shapes only: no memory is allocated for a card whose weights do not match it
-            described = build_model(config, card.shape, card.mean, card.std).state_dict()
-        if _shapes(described) != _shapes(tensors):
+        tensors = {name: _as_float32(values) for name, values in load(weights).items()}
+        shapes = {f"net.{name}": shape for name, shape in tensor_shapes(describe(card.network, card.shape)).items()}
+        if shapes != {name: values.shape for name, values in tensors.items()}:
             raise ValueError
-        with torch.random.fork_rng():  # the random state of a training in the same process stays as it is
-            model = build_model(config, card.shape, card.mean, card.std)
-        model.load_state_dict(tensors)
-        if not all(tensor.isfinite().all() for tensor in model.state_dict().values()):
+        if not all(np.isfinite(values).all() for values in tensors.values()):
             raise CheckpointError("some weights are not finite.")
-        model.temperature = card.temperature
     except LabError as error:
         raise CheckpointError(f"The card in {folder} cannot be met: {error}") from None
-    except (RuntimeError, KeyError, ValueError, SafetensorError):
+    except KeyError as error:  # the type of numbers that safetensors does not know in numpy, as BF16
+        raise CheckpointError(
+            f"The weights in {folder} are numbers of type {str(error)[:40]}, which are not read here: "
+            "store them as float32."
+        ) from None
+    except (ValueError, SafetensorError):
         raise CheckpointError(
             f"The weights in {folder} do not fit the architecture '{card.architecture}' that its card names."
         ) from None
-    return Checkpoint(model.eval(), card, folder)
+    return Checkpoint(card, folder, tensors)
 
 
 def _weights(folder: Path) -> bytes:
@@ -138,8 +154,12 @@ def _weights(folder: Path) -> bytes:
         raise CheckpointError(f"The checkpoint {folder} has no readable {WEIGHTS}.") from None
 
 
-def _shapes(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in tensors.items()}
+def _as_float32(values: np.ndarray) -> np.ndarray:
+    """Numbers as networks compute with them; what counts batches stays whole. Raises ValueError for other types."""
+    if values.dtype.kind not in "fiu":
+        raise ValueError(values.dtype)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as such
+        return values.astype(np.float32) if values.dtype.kind == "f" else values
 
 
 def is_whole(folder: Path) -> bool:

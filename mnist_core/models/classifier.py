@@ -1,27 +1,20 @@
-"""Classifier: a registered network with its normalisation; and the table of its layers."""
+"""Classifier: a registered network with its normalisation, as a module of torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mnist_core.config import Shape, TrainConfig
-from mnist_core.errors import ConfigError
-from mnist_core.models.architectures import MODELS
+from mnist_core.models.architectures import describe
+from mnist_core.models.layer_table import LayerRow, layer_table
+from mnist_core.models.modules import build
+from mnist_core.system.progress import Progress
 
-
-@dataclass(frozen=True)
-class Layer:
-    """One row of a layer table."""
-
-    name: str
-    kind: str
-    output_shape: tuple[int, ...]
-    parameters: int
-    receptive_field: int | None  # px a side of the image that one output value depends on; None: the whole image
+CHUNK = 500  # images at once
 
 
 class Classifier(nn.Module):
@@ -37,9 +30,15 @@ class Classifier(nn.Module):
     std: Tensor
 
     def __init__(
-        self, net: nn.Module, mean: Sequence[float], std: Sequence[float], head: nn.Module | None = None
+        self,
+        net: nn.Module,
+        mean: Sequence[float],
+        std: Sequence[float],
+        head: nn.Module | None = None,
+        table: Sequence[LayerRow] = (),
     ) -> None:
         super().__init__()
+        self.table = table  # of a registered network
         self.net = net
         self.head = head  # has no weights
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
@@ -56,27 +55,42 @@ class Classifier(nn.Module):
             logits = self.head(logits)
         return logits / self.temperature if self.temperature != 1 else logits
 
+    def infer(self, images: np.ndarray, progress: Progress | None = None) -> np.ndarray:
+        """(N, C, H, W) uint8 → (N, K) float32 logits, computed in evaluation mode."""
+        return infer(self, images, progress).numpy()
+
 
 def build_model(
     config: TrainConfig, shape: Shape, mean: Sequence[float] = (0.0,), std: Sequence[float] = (1.0,)
 ) -> Classifier:
-    """The network of `config`, with fresh weights from torch's global random state.
-
-    Raises ConfigError for an unknown architecture or images too small for it.
-    """
-    if config.model not in MODELS:
-        raise ConfigError(f"There is no model '{config.model}'; there are: {', '.join(MODELS)}.")
-    spec = MODELS[config.model]
-    if min(shape.height, shape.width) < spec.least_side:
-        raise ConfigError(
-            f"{config.model} needs images of at least {spec.least_side}×{spec.least_side} pixels, "
-            f"not {shape.height}×{shape.width}."
-        )
+    """The network of `config`, with fresh weights from torch's global random state. Raises ConfigError."""
     # the CPU's convolution kernels are fastest in channels_last
-    net = spec.build(config, shape).to(memory_format=torch.channels_last)
-    if config.l2_first and not any(isinstance(module, nn.Linear) for module in net.modules()):
-        raise ConfigError(f"{config.model} has no dense layer whose weights l2_first could penalise: set it to 0.")
-    return Classifier(net, mean, std, nn.LogSoftmax(dim=1) if config.head == "log-softmax" else None)
+    net = build(describe(config, shape)).to(memory_format=torch.channels_last)
+    head = nn.LogSoftmax(dim=1) if config.head == "log-softmax" else None
+    return Classifier(net, mean, std, head, layer_table(config, shape))
+
+
+def to_unit(images: np.ndarray | Tensor) -> Tensor:
+    """(N, C, H, W) uint8 → float32 in [0, 1], channels last in memory, the fastest layout for CPU convolutions."""
+    return torch.as_tensor(images).to(torch.float32, memory_format=torch.channels_last).div_(255)
+
+
+def infer(model: nn.Module, images: np.ndarray | Tensor, progress: Progress | None = None) -> Tensor:
+    """(N, C, H, W) uint8 → (N, K) float32 logits on the CPU, computed in evaluation mode on the model's device."""
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    logits, done = [], 0
+    try:
+        with torch.inference_mode():
+            for chunk in torch.as_tensor(images).split(CHUNK):
+                logits.append(model(to_unit(chunk.to(device))).float().cpu())
+                done += len(chunk)
+                if progress:
+                    progress(done / len(images))
+    finally:
+        model.train(was_training)
+    return torch.cat(logits)
 
 
 def permute_outputs(model: Classifier, order: Sequence[int]) -> None:
@@ -105,52 +119,3 @@ def set_dropout(model: nn.Module, share: float) -> int:
 def count_parameters(model: nn.Module) -> int:
     """Number of trainable parameters."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
-
-
-def layer_table(model: nn.Module, shape: Shape) -> list[Layer]:
-    """Every leaf layer in the order of execution, for one image of `shape`."""
-    rows: list[Layer] = []
-    names = {module: name.removeprefix("net.") for name, module in model.named_modules()}
-    fields = _ReceptiveFields()
-
-    def note(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        own = sum(p.numel() for p in module.parameters(recurse=False) if p.requires_grad)
-        field = fields.follow(module, inputs[0], output)
-        rows.append(Layer(names[module], type(module).__name__, tuple(output.shape[1:]), own, field))
-
-    leaves = [m for m in model.modules() if not list(m.children())]
-    hooks = [leaf.register_forward_hook(note) for leaf in leaves]
-    was_training = model.training
-    try:
-        with torch.no_grad():
-            model.eval()(torch.zeros(1, shape.channels, shape.height, shape.width))
-    finally:
-        model.train(was_training)
-        for hook in hooks:
-            hook.remove()
-    return rows
-
-
-class _ReceptiveFields:
-    """Receptive fields from layer to layer: a kernel of k adds (k - 1) times the product of the strides before it.
-
-    Where branches meet, the widest counts. Source: Araujo, Norris, Sim, Computing Receptive Fields of Convolutional
-    Neural Networks, Distill, 2019.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[Tensor, int | None, int]] = {}  # a kept tensor keeps its id
-        self._widest: tuple[int | None, int] = (1, 1)
-
-    def follow(self, module: nn.Module, given: Tensor, output: Tensor) -> int | None:
-        """The receptive field of `output`, in pixels a side; None once it is the whole image."""
-        _, field, jump = self._known.get(id(given), (given, *self._widest))
-        if output.dim() < 4 or isinstance(module, nn.AdaptiveAvgPool2d):
-            field = None  # flattened or pooled over the image
-        elif field is not None and isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
-            kernel, stride = (v if isinstance(v, int) else v[0] for v in (module.kernel_size, module.stride))
-            field, jump = field + (kernel - 1) * jump, jump * stride
-        self._known[id(output)] = (output, field, jump)
-        if field is None or (self._widest[0] is not None and field >= self._widest[0]):
-            self._widest = (field, jump)
-        return field

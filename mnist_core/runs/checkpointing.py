@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import Timeout
 
@@ -12,14 +13,17 @@ from mnist_core.data.prepare import load_for
 from mnist_core.data.statistics import ground_level
 from mnist_core.errors import RunError
 from mnist_core.inference.calibration import calibrated
-from mnist_core.inference.metrics import infer, loss_and_accuracy
+from mnist_core.inference.metrics import evaluate
+from mnist_core.inference.network import Network
 from mnist_core.models.card import About
 from mnist_core.models.checkpoint import is_whole, load_checkpoint, read_card, save_checkpoint, update_card
 from mnist_core.runs.forgetting import before_and_after
 from mnist_core.runs.history import EventLog, EventReader, end_event
 from mnist_core.runs.run import Run
 from mnist_core.training.events import EpochEvent
-from mnist_core.training.state import TrainState
+
+if TYPE_CHECKING:
+    from mnist_core.training.state import TrainState
 
 
 class RunCheckpoints:
@@ -73,7 +77,7 @@ class RunCheckpoints:
                 data=[source[:1000] for source in self.data.sources],
                 limits=[self.data.warning[:1000]] if self.data.warning else [],  # what was left out, say
             ),
-            **calibrated(logits, self.data.train_labels[state.val_indices]),
+            **calibrated(logits.numpy(), self.data.train_labels[state.val_indices]),
         )
         self._consider(folder, metrics)
         kept = sorted(self.run.folder.glob("checkpoints/epoch-*"))[-2:]
@@ -102,11 +106,11 @@ def evaluate_on_test(folder: Path, data: Dataset) -> dict[str, float]:
     Raises CheckpointError or OSError.
     """
     checkpoint = load_checkpoint(folder)
-    loss, accuracy = loss_and_accuracy(infer(checkpoint.model, data.test_images), data.test_labels)
+    result = evaluate(Network(checkpoint), data.test_images, data.test_labels)
     metrics = {
         **checkpoint.card.metrics,
-        "test_loss": loss,
-        "test_accuracy": accuracy,
+        "test_loss": result.loss,
+        "test_accuracy": result.accuracy,
         "test_images": len(data.test_labels),
     }
     if data.earlier is not None and checkpoint.card.config.init_from:

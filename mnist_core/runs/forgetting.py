@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+import numpy as np
 
 from mnist_core.data.dataset import Dataset
-from mnist_core.inference.metrics import infer
+from mnist_core.inference.metrics import Infers
+from mnist_core.inference.network import Network
 from mnist_core.models.checkpoint import Checkpoint
-from mnist_core.training.state import load_pretrained
 
 
 def before_and_after(after: Checkpoint, taught: Dataset, earlier: Dataset) -> dict[str, float]:
@@ -17,18 +17,21 @@ def before_and_after(after: Checkpoint, taught: Dataset, earlier: Dataset) -> di
     `earlier_before` are those of the two on the `earlier_images` test images of `earlier`. Of these `forgotten` were
     read right before and are not now, and `gained` the other way round. Raises what `load_pretrained` raises.
     """
+    from mnist_core.training.state import load_pretrained
+
     before = load_pretrained(after.card.config, taught.shape, taught.classes)
-    old, new = (_right(each, earlier.test_images, earlier.test_labels) for each in (before, after))
+    old, new = (_right(each, earlier.test_images, earlier.test_labels) for each in (before.model, Network(after)))
     return {
-        "before_accuracy": _right(before, taught.test_images, taught.test_labels).float().mean().item(),
-        "earlier_accuracy": new.float().mean().item(),
-        "earlier_before": old.float().mean().item(),
+        "before_accuracy": float(_right(before.model, taught.test_images, taught.test_labels).mean()),
+        "earlier_accuracy": float(new.mean()),
+        "earlier_before": float(old.mean()),
         "earlier_images": len(new),
         "forgotten": int((old & ~new).sum()),
         "gained": int((new & ~old).sum()),
     }
 
 
-def _right(checkpoint: Checkpoint, images: Tensor, labels: Tensor) -> Tensor:
+def _right(model: Infers, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """(N,) bool: which of (N, C, H, W) uint8 images are read right."""
-    return infer(checkpoint.model, images).argmax(dim=1) == labels
+    right: np.ndarray = model.infer(images).argmax(axis=1) == labels
+    return right

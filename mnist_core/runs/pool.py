@@ -8,8 +8,10 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from mnist_core.errors import RunError
+from mnist_core.runs.calls import NoAnswerError, ask, compute
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import Run, open_run
 from mnist_core.runs.worker import WORKERS_FOLDER
@@ -37,6 +39,8 @@ class WorkerPool:
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._keeper: threading.Thread | None = None
+        self._lines: dict[int, threading.Lock] = {}  # by process: one call at a time
+        self._deaf: set[int] = set()  # processes that did not answer a call in time
         self._wanted = 0.0  # when somebody last wanted a worker, or one had work: time.monotonic()
 
     @property
@@ -54,9 +58,32 @@ class WorkerPool:
                 self._keeper.start()
 
     def settled(self) -> bool:
-        """Whether no worker is warming up, which takes all cores for some seconds."""
+        """Whether a worker is there, and none is warming up, which takes all cores for some seconds."""
         with self._lock:
-            return all(self._note(worker).exists() for worker in self._workers if worker.poll() is None)
+            alive = [worker for worker in self._workers if worker.poll() is None]
+            return bool(alive) and all(self._note(worker).exists() for worker in alive)
+
+    def call(self, name: str, *arguments: Any) -> Any:
+        """What a function of the library returns, as in "training.profile:seconds_per_image".
+
+        It is computed in an idle worker where there is one, else in this process. Raises what the function raises.
+        """
+        with self._lock:
+            lines = [
+                (worker, self._lines.setdefault(worker.pid, threading.Lock()))
+                for worker in self._workers
+                if worker.poll() is None and worker.pid not in self._deaf and self._note(worker).exists()
+            ]
+        for worker, line in lines:
+            if self._run_of(worker) is None and worker.stdin is not None and worker.stdout is not None:
+                try:
+                    with line:
+                        return ask(worker.stdin, worker.stdout, name, arguments)
+                except NoAnswerError as error:
+                    if isinstance(error.__cause__, TimeoutError):  # its late answer must not be taken for another's
+                        with self._lock:
+                            self._deaf.add(worker.pid)
+        return compute(name, arguments)
 
     def start(self, run: Run) -> None:
         """Puts `run` at the end of the queue. Returns at once. Raises RunError."""
@@ -107,7 +134,7 @@ class WorkerPool:
                     # -P: a person's file named as one of Python's modules, in the working directory, is none of them
                     [sys.executable, "-P", "-m", "mnist_core.runs", str(self.runs_dir), str(self.data_dir)],
                     stdin=subprocess.PIPE,
-                    stdout=log,
+                    stdout=subprocess.PIPE,
                     stderr=log,
                     env=child_environment(),
                     # a group of its own: Ctrl-C at the server does not reach it

@@ -222,7 +222,7 @@ def create_run(config: TrainConfig, runs_dir: Path | str | None = None, owner: s
     """A new directory with `config`, status `queued`. Raises RunError when it cannot be written, or ConfigError."""
     root, owner = Path(runs_dir if runs_dir is not None else runs_folder()), parse_owner(owner)
     try:
-        run = Run(_new_folder(root, config.recipe))
+        run = Run(new_folder(root, config.recipe))
         try:
             (run.folder / "checkpoints").mkdir()
             if owner:
@@ -240,8 +240,8 @@ def create_run(config: TrainConfig, runs_dir: Path | str | None = None, owner: s
     return run
 
 
-def _new_folder(root: Path, recipe: str) -> Path:
-    """A new folder, named by the moment, the recipe and four random digits."""
+def new_folder(root: Path, recipe: str) -> Path:
+    """A new folder in `root`, named by the moment, the recipe and four random digits."""
     root.mkdir(parents=True, exist_ok=True)
     name = re.sub(r"[^A-Za-z0-9]+", "-", recipe).strip("-")[:40] or "run"
     while True:

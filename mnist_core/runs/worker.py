@@ -1,7 +1,8 @@
 """The process that executes runs: it takes them from the queue (`python -m mnist_core.runs` begins it).
 
 A worker outlives a run and waits for the next with everything imported, so that a click is followed by a first step
-at once. It ends when its input does and the queue is empty: the process that started it is gone, and no run is lost.
+at once; meanwhile it computes what pages ask for (calls.py). It ends when its input does and the queue is empty: the
+process that started it is gone, and no run is lost.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from pathlib import Path
 
 from mnist_core.errors import LabError
+from mnist_core.runs.calls import answer_calls
 from mnist_core.runs.execute import execute
 from mnist_core.runs.queue import Queue, Slot
 from mnist_core.runs.writer import POLL_SECONDS
@@ -24,23 +26,25 @@ WORKERS_FOLDER = ".workers"
 
 def work(runs_dir: Path, data_dir: Path) -> None:
     """Runs a worker process until its input ends and no run waits."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what is printed goes to the log
     divide_cores()
     warm_up(data_dir)
-    abandoned = threading.Event()
-    threading.Thread(target=_read_to_the_end, args=(abandoned,), daemon=True).start()
-    serve(runs_dir, data_dir, abandoned)
+    abandoned, idle = threading.Event(), threading.Lock()
+
+    def listen() -> None:
+        answer_calls(sys.stdin.buffer, answers, idle)
+        abandoned.set()
+
+    threading.Thread(target=listen, daemon=True).start()
+    serve(runs_dir, data_dir, abandoned, idle)
 
 
-def _read_to_the_end(ended: threading.Event) -> None:
-    for _ in sys.stdin:
-        pass
-    ended.set()
-
-
-def serve(runs_dir: Path, data_dir: Path, abandoned: threading.Event) -> None:
+def serve(runs_dir: Path, data_dir: Path, abandoned: threading.Event, idle: threading.Lock) -> None:
     """Executes the runs of the queue, one after another, until `abandoned` is set and no run waits.
 
-    Meanwhile `runs/.workers/PID` names the run that is being executed.
+    Meanwhile `runs/.workers/PID` names the run that is being executed, and `idle` is held: a call in between (see
+    calls.py) would change torch's random state and number of threads.
     """
     queue, slot = Queue(runs_dir), Slot(runs_dir)
     note = runs_dir / WORKERS_FOLDER / str(os.getpid())
@@ -53,9 +57,10 @@ def serve(runs_dir: Path, data_dir: Path, abandoned: threading.Event) -> None:
                     return
                 # the slot first, then the run: while this one waited, another worker may have taken it
                 if run is not None and slot.acquire() and (run := queue.next_for_worker()) is not None:
-                    _write_note(note, run.id)
-                    execute(run, data_dir, slot=slot)
-                    _write_note(note, "")
+                    with idle:
+                        _write_note(note, run.id)
+                        execute(run, data_dir, slot=slot)
+                        _write_note(note, "")
             slot.release()
             time.sleep(POLL_SECONDS)
     finally:

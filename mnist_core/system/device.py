@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +19,13 @@ else:
     torch = LazyModule("torch")
 
 
+GPU_DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # of NVIDIA, AMD, and Windows' subsystem for Linux
+
+
 def default_device() -> str:
-    """`cuda` where there is a GPU that torch can use, else `cpu`."""
+    """`cuda` where there is a GPU that torch can use, else `cpu`. On Linux torch is loaded only beside a driver."""
+    if sys.platform == "linux" and not any(map(os.path.exists, GPU_DRIVERS)):
+        return "cpu"
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 

@@ -61,7 +61,7 @@ def lower_priority() -> None:
         Path("/proc/self/autogroup").write_text(str(NICENESS))
 
 
-CHUNK = 64  # items per task of a thread
+CHUNK = 64  # small items per task of a thread
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -71,19 +71,20 @@ def map_in_threads(
     items: Sequence[Item],
     threads: int,
     progress: Progress | None = None,
+    chunk: int = CHUNK,
 ) -> list[Result]:
-    """`function` of each item, in the order of `items`, computed in `threads` threads.
+    """`function` of each item, in the order of `items`, computed in `threads` threads, `chunk` of them at a time.
 
     Raises the first error, in that order, that `function` raises; tasks that have not started are then cancelled.
     """
 
-    def chunk(start: int) -> list[Result]:
-        return [function(item) for item in items[start : start + CHUNK]]
+    def task(start: int) -> list[Result]:
+        return [function(item) for item in items[start : start + chunk]]
 
     results: list[Result] = []
     pool = ThreadPoolExecutor(threads, initializer=unpin_thread)
     try:
-        for part in pool.map(chunk, range(0, len(items), CHUNK)):
+        for part in pool.map(task, range(0, len(items), chunk)):
             results += part
             if progress:
                 progress(len(results) / len(items))

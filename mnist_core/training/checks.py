@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+import numpy as np
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mnist_core.config import TrainConfig
@@ -11,14 +11,14 @@ from mnist_core.errors import ConfigError, DataError
 from mnist_core.models.classifier import Classifier
 
 
-def check_data(images: Tensor, labels: Tensor) -> None:
+def check_data(images: np.ndarray, labels: np.ndarray) -> None:
     """(N, C, H, W) uint8 and (N,) int64 training images and labels, of which something can be learned.
 
     Raises DataError when all labels, or all images, are the same.
     """
     if len(labels) and bool((labels == labels[0]).all()):
         raise DataError("All training images have the same label: there is nothing to tell apart.")
-    if all_equal(images.numpy()):
+    if all_equal(images):
         raise DataError("All training images are the same, pixel by pixel: there is nothing to learn from.")
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 from scipy.special import bdtrc
 
 from mnist_core.config import TrainConfig
@@ -60,18 +61,18 @@ def diagnosed(state: TrainState, data: Dataset, metrics: Mapping[str, float], st
     if not state.step:
         return ""
     labels = data.train_labels[state.val_indices]
-    answers = state.validation_logits(data.train_images[state.val_indices]).argmax(1)
+    answers = state.validation_logits(data.train_images[state.val_indices]).argmax(1).numpy()
     loss, right, count = state.sums
     measured = Measured(
-        metrics.get("val_accuracy", (answers == labels).float().mean().item()),
+        metrics.get("val_accuracy", float((answers == labels).mean())),
         len(labels),
-        labels.bincount().max().item() / len(labels),
+        int(np.bincount(labels).max()) / len(labels),
         len(data.classes),
         state.step,
         len(state.train_indices),
         metrics.get("train_loss", loss / count if count else math.nan),
         metrics.get("train_accuracy", right / count if count else math.nan),
-        len(answers.unique()),
+        len(np.unique(answers)),
         recipe_rate(state.config),
         stopped,
     )

@@ -15,14 +15,15 @@ import torch
 from torch import Tensor
 
 from mnist_core.data.augment import augment
-from mnist_core.data.dataset import Dataset, batches, to_unit
+from mnist_core.data.dataset import Dataset
 from mnist_core.errors import LabError
-from mnist_core.inference.metrics import loss_and_accuracy
-from mnist_core.models.classifier import count_parameters
+from mnist_core.models.classifier import count_parameters, to_unit
+from mnist_core.training.batches import batches
 from mnist_core.training.events import Event, ValidationEvent
 from mnist_core.training.loss import batch_accuracy, reduced_precision, teacher_probabilities, training_loss
 from mnist_core.training.optim import learning_rate_at
 from mnist_core.training.state import TrainState
+from mnist_core.training.validation import loss_and_accuracy
 
 
 class _Validation(TypedDict):
@@ -49,7 +50,7 @@ def train(state: TrainState, data: Dataset) -> Iterator[Event]:
     times in seconds. The test images are not looked at. Raises DivergedError when the loss is no longer finite.
     """
     device = state.device
-    images, labels = data.train_images.to(device), data.train_labels.to(device)
+    images, labels = (torch.from_numpy(part).to(device) for part in (data.train_images, data.train_labels))
     val_images, val_labels = images[state.val_indices], labels[state.val_indices]
     checks = state.checks
     own = len(labels) - data.extra  # behind these are the images that `config.rehearsal` teaches

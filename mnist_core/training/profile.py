@@ -10,8 +10,7 @@ import torch
 
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.data.augment import augment
-from mnist_core.data.dataset import to_unit
-from mnist_core.models.classifier import build_model
+from mnist_core.models.classifier import build_model, to_unit
 from mnist_core.system.device import default_device, threads
 from mnist_core.training.loss import reduced_precision, teacher_probabilities, training_loss
 from mnist_core.training.optim import make_optimizer

@@ -7,20 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from mnist_core.config import NETWORK, Shape, TrainConfig, parse_stored_config
 from mnist_core.data.classes import MAPPING, match_classes
-from mnist_core.data.dataset import Dataset, batches
+from mnist_core.data.dataset import Dataset
 from mnist_core.data.splits import train_and_validation
 from mnist_core.data.statistics import pixel_statistics
 from mnist_core.errors import ConfigError
-from mnist_core.inference.metrics import infer
 from mnist_core.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
-from mnist_core.models.classifier import Classifier, build_model, permute_outputs, set_dropout
+from mnist_core.models.classifier import Classifier, build_model, infer, permute_outputs, set_dropout
 from mnist_core.system.device import default_device, use_threads
+from mnist_core.training.batches import batches
 from mnist_core.training.checks import check_batches, check_data
 from mnist_core.training.early_stopping import EarlyStopping
 from mnist_core.training.events import ChangeEvent
@@ -77,7 +78,7 @@ class TrainState:
         self.last_change = 0  # number of the last change that was requested (see runs/control.py)
         self._validated: tuple[int, Tensor] | None = None
 
-    def validation_logits(self, images: Tensor) -> Tensor:
+    def validation_logits(self, images: np.ndarray | Tensor) -> Tensor:
         """(N, C, H, W) uint8 validation images → (N, K) logits of `best_model`, computed once a step."""
         if self._validated is None or self._validated[0] != self.step:
             self._validated = (self.step, infer(self.best_model, images))

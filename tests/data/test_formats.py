@@ -172,7 +172,7 @@ def test_one_file_is_read_and_one_fifth_held_out(tmp_path, kind, name, content):
     (tmp_path / name).write_bytes(content())
     data = load_dataset(f"{kind}:{tmp_path / name}")
     assert data.classes == ("0", "1", "2", "3")
-    assert data.test_labels.bincount().tolist() == [2] * 4
+    assert np.bincount(data.test_labels).tolist() == [2] * 4
     assert pooled(data) == EXPECTED
 
 
@@ -275,7 +275,7 @@ DAMAGED = [
     ("a.csv", table(TRAIN, TRAIN_LABELS).replace(b",9", b",-9", 1), "pixels from -"),
     ("a.csv", table(TRAIN, TRAIN_LABELS).replace(b",0,", b",nan,", 1), "pixels from nan"),
     ("a.csv", table(TRAIN, RNG.normal(size=40)), "neither the first nor the last"),
-    ("a.csv", table(TRAIN * 0, TRAIN_LABELS), "every pixel is 0"),
+    ("a.csv", table(TRAIN * 0, TRAIN_LABELS), "every pixel 0"),
     ("a.csv", b"\x89PNG\r\n\x1a\n\0\0\0" * 9, "no CSV|no text"),
     ("a.csv", gzip.compress(table(TRAIN, TRAIN_LABELS))[:-200], "damaged"),
     ("a.npz", b"PK\3\4 and no more", "no whole .npz"),
@@ -346,3 +346,18 @@ def test_limits_hold_before_memory_is_taken(tmp_path, monkeypatch):
     (tmp_path / "b.csv").write_bytes(table(TRAIN, TRAIN_LABELS))
     assert "the limit" in refusal(f"csv:{tmp_path / 'b.csv'}")
     assert arrays.MAX_ARRAY_BYTES <= 2**31
+
+
+def test_a_path_with_no_or_an_unknown_prefix_is_given_its_own(tmp_path):
+    (tmp_path / "a.csv").write_bytes(table(TRAIN, TRAIN_LABELS))
+    (tmp_path / "set" / "0").mkdir(parents=True)
+    (tmp_path / "set" / "0" / "1.png").touch()
+    for name, right in (
+        (f"{tmp_path}/a.csv", f"csv:{tmp_path}/a.csv"),
+        (f"table:{tmp_path}/a.csv", f"csv:{tmp_path}/a.csv"),
+        (f"images:{tmp_path}/set", f"folder:{tmp_path}/set"),
+    ):
+        with pytest.raises(DataError, match=f"use `{right}`"):
+            load_dataset(name)
+    with pytest.raises(DataError, match="there are: mnist"):
+        load_dataset(f"table:{tmp_path}/nothing")

@@ -3,7 +3,6 @@ import zlib
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from mnist_core.config import Shape
@@ -47,15 +46,14 @@ def test_pictures_of_one_size_come_back_pixel_by_pixel(tmp_path, pack, shape):
     data = load_dataset(f"folder:{path}")
     assert data.classes == ("9", "10")
     assert data.shape == Shape(1 if len(shape) == 2 else 3, 8, 6, 2)
-    assert (data.train_images.dtype, data.train_labels.dtype) == (torch.uint8, torch.int64)
+    assert (data.train_images.dtype, data.train_labels.dtype) == (np.uint8, np.int64)
     for part, images, labels in (
         ("train", data.train_images, data.train_labels),
         ("test", data.test_images, data.test_labels),
     ):
         assert labels.tolist() == [0] * 12 + [1] * 12
         expected = [pictures[f"{part}/{name}/{n}.png"] for name in ("9", "10") for n in range(12)]  # 2 before 10
-        shown = images.numpy()
-        shown = shown[:, 0] if len(shape) == 2 else shown.transpose(0, 2, 3, 1)
+        shown = images[:, 0] if len(shape) == 2 else images.transpose(0, 2, 3, 1)
         np.testing.assert_array_equal(shown, expected)
 
 
@@ -145,7 +143,7 @@ def test_class_folders_may_lie_at_the_root_or_in_one_folder(tmp_path, top, parte
         assert data.classes == ("cat", "dog")
         held_out = 10 if parted else 6
         assert (len(data.train_labels), len(data.test_labels)) == (30 - held_out, held_out)
-        assert data.test_labels.bincount().tolist() == [held_out // 2] * 2
+        assert np.bincount(data.test_labels).tolist() == [held_out // 2] * 2
 
 
 def test_a_validation_folder_is_training_data(tmp_path):
@@ -236,24 +234,24 @@ def test_a_path_to_nothing_is_a_sentence(name):
 def test_the_smallest_set_can_be_split_for_a_training(tmp_path):
     data = load_dataset(f"folder:{write_folder(tmp_path / 'set', small_set(train=2, test=1))}")
     train, validation = split(data.train_labels, 1 / 12, seed=0)
-    assert data.train_labels[train].sort().values.tolist() == [0, 1]
-    assert data.train_labels[validation].sort().values.tolist() == [0, 1]
+    assert sorted(data.train_labels[train].tolist()) == [0, 1]
+    assert sorted(data.train_labels[validation].tolist()) == [0, 1]
 
 
 @pytest.mark.slow
 def test_cifar_as_jpegs_is_a_folder_dataset(cifar_jpeg_path):
     data = load_dataset(f"folder:{cifar_jpeg_path}")
     assert data.shape == Shape(3, 32, 32, 10)
-    assert data.train_labels.bincount().tolist() == [5000] * 10
-    assert data.test_labels.bincount().tolist() == [1000] * 10
+    assert np.bincount(data.train_labels).tolist() == [5000] * 10
+    assert np.bincount(data.test_labels).tolist() == [1000] * 10
     assert (data.classes[0], data.classes[-1]) == ("airplane", "truck")
-    assert data.train_images.float().mean().item() / 255 == pytest.approx(0.473, abs=0.01)  # of CIFAR-10, as published
+    assert data.train_images.mean() / 255 == pytest.approx(0.473, abs=0.01)  # of CIFAR-10, as published
 
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_transposed_digits_are_said(tmp_path, turned):
     digits = load_dataset("digits")
-    images, labels = digits.train_images[:300, 0].numpy(), digits.train_labels[:300].tolist()
+    images, labels = digits.train_images[:300, 0], digits.train_labels[:300].tolist()
     files = {
         f"{label}/{n}.png": encoded(image.T if turned else image)
         for n, (image, label) in enumerate(zip(images, labels, strict=True))

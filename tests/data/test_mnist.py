@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from mnist_core.config import Shape
 from mnist_core.data import lookalikes
@@ -88,7 +87,7 @@ FIRSTS = {
 }
 
 
-def test_mnist_files_become_tensors_with_a_channel(tmp_path):
+def test_mnist_files_become_arrays_with_a_channel(tmp_path):
     write_mnist(tmp_path, FIRSTS)
     assert mnist_available(tmp_path)
     loaded = load_dataset("mnist", tmp_path)
@@ -97,7 +96,7 @@ def test_mnist_files_become_tensors_with_a_channel(tmp_path):
     assert loaded.train_labels[:7].tolist() == [5, 0, 4, 1, 9, 2, 0]
     assert loaded.test_labels[:5].tolist() == [7, 2, 1, 0, 0]
     assert (len(loaded.train_images), len(loaded.test_images)) == (60_000, 10_000)
-    assert (loaded.train_images.dtype, loaded.train_labels.dtype) == (torch.uint8, torch.int64)
+    assert (loaded.train_images.dtype, loaded.train_labels.dtype) == (np.uint8, np.int64)
     assert loaded.shape == Shape(1, 28, 28, 10)
 
 
@@ -128,7 +127,7 @@ def test_an_incomplete_mnist_is_not_there(tmp_path):
 def small(count=40, turned=False) -> dict[str, np.ndarray]:
     """The built-in digits as MNIST's four arrays."""
     digits = load_dataset("digits")
-    images, labels = digits.train_images[:, 0].numpy()[:count], digits.train_labels.numpy()[:count]
+    images, labels = digits.train_images[:, 0][:count], digits.train_labels[:count]
     images = images.transpose(0, 2, 1) if turned else images
     return {name: images if "images" in name else labels for name in FIRSTS}
 
@@ -217,7 +216,7 @@ def test_digits_of_equal_counts_are_not_called_mnist(tmp_path):
 
 def test_images_without_content_are_refused(tmp_path):
     write_mnist(tmp_path, FIRSTS | {"train-images-idx3-ubyte": np.zeros((6, 28, 28))})
-    with pytest.raises(DataError, match="every pixel is 0"):
+    with pytest.raises(DataError, match="every pixel 0"):
         load_dataset("mnist", tmp_path)
 
 
@@ -238,7 +237,7 @@ def test_files_that_do_not_fit_mnist_are_named(tmp_path, name, values, said):
 def test_real_mnist_is_upright_and_known(mnist_dir):
     mnist = load_dataset("mnist", mnist_dir)
     assert mnist.warning == ""
-    upright, transposed = likeness(mnist.test_images.numpy(), mnist.test_labels.numpy())
+    upright, transposed = likeness(mnist.test_images, mnist.test_labels)
     assert upright > 0.4
     assert transposed < 0.1
 
@@ -247,8 +246,8 @@ def test_real_mnist_is_upright_and_known(mnist_dir):
 def test_real_mnist_has_its_published_counts_and_statistics(mnist_dir):
     mnist = load_dataset("mnist", mnist_dir)
     counts = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    assert mnist.train_labels.bincount().tolist() == counts
-    assert mnist.test_labels.bincount().tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert np.bincount(mnist.train_labels).tolist() == counts
+    assert np.bincount(mnist.test_labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     assert mnist.train_labels[:8].tolist() == [5, 0, 4, 1, 9, 2, 1, 3]
     assert mnist.test_labels[:5].tolist() == [7, 2, 1, 0, 4]
     (mean,), (std,) = pixel_statistics(mnist.train_images)

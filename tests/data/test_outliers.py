@@ -5,7 +5,7 @@ from mnist_core.data.loading import load_dataset
 from mnist_core.data.outliers import KINDS, LETTERS, PRINTED, canvases, non_digits
 from mnist_core.drawing.preprocess import to_model_input
 
-DIGITS = load_dataset("digits").test_images.numpy()
+DIGITS = load_dataset("digits").test_images
 
 
 @pytest.mark.parametrize("kind", KINDS)

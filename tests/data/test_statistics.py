@@ -17,13 +17,13 @@ from mnist_core.data.statistics import (
 )
 from mnist_core.training.state import TrainState
 
-LABELS = torch.tensor([2, 0, 2, 2, 0])
+LABELS = np.array([2, 0, 2, 2, 0])
 
 
 @pytest.fixture
-def colours() -> torch.Tensor:
+def colours() -> np.ndarray:
     """(50, 3, 7, 5): channels of different brightness."""
-    images = torch.randint(0, 256, (50, 3, 7, 5), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images = np.random.default_rng(0).integers(0, 256, (50, 3, 7, 5), dtype=np.uint8)
     images[:, 1] //= 4
     return images
 
@@ -34,7 +34,7 @@ def test_classes_are_counted_those_without_an_image_too():
 
 
 def test_the_mean_image_of_a_class_is_the_mean_of_its_pixels():
-    images = torch.tensor([[0, 255], [10, 20], [3, 255], [4, 255], [20, 21]], dtype=torch.uint8).view(5, 1, 1, 2)
+    images = np.array([[0, 255], [10, 20], [3, 255], [4, 255], [20, 21]], np.uint8).reshape(5, 1, 1, 2)
     means = mean_images(images, LABELS, 4)
     assert means.dtype == np.uint8
     # 0, 3, 4 → 2.33; 10, 20 → 15; 20, 21 → 20.5, rounded to even
@@ -43,11 +43,11 @@ def test_the_mean_image_of_a_class_is_the_mean_of_its_pixels():
 
 @pytest.mark.parametrize("classes", [2, 100])
 def test_mean_images_are_those_of_numpy_for_any_shape(colours, classes):
-    labels = torch.arange(50) % classes
+    labels = np.arange(50) % classes
     means = mean_images(colours, labels, classes)
     assert means.shape == (classes, 3, 7, 5)
     for label in range(min(classes, 50)):
-        expected = colours[labels == label].numpy().astype(float).mean(axis=0)
+        expected = colours[labels == label].astype(float).mean(axis=0)
         assert np.abs(means[label] - expected).max() <= 0.5
     assert not means[50:].any()
 
@@ -62,7 +62,7 @@ def test_a_histogram_counts_every_pixel_of_every_channel(colours):
 
 def test_a_histogram_counted_in_parts_misses_no_image():
     # 2,100 × 2,000 pixels: a part of its own each
-    images = torch.zeros(3, 1, 2100, 2000, dtype=torch.uint8)
+    images = np.zeros((3, 1, 2100, 2000), np.uint8)
     images[1] = 7
     images[2, 0, 0, 0] = 255
     histogram = pixel_histogram(images)[0]
@@ -78,20 +78,20 @@ def test_moments_are_the_mean_and_deviation_of_what_is_counted():
 def test_pixel_statistics_are_those_of_torch_in_double_precision(colours):
     means, deviations = pixel_statistics(colours)
     for channel in range(3):
-        pixels = colours[:, channel].double() / 255
+        pixels = torch.from_numpy(colours[:, channel]).double() / 255
         assert means[channel] == pytest.approx(pixels.mean().item(), abs=1e-12)
         assert deviations[channel] == pytest.approx(pixels.std(correction=0).item(), abs=1e-12)
 
 
 def test_one_grey_everywhere_still_has_a_deviation_to_divide_by():
-    means, deviations = pixel_statistics(torch.full((3, 1, 4, 4), 51, dtype=torch.uint8))
+    means, deviations = pixel_statistics(np.full((3, 1, 4, 4), 51, np.uint8))
     assert means == pytest.approx([0.2])
     assert deviations[0] > 0
 
 
 @pytest.mark.parametrize("kind", ["unit", "standard"])
 def test_values_of_levels_are_what_the_network_computes(colours, kind):
-    data = Dataset("x", tuple("01234"), colours, torch.arange(50) % 5, colours[:5], torch.arange(5))
+    data = Dataset("x", tuple("01234"), colours, np.arange(50) % 5, colours[:5], np.arange(5))
     config = TrainConfig(model="mlp", normalization=kind, validation_fraction=0.2)
     state = TrainState(config, data, "cpu")
     learned_from = colours[state.train_indices]
@@ -109,9 +109,9 @@ def test_standardised_values_have_mean_0_and_deviation_1(colours):
 
 
 def test_held_out_images_are_marked_in_their_order():
-    table = split_table(LABELS, torch.tensor([3, 4]), classes=3, most=2)
+    table = split_table(LABELS, np.array([3, 4]), classes=3, most=2)
     np.testing.assert_array_equal(table, [[0, 1], [np.nan, np.nan], [0, 0]])
     # class 2 has its third image held out, beyond the first two; no class has a fourth
     np.testing.assert_array_equal(
-        split_table(LABELS, torch.tensor([3, 4]), 3, 9), [[0, 1, np.nan], [np.nan] * 3, [0, 0, 1]]
+        split_table(LABELS, np.array([3, 4]), 3, 9), [[0, 1, np.nan], [np.nan] * 3, [0, 0, 1]]
     )

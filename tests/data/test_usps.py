@@ -18,8 +18,9 @@ from mnist_core.errors import DataError
 from tests.helpers.mirror import body
 
 DIGITS = load_dataset("digits")
-SMALL = torch.nn.functional.interpolate(DIGITS.train_images[:200, :, 4:24, 4:24].float(), size=(16, 16), mode="area")
-PIXELS, KINDS = SMALL[:, 0].numpy(), DIGITS.train_labels[:200].numpy()
+CROPPED = torch.from_numpy(DIGITS.train_images[:200, :, 4:24, 4:24]).float()
+SMALL = torch.nn.functional.interpolate(CROPPED, size=(16, 16), mode="area")
+PIXELS, KINDS = SMALL[:, 0].numpy(), DIGITS.train_labels[:200]
 
 
 def libsvm(pixels: np.ndarray, labels: np.ndarray) -> bytes:
@@ -67,7 +68,7 @@ def test_usps_becomes_digits_in_mnists_geometry(tmp_path, folder):
     assert (data.classes, data.preparation) == (DIGITS.classes, "drawing")
     assert data.train_labels.tolist() == KINDS[:150].tolist()
     assert data.test_images.shape == (50, 1, 28, 28)
-    assert all(is_prepared(image) for image in data.train_images[:, 0].numpy())
+    assert all(is_prepared(image) for image in data.train_images[:, 0])
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,10 @@ BAD = {
     "truncated JPEG": (encoded(Image.fromarray(NOISE), "JPEG")[:1000], "damaged or cut short"),
     "too many bytes": (b"\x89PNG" + bytes(MAX_BYTES), "over the limit of 25 MB"),
     "too many pixels": (png_header(10001, 10000), "10001 × 10000 px, over 100 megapixels"),
-    "WebP of too many pixels": (encoded(Image.new("L", (8001, 4000)), "WEBP"), "over 32 megapixels for WebP"),
+    "WebP of too many pixels": (
+        encoded(Image.new("L", (8001, 4000)), "WEBP"),
+        "over the 32 megapixels that a WebP file may have: save it as JPEG or PNG, which may have 100,",
+    ),
     "HEIC": (b"\0\0\0\x18ftypheic" + bytes(99), "HEIC photo"),
     "bomb": (png_header(60000, 60000), "over 100 megapixels"),
     "EPS": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "cannot be read as a picture"),

@@ -68,7 +68,7 @@ def test_figures_are_best_and_last_of_validation_and_the_end(three):
         "last_val_accuracy": 0.9,
         "last_val_loss": 0.5,
         "test_accuracy": 0.97,
-        "val_images": None,
+        "val_images": 40,
         "test_images": None,
         "parameters": 70,
         "train_seconds": 18.0,

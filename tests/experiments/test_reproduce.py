@@ -27,6 +27,7 @@ from mnist_core.experiments.reproduce import (
     table,
 )
 from mnist_core.models.checkpoint import load_checkpoint
+from mnist_core.models.classifier import to_unit
 from mnist_core.runs.execute import execute
 from mnist_core.runs.history import EventReader
 from mnist_core.runs.queue import Queue, Slot
@@ -87,7 +88,7 @@ def made(recipe: str = "mlp-baseline", **changes: object) -> Row:
         "val_accuracy": [0.9, 0.9, 0.9],
         "train_seconds": [1.0, 2.0, 3.0],
     }
-    row = Row(recipe, "MNIST", "97.42 % test", {}, {}, {}, 109_386, [0, 1, 2], measured, "2 CPU cores")
+    row = Row(recipe, "MNIST", "97.42 % test", {}, {}, {}, 109_386, [0, 1, 2], measured, "2 CPU cores", 10_000)
     return replace(row, **changes)
 
 
@@ -217,10 +218,10 @@ def test_what_is_measured_is_computed_by_hand(tmp_path, started, split):
     data = arrange(digits, run.config())
     assert len(data.test_labels) == {"official": 360, "pooled": 180}[split]
     with torch.no_grad():
-        calibrated = checkpoint.model(data.test_images.float() / 255).double().numpy()
+        calibrated = checkpoint.model(to_unit(data.test_images)).double().numpy()
     assert checkpoint.card.temperature != 1
     logits = calibrated * checkpoint.card.temperature  # the earlier systems had none
-    labels = data.test_labels.numpy()
+    labels = data.test_labels
     losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(labels)), labels]
     answers = logits.argmax(axis=1)
     means = [losses[start : start + 64].mean() for start in range(0, len(labels), 64)]  # the last of fewer
@@ -306,13 +307,14 @@ def test_the_table_tells_claim_mean_deviation_and_outcome():
     rows = [made(at_least={"test_accuracy": 0.9742}), made("three-conv", settings={"epochs": 5}, machine="a GPU")]
     lines = table(rows).splitlines()
     assert lines[2] == (
-        "| `mlp-baseline` | MNIST | 97.42 % test | 98.00% ± 1.00% (3 seeds) | 0.9200 | 0.00200 | 109,386 | 2 | met |"
+        "| `mlp-baseline` | MNIST | 97.42 % test | 98.00% ± 1.00% (3 seeds) | 97.71–98.26 | 0.9200 | 0.00200 "
+        "| 109,386 | 2 | met |"
     )
     assert lines[3].startswith("| `three-conv`, epochs 5 | MNIST |")
     assert lines[3].endswith("| no figure |")
-    assert {line.count("|") for line in lines[:4]} == {10}
-    assert "batches of 64" in lines[-1]
-    assert "Trained on: 2 CPU cores; a GPU." in lines[-1]
+    assert {line.count("|") for line in lines[:4]} == {11}
+    assert "batches of 64" in lines[-2]
+    assert "Trained on: 2 CPU cores; a GPU." in lines[-2]
 
 
 def test_the_table_that_is_kept_here_is_of_claims_there_are():
@@ -323,6 +325,15 @@ def test_the_table_that_is_kept_here_is_of_claims_there_are():
         assert (row.recipe, str(row.settings)) in claims
         assert {len(values) for values in row.measured.values()} == {len(row.seeds)}
         assert all(math.isfinite(value) for values in row.measured.values() for value in values)
+        assert row.test_images is not None
+        rights = [accuracy * row.test_images for accuracy in row.measured["test_accuracy"]]
+        assert rights == pytest.approx([round(right) for right in rights], abs=1e-3)  # that number is the right one
+
+
+def test_a_row_of_an_earlier_version_has_no_interval():
+    row = made(test_images=None)
+    assert row.interval == ""
+    assert "| – |" in table([row])
 
 
 # ---- on the command line --------------------------------------------------------------------------------------------

@@ -7,18 +7,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mnist_core.config import Shape
+from mnist_core.config import Shape, TrainConfig
 from mnist_core.errors import ConfigError
 from mnist_core.explain.activations import activations, as_batch, filters, private_copy
 from mnist_core.models.architectures import MODELS
-from mnist_core.models.classifier import layer_table
+from mnist_core.models.layer_table import layer_table
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_architecture_shows_all_layers_of_its_table(name, network, stroke):
     model = network(name)
     found = activations(model, stroke)
-    rows = layer_table(model, Shape())
+    rows = layer_table(TrainConfig(model=name), Shape())
     assert [(a.name, a.output.shape, a.parameters) for a in found if a.kind != "Residual"] == [
         (row.name, row.output_shape, row.parameters) for row in rows
     ]

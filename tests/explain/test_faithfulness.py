@@ -24,7 +24,7 @@ def test_blanking_salient_ink_of_a_linear_model_by_hand():
     """Of 20 pixels of ink, one carries the class: it is the first to go."""
     weights = np.zeros((5, 4), np.float32)
     weights[2, 1] = 3.0
-    images = torch.full((6, 1, 5, 4), 255, dtype=torch.uint8)
+    images = np.full((6, 1, 5, 4), 255, np.uint8)
     found = deletion(linear(weights), images, "integrated-gradients")
     np.testing.assert_allclose(found.before, 1 / (1 + np.exp(-3)), rtol=1e-5)
     np.testing.assert_allclose(found.salient, 0.5, rtol=1e-5)

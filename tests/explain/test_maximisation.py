@@ -38,9 +38,9 @@ def test_the_same_seed_gives_the_same_image(network):
 
 def test_most_exciting_images_are_those_of_a_plain_sort(network):
     model = network("small-cnn")
-    images = torch.randint(0, 256, (30, 1, 28, 28), dtype=torch.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (30, 1, 28, 28), dtype=np.uint8)
     rows, answers = most_exciting(model, "1", images)
-    by_hand = np.array([activations(model, image.numpy())[1].output.mean(axis=(1, 2)) for image in images])
+    by_hand = np.array([activations(model, image)[1].output.mean(axis=(1, 2)) for image in images])
     assert rows.shape == (16, 9)
     for unit in range(16):
         assert rows[unit].tolist() == np.argsort(-by_hand[:, unit], kind="stable")[:9].tolist()

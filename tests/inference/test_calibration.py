@@ -15,12 +15,17 @@ from mnist_core.inference.calibration import (
 from mnist_core.inference.rejection import REJECTED_SHARE, certainty
 
 
-def drawn(count: int, sharpness: float, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+def drawn(count: int, sharpness: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Logits and labels drawn from their softmax; the logits then multiplied: `sharpness` is the true temperature."""
     generator = torch.Generator().manual_seed(seed)
     logits = 3 * torch.randn(count, 10, generator=generator)
     labels = torch.multinomial(logits.softmax(dim=1), 1, generator=generator)[:, 0]
-    return logits * sharpness, labels
+    return (logits * sharpness).numpy(), labels.numpy()
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """(N, K) float32 → (N, K) float64, by torch: what the library computes in single precision is nearest to it."""
+    return torch.from_numpy(logits).double().softmax(dim=1).numpy()
 
 
 # ---- temperature ----------------------------------------------------------------------------------------------------
@@ -39,7 +44,7 @@ def test_the_temperature_is_the_one_that_gradient_descent_finds():
 
     def closure():
         optimizer.zero_grad()
-        loss = F.cross_entropy(logits.double() / log_temperature.exp(), labels)
+        loss = F.cross_entropy(torch.from_numpy(logits).double() / log_temperature.exp(), torch.from_numpy(labels))
         loss.backward()
         return loss
 
@@ -48,17 +53,17 @@ def test_the_temperature_is_the_one_that_gradient_descent_finds():
 
 
 def test_the_temperature_stays_in_range_without_mistakes():
-    logits = 5 * torch.eye(10)
+    logits = 5 * np.eye(10, dtype=np.float32)
     low, high = TEMPERATURES
-    assert low <= fit_temperature(logits, torch.arange(10)) < 1
-    assert 1 < fit_temperature(logits, torch.arange(10).roll(1)) <= high
+    assert low <= fit_temperature(logits, np.arange(10)) < 1
+    assert 1 < fit_temperature(logits, np.roll(np.arange(10), 1)) <= high
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])
 def test_a_temperature_can_be_taken_back_from_the_probabilities(temperature):
     logits, _ = drawn(200, 1.0)
-    found = confidence_at((logits * temperature).softmax(dim=1).numpy(), temperature)
-    np.testing.assert_allclose(found, logits.softmax(dim=1).amax(dim=1), rtol=1e-4)
+    found = confidence_at(softmax(logits * temperature), temperature)
+    np.testing.assert_allclose(found, softmax(logits).max(axis=1), rtol=1e-4)
 
 
 # ---- reliability ----------------------------------------------------------------------------------------------------
@@ -94,9 +99,8 @@ def test_the_fitted_temperature_lowers_the_error_on_new_answers():
     logits, labels = drawn(20_000, 2.5)
     temperature = fit_temperature(logits[:10_000], labels[:10_000])
 
-    def error(divided: torch.Tensor) -> float:
-        confidence, said = divided.softmax(dim=1).max(dim=1)
-        return reliability(confidence.numpy(), (said == labels[10_000:]).numpy()).error
+    def error(divided: np.ndarray) -> float:
+        return reliability(softmax(divided).max(axis=1), divided.argmax(axis=1) == labels[10_000:]).error
 
     assert error(logits[10_000:]) > 0.1
     assert error(logits[10_000:] / temperature) < 0.015
@@ -114,20 +118,20 @@ def test_nothing_to_judge_is_an_error():
 def test_at_most_one_percent_lies_below_the_threshold(count):
     logits, labels = drawn(count, 0.5, seed=count)
     card = calibrated(logits, labels)
-    refused = (certainty((logits / card["temperature"]).softmax(dim=1).numpy()) < card["refuse_below"]).sum()
+    refused = (certainty(softmax(logits / card["temperature"])) < card["refuse_below"]).sum()
     assert refused == int(REJECTED_SHARE * count)
 
 
 def test_a_model_of_full_confidence_has_nothing_rejected():
-    logits = torch.full((1000, 10), -100.0)
-    logits[:, 3] = 100.0
-    card = calibrated(logits, torch.full((1000,), 3))
+    logits = np.full((1000, 10), -100, np.float32)
+    logits[:, 3] = 100
+    card = calibrated(logits, np.full(1000, 3))
     assert card["refuse_below"] <= 1.0
-    assert certainty((logits / card["temperature"]).softmax(dim=1).numpy()).min() >= card["refuse_below"]
+    assert certainty(softmax(logits / card["temperature"])).min() >= card["refuse_below"]
 
 
 def test_without_validation_images_nothing_is_changed():
-    card = calibrated(torch.zeros(0, 10), torch.zeros(0, dtype=torch.long))
+    card = calibrated(np.zeros((0, 10), np.float32), np.zeros(0, np.int64))
     assert (card["temperature"], card["refuse_below"]) == (1.0, 0.0)
 
 

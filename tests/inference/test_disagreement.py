@@ -2,14 +2,13 @@ from math import comb
 
 import numpy as np
 import pytest
-import torch
 
 from mnist_core.inference.disagreement import disagreement, mcnemar_p
 from mnist_core.inference.metrics import Evaluation, summarize
 
 
 def answers(predicted: list[int], labels: list[int]) -> Evaluation:
-    return summarize(5 * torch.eye(3)[predicted], torch.tensor(labels))
+    return summarize(5 * np.eye(3, dtype=np.float32)[predicted], np.array(labels))
 
 
 def test_images_are_sorted_by_who_is_right():

@@ -3,32 +3,14 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from scipy.stats import binomtest
 from sklearn import metrics
-from torch import nn
 
-from mnist_core.inference.interval import measured_interval, wilson_interval
-from mnist_core.inference.metrics import evaluate, infer, loss_and_accuracy, summarize
-
-
-class Spy(nn.Module):
-    """Logits that are a function of the picture; notes the mode it is called in."""
-
-    def __init__(self, classes: int = 4) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.linspace(-2, 2, classes))
-        self.modes: list[bool] = []
-        self.sizes: list[int] = []
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.modes.append(self.training)
-        self.sizes.append(len(x))
-        return torch.sin(10 * x.mean(dim=(1, 2, 3))[:, None] * torch.arange(1, 5)) * self.weight
-
-
-def pictures(count: int) -> torch.Tensor:
-    return torch.randint(0, 256, (count, 1, 3, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-
+from mnist_core.inference.interval import accuracy_text, measured_interval, wilson_interval
+from mnist_core.inference.metrics import cross_entropy, evaluate, summarize
+from mnist_core.inference.network import Network
+from tests.helpers.checkpoints import saved
 
 #       truth: 0  0  0  1  1  2
 ANSWERS = [0, 0, 1, 1, 1, 0]
@@ -36,10 +18,10 @@ ANSWERS = [0, 0, 1, 1, 1, 0]
 
 @pytest.fixture
 def by_hand():
-    logits = torch.full((6, 3), 0.0)
+    logits = np.zeros((6, 3), np.float32)
     for row, (answer, strength) in enumerate(zip(ANSWERS, [3.0, 1.0, 2.0, 4.0, 1.0, 5.0], strict=True)):
         logits[row, answer] = strength
-    return summarize(logits, torch.tensor([0, 0, 0, 1, 1, 2]))
+    return summarize(logits, np.array([0, 0, 0, 1, 1, 2]))
 
 
 def test_three_classes_counted_by_hand(by_hand):
@@ -69,13 +51,13 @@ def test_mistakes_and_cells_begin_with_the_most_confident(by_hand):
 
 
 def test_random_answers_have_scikit_learns_figures():
-    generator = torch.Generator().manual_seed(3)
-    logits = torch.randn(500, 7, generator=generator) * 2
-    labels = torch.randint(0, 6, (500,), generator=generator)  # class 6 never occurs
-    result = summarize(logits, labels)
-    exponentials = np.exp(logits.double().numpy())
+    random = np.random.default_rng(3)
+    logits = random.standard_normal((500, 7), np.float32) * 2
+    truth = random.integers(0, 6, 500)  # class 6 never occurs
+    result = summarize(logits, truth)
+    exponentials = np.exp(logits.astype(float))
     probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
-    predicted, truth, classes = probabilities.argmax(axis=1), labels.numpy(), range(7)
+    predicted, classes = probabilities.argmax(axis=1), range(7)
     np.testing.assert_allclose(result.probabilities, probabilities, atol=1e-6)
     assert result.accuracy == pytest.approx(metrics.accuracy_score(truth, predicted))
     assert result.loss == pytest.approx(metrics.log_loss(truth, probabilities, labels=classes), rel=1e-5)
@@ -100,47 +82,25 @@ def test_random_answers_have_scikit_learns_figures():
             assert set(predicted[cell]) <= {guess}
 
 
-@pytest.mark.parametrize("count", [1, 499, 500, 501, 1203])
-def test_large_sets_are_answered_in_pieces_as_if_in_one(count):
-    model = Spy()
-    images = pictures(count)
+@pytest.mark.parametrize("sharpness", [0.1, 1, 500])
+def test_cross_entropy_is_that_of_torch_in_double_precision(sharpness):
+    random = np.random.default_rng(0)
+    logits = (sharpness * random.standard_normal((300, 10))).astype(np.float32)
+    labels = random.integers(0, 10, 300)
+    expected = F.cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(labels)).item()
+    assert cross_entropy(logits, labels) == pytest.approx(expected, rel=1e-12)
+
+
+def test_evaluate_agrees_with_plain_counting(tmp_path, tiny_data):
+    checkpoint = saved(tmp_path / "c", temperature=1.7)
+    images, labels = tiny_data.train_images, tiny_data.train_labels
     with torch.no_grad():
-        expected = Spy()(images.float() / 255)
+        logits = checkpoint.model(torch.from_numpy(images) / 255).double()
     shares: list[float] = []
-    logits = infer(model, images, shares.append)
-    torch.testing.assert_close(logits, expected)
-    assert max(model.sizes) <= 500
-    assert shares == sorted(shares)
-    assert shares[0] > 0
-    assert shares[-1] == 1
-    assert not logits.requires_grad
-
-
-@pytest.mark.parametrize("mode", [True, False])
-def test_inference_uses_evaluation_mode_and_restores_the_mode(mode):
-    model = Spy().train(mode)
-    infer(model, pictures(3))
-    assert model.modes == [False]
-    assert model.training is mode
-
-    def broken(_share: float) -> None:
-        raise RuntimeError("stop")
-
-    with pytest.raises(RuntimeError, match="stop"):
-        infer(model, pictures(3), broken)
-    assert model.training is mode
-
-
-def test_evaluate_and_its_short_form_agree_with_plain_counting():
-    model, images = Spy(), pictures(700)
-    labels = torch.arange(700) % 4
-    with torch.no_grad():
-        predicted = model(images.float() / 255).argmax(dim=1)
-    shares: list[float] = []
-    result = evaluate(model, images, labels, shares.append)
-    loss, accuracy = loss_and_accuracy(infer(model, images), labels)
-    assert accuracy == result.accuracy == pytest.approx((predicted == labels).double().mean().item())
-    assert loss == pytest.approx(result.loss)
+    result = evaluate(Network(checkpoint), images, labels, shares.append)
+    assert result.accuracy == (logits.argmax(dim=1).numpy() == labels).mean()
+    assert result.loss == pytest.approx(F.cross_entropy(logits, torch.from_numpy(labels)).item(), rel=1e-5)
+    np.testing.assert_allclose(result.probabilities, logits.softmax(dim=1), atol=1e-5)
     assert shares[-1] == 1
 
 
@@ -159,3 +119,9 @@ def test_the_interval_of_a_card_needs_the_number_of_images():
     assert measured_interval(metrics, "test") == wilson_interval(9963, 10_000)
     assert measured_interval(metrics, "val") is None
     assert measured_interval({}, "test") is None
+
+
+def test_an_accuracy_is_written_with_its_interval():
+    low, high = wilson_interval(9963, 10_000)
+    assert accuracy_text(0.9963, 10_000) == f"99.63% ({100 * low:.2f}–{100 * high:.2f})" == "99.63% (99.49–99.73)"
+    assert accuracy_text(0.9963, 0) == accuracy_text(0.9963, None) == "99.63%"

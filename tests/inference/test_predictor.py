@@ -1,8 +1,10 @@
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from mnist_core.config import Shape, TrainConfig
@@ -12,7 +14,7 @@ from mnist_core.drawing.strokes import european_one
 from mnist_core.errors import CheckpointError, DrawingError
 from mnist_core.inference.metrics import evaluate
 from mnist_core.inference.predictor import Predictor
-from mnist_core.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, update_card
+from mnist_core.models.checkpoint import load_checkpoint, save_checkpoint, update_card
 from mnist_core.models.classifier import build_model
 from mnist_core.training.loop import train
 from mnist_core.training.state import TrainState
@@ -64,7 +66,7 @@ def test_drawn_digits_are_read(predictor):
     data = load_dataset("digits")
     right = 0
     for digit in range(10):
-        picture = data.test_images[data.test_labels == digit][0, 0].numpy()
+        picture = data.test_images[data.test_labels == digit][0, 0]
         prediction = predictor.predict(canvas(picture))
         assert prediction.probabilities.shape == (10,)
         assert prediction.probabilities.sum() == pytest.approx(1, abs=1e-5)
@@ -75,7 +77,7 @@ def test_drawn_digits_are_read(predictor):
 
 
 def test_the_answer_is_the_models_to_what_is_shown_as_its_input(predictor, trained):
-    picture = canvas(load_dataset("digits").test_images[3, 0].numpy())
+    picture = canvas(load_dataset("digits").test_images[3, 0])
     prediction = predictor.predict(picture)
     seen = prediction.model_input
     assert (seen.shape, seen.dtype) == ((28, 28), np.uint8)
@@ -87,7 +89,7 @@ def test_the_answer_is_the_models_to_what_is_shown_as_its_input(predictor, train
 
 
 def test_dark_on_light_is_read_as_light_on_dark(predictor):
-    grey = canvas(load_dataset("digits").test_images[3, 0].numpy())[..., 0]
+    grey = canvas(load_dataset("digits").test_images[3, 0])[..., 0]
     light, dark = predictor.predict(grey), predictor.predict(255 - grey)
     assert light.digit == dark.digit
     np.testing.assert_allclose(light.probabilities, dark.probabilities, atol=0.05)
@@ -127,12 +129,12 @@ def test_what_is_no_picture_is_a_sentence(predictor, shape):
 
 
 def test_confidence_below_the_cards_threshold_is_no_digit(trained, tmp_path):
-    picture = canvas(load_dataset("digits").test_images[0, 0].numpy())
+    picture = canvas(load_dataset("digits").test_images[0, 0])
     loaded = load_checkpoint(trained)
     confidence = Predictor(loaded).predict(picture).confidence
     for threshold, is_digit in ((confidence - 1e-3, True), (min(confidence + 1e-3, 1.0), confidence >= 1)):
         card = loaded.card.model_copy(update={"refuse_below": threshold})
-        prediction = Predictor(Checkpoint(loaded.model, card, loaded.folder)).predict(picture)
+        prediction = Predictor(replace(loaded, card=card)).predict(picture)
         assert prediction.is_digit is is_digit
         assert prediction.confidence == confidence
 
@@ -148,11 +150,25 @@ def test_the_drawing_is_repeated_and_resized_to_the_input(tmp_path, channels, si
     answers = predictor.probabilities(flat)
     assert (answers.shape, answers.dtype) == ((2, 4), np.float32)
     np.testing.assert_allclose(answers, expected, atol=1e-5)
-    assert len(predictor.predict(canvas(load_dataset("digits").test_images[0, 0].numpy())).probabilities) == 4
+    assert len(predictor.predict(canvas(load_dataset("digits").test_images[0, 0])).probabilities) == 4
+
+
+@pytest.mark.parametrize(("channels", "height", "width"), [(1, 40, 33), (1, 17, 15), (3, 30, 64)])
+def test_pictures_are_resized_as_torchs_interpolation_does(tmp_path, channels, height, width):
+    config, shape = TrainConfig(model="mlp"), Shape(channels, height, width, 4)
+    model = build_model(config, shape, [0.1] * channels, [0.3] * channels).eval()
+    images = np.random.default_rng(0).integers(0, 256, (6, 1, 28, 28), dtype=np.uint8)
+    grey = torch.from_numpy(images).float() / 255
+    with torch.no_grad():
+        large = F.interpolate(grey, size=(height, width), mode="bilinear", antialias=True)
+        expected = model(large.expand(-1, channels, -1, -1)).softmax(dim=1)
+    found = Predictor(save(tmp_path / "c", model, shape, config)).probabilities(images)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert np.ptp(found, axis=0).max() > 0.01
 
 
 def test_threads_may_share_a_predictor(predictor):
-    pictures = [canvas(image.numpy()) for image in load_dataset("digits").test_images[:4, 0]]
+    pictures = [canvas(image) for image in load_dataset("digits").test_images[:4, 0]]
     expected = [predictor.predict(picture).probabilities for picture in pictures]
     found: dict[int, list[np.ndarray]] = {}
 
@@ -184,7 +200,7 @@ def test_the_rejection_threshold_in_a_card_can_be_updated(trained, tmp_path):
     config, shape = TrainConfig(model="mlp"), Shape()
     folder = save(tmp_path / "c", build_model(config, shape), shape, config)
     update_card(folder, refuse_below=1.0)
-    prediction = Predictor(folder).predict(canvas(load_dataset("digits").test_images[0, 0].numpy()))
+    prediction = Predictor(folder).predict(canvas(load_dataset("digits").test_images[0, 0]))
     assert prediction.digit is not None
     assert prediction.is_digit is False
 
@@ -193,29 +209,30 @@ def test_the_rejection_threshold_in_a_card_can_be_updated(trained, tmp_path):
 def test_the_temperature_scales_probabilities_not_answers(trained, tmp_path, temperature):
     config, data = load_checkpoint(trained).card.config, load_dataset("digits")
     folder = save(tmp_path / "c", load_checkpoint(trained).model, data.shape, config)
-    plain = load_checkpoint(folder).model
+    plain = Predictor(folder)
     update_card(folder, temperature=temperature)
     images, labels = data.test_images[:50], data.test_labels[:50]
     with torch.no_grad():
-        raw = plain(images / 255).double().numpy()
+        raw = plain.checkpoint.model(torch.from_numpy(images) / 255).double().numpy()
     odds = np.exp(raw / temperature)
     expected = odds / odds.sum(axis=1, keepdims=True)
     predictor = Predictor(folder)
-    judged = evaluate(predictor.checkpoint.model, images, labels)
-    np.testing.assert_allclose(predictor.probabilities(images.numpy()), expected, atol=1e-4)
+    judged = evaluate(predictor.network, images, labels)
+    np.testing.assert_allclose(predictor.probabilities(images), expected, atol=1e-4)
     np.testing.assert_allclose(judged.probabilities, expected, atol=1e-4)
     assert judged.loss == pytest.approx(-np.log(expected[np.arange(50), labels]).mean(), rel=1e-3)
-    assert judged.accuracy == evaluate(plain, images, labels).accuracy == (raw.argmax(1) == labels.numpy()).mean()
+    untouched = evaluate(plain.network, images, labels)
+    assert judged.accuracy == untouched.accuracy == (raw.argmax(1) == labels).mean()
 
 
 @pytest.mark.parametrize(("strokes", "rejection"), [(1, None), (2, "several")])
 def test_two_digits_side_by_side_are_rejected_by_shape(trained, strokes, rejection):
-    one = canvas(load_dataset("digits").test_images[1, 0].numpy())[::2, ::2, 0]
+    one = canvas(load_dataset("digits").test_images[1, 0])[::2, ::2, 0]
     sheet = np.zeros((280, 280), np.uint8)
     for place in range(strokes):
         sheet[60:200, 140 * place : 140 * place + 140] = one
     loaded = load_checkpoint(trained)
-    sure = Checkpoint(loaded.model, loaded.card.model_copy(update={"refuse_below": 0.0}), loaded.folder)
+    sure = replace(loaded, card=loaded.card.model_copy(update={"refuse_below": 0.0}))
     prediction = Predictor(sure).predict(sheet)
     assert (prediction.rejection, prediction.is_digit) == (rejection, rejection is None)
     assert prediction.digit is not None
@@ -223,14 +240,14 @@ def test_two_digits_side_by_side_are_rejected_by_shape(trained, strokes, rejecti
 
 
 def test_a_card_may_ask_for_certainty_rather_than_for_confidence(trained):
-    picture = canvas(load_dataset("digits").test_images[0, 0].numpy())
+    picture = canvas(load_dataset("digits").test_images[0, 0])
     loaded = load_checkpoint(trained)
     p = Predictor(loaded).predict(picture).probabilities.astype(float)
     certain = 1 + (p * np.log(p)).sum() / np.log(10)
     assert abs(certain - p.max()) > 1e-3
     for threshold, rejection in ((certain - 1e-4, None), (certain + 1e-4, "unsure")):
         card = loaded.card.model_copy(update={"refuse_by": "certainty", "refuse_below": threshold})
-        assert Predictor(Checkpoint(loaded.model, card, loaded.folder)).predict(picture).rejection == rejection
+        assert Predictor(replace(loaded, card=card)).predict(picture).rejection == rejection
 
 
 def test_shape_rejection_applies_to_digit_models_only(trained):
@@ -238,13 +255,13 @@ def test_shape_rejection_applies_to_digit_models_only(trained):
     card = loaded.card.model_copy(update={"classes": list("abcdefghij"), "refuse_below": 0.0})
     sheet = np.zeros((280, 280), np.uint8)
     sheet[60:220, 60:80] = sheet[60:220, 200:220] = 255
-    assert Predictor(Checkpoint(loaded.model, card, loaded.folder)).predict(sheet).is_digit
+    assert Predictor(replace(loaded, card=card)).predict(sheet).is_digit
     assert Predictor(loaded).predict(sheet).rejection == "several"
 
 
 def test_an_unsure_answer_and_a_blank_drawing_have_reasons(trained):
     loaded = load_checkpoint(trained)
     card = loaded.card.model_copy(update={"refuse_below": 1.0})
-    predictor = Predictor(Checkpoint(loaded.model, card, loaded.folder))
-    assert predictor.predict(canvas(load_dataset("digits").test_images[0, 0].numpy())).rejection == "unsure"
+    predictor = Predictor(replace(loaded, card=card))
+    assert predictor.predict(canvas(load_dataset("digits").test_images[0, 0])).rejection == "unsure"
     assert predictor.predict(np.zeros((280, 280), np.uint8)).rejection == "blank"

@@ -56,11 +56,11 @@ def test_how_thick_a_disc_may_be(radius):
 
 @pytest.mark.mnist
 def test_hardly_any_mnist_digit_is_rejected(mnist_dir):
-    images = load_dataset("mnist", mnist_dir).train_images[20_000:24_000, 0].numpy()
+    images = load_dataset("mnist", mnist_dir).train_images[20_000:24_000, 0]
     assert np.mean([shape_rejection(image) is not None for image in images]) <= 0.002
 
 
 def test_most_images_of_several_digits_are_rejected():
-    digits = load_dataset("digits").test_images.numpy()
+    digits = load_dataset("digits").test_images
     pictures = non_digits("several digits", 60, 0, digits)
     assert np.mean([shape_rejection(picture[0]) == "several" for picture in pictures]) > 0.6

@@ -1,6 +1,5 @@
 """Over the whole registry; parameter counts are computed here by hand."""
 
-import itertools
 import re
 
 import pytest
@@ -11,8 +10,8 @@ from torch import nn
 from mnist_core.config import Shape, TrainConfig, field_choices
 from mnist_core.errors import ConfigError
 from mnist_core.models.architectures import ACTIVATIONS, MODELS, has_dropout
-from mnist_core.models.classifier import Classifier, build_model, count_parameters, layer_table
-from mnist_core.models.layers import MaxMeanPool, Residual
+from mnist_core.models.classifier import Classifier, build_model, count_parameters
+from mnist_core.models.layer_table import layer_table
 
 every_model = pytest.mark.parametrize("name", MODELS)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -33,37 +32,6 @@ def test_images_become_a_logit_per_class(name, channels, side, classes):
     assert logits.shape == (4, classes)
     assert logits.dtype == torch.float32
     assert torch.isfinite(logits).all()
-
-
-@every_model
-@pytest.mark.parametrize("batch_norm", [True, False])
-def test_the_layer_table_adds_up_to_the_parameter_count(name, batch_norm):
-    shape = Shape(3, 32, 32, 4)
-    model = build(name, shape, batch_norm=batch_norm)
-    table = layer_table(model, shape)
-    assert sum(layer.parameters for layer in table) == count_parameters(model)
-    assert count_parameters(model) == sum(p.numel() for p in model.parameters())
-    assert table[-1].output_shape == (4,)
-    assert len({layer.name for layer in table}) == len(table)
-    assert model.training
-
-
-def test_the_layer_table_is_in_execution_order():
-    model = build("two-conv", batch_norm=False).eval()
-    rows = [(layer.kind, layer.output_shape, layer.parameters) for layer in layer_table(model, Shape())]
-    assert rows == [
-        ("Conv2d", (32, 26, 26), 320),
-        ("ReLU", (32, 26, 26), 0),
-        ("Dropout", (32, 26, 26), 0),
-        ("Conv2d", (64, 24, 24), 18_496),
-        ("ReLU", (64, 24, 24), 0),
-        ("MaxPool2d", (64, 12, 12), 0),
-        ("Flatten", (9216,), 0),
-        ("Linear", (128,), 1_179_776),
-        ("ReLU", (128,), 0),
-        ("Linear", (10,), 1_290),
-    ]
-    assert not model.training
 
 
 @pytest.mark.parametrize(
@@ -124,65 +92,6 @@ def test_compact_is_no_larger_than_its_source():
     assert count_parameters(build("compact")) <= 19_865
 
 
-# a kernel of k at a stride so far of s widens by (k - 1) · s
-FIELDS = {
-    "compact": {
-        "Conv2d": [3, 5, 7, 11, 15, 23, 31],
-        "MaxPool2d": [7, 15],
-        "AdaptiveAvgPool2d": [None],
-        "Flatten": [None],
-    },
-    "three-conv": {"Conv2d": [3, 8, 18], "MaxPool2d": [4, 10, 22], "Flatten": [None], "Linear": [None, None]},
-    "quick-cnn": {"Conv2d": [5, 9, 19], "MaxPool2d": [11], "MaxMeanPool": [None]},
-    # the branch around a shortcut's two convolutions is the wider one
-    "small-resnet": {
-        "Conv2d": [3, 5, 10, 14, 18, 28, 48, 64],
-        "MaxPool2d": [6, 20, 32],
-        "MaxMeanPool": [None],
-        "Linear": [None],
-    },
-    "mlp": {"Flatten": [None], "Linear": [None, None, None]},
-}
-
-
-@pytest.mark.parametrize("name", FIELDS)
-def test_receptive_fields_are_those_computed_by_hand(name):
-    rows = layer_table(build(name), Shape())
-    for kind, expected in FIELDS[name].items():
-        found = [row.receptive_field for row in rows if row.kind == kind]
-        assert found == expected
-    # what has no kernel sees what the layer before it saw
-    for before, row in itertools.pairwise(rows):
-        if row.kind in ("ReLU", "BatchNorm2d"):
-            assert row.receptive_field == before.receptive_field
-
-
-@pytest.mark.parametrize("name", ["compact", "three-conv", "small-resnet", "lab-cnn"])
-def test_a_changed_pixel_acts_within_the_receptive_field(name):
-    shape = Shape(1, 96, 96, 10)
-    model = build(name, shape, activation="tanh").eval()
-    for row in layer_table(model, shape):
-        if row.kind != "Conv2d":
-            continue
-        images = torch.rand(1, 1, 96, 96, requires_grad=True)
-        noted: dict[nn.Module, torch.Tensor] = {}
-        layer = model.net.get_submodule(row.name)
-        with layer.register_forward_hook(lambda module, _, output, into=noted: into.update({module: output})):
-            model(images)
-        middle = row.output_shape[1] // 2
-        noted[layer][0, :, middle, middle].sum().backward()
-        felt = images.grad[0, 0].abs().sum(dim=0).nonzero()
-        # a maximum lets only its winner through: some pixels at the rim may not be felt
-        reach = (felt.max() - felt.min() + 1).item()
-        assert 0.6 * row.receptive_field <= reach <= row.receptive_field
-
-
-def test_a_shortcut_adds_what_came_in():
-    x = torch.randn(2, 3, 5, 5)
-    conv = nn.Conv2d(3, 3, 3, padding=1)
-    torch.testing.assert_close(Residual(conv)(x), x + conv(x))
-
-
 @every_model
 def test_a_log_softmax_head_gives_log_probabilities(name):
     torch.manual_seed(0)
@@ -206,7 +115,7 @@ def test_l2_of_the_first_dense_layer_needs_one(name):
             build(name, l2_first=0.1)
     else:
         model = build(name, l2_first=0.1)
-        first = next(row for row in layer_table(model, Shape()) if row.kind == "Linear")
+        first = next(row for row in layer_table(TrainConfig(model=name), Shape()) if row.kind == "Linear")
         assert model.first_dense is model.net.get_submodule(first.name)
 
 
@@ -269,11 +178,6 @@ def test_normalisation_is_in_the_model_but_not_its_parameters():
     images = torch.tensor([[[[1.0]], [[0.5]]]])
     assert model(images).tolist() == [[1.0, 2.0]]
     assert not {"mean", "std"} & set(model.state_dict())
-
-
-def test_max_mean_pool_by_hand():
-    x = torch.tensor([[[[1.0, 2.0], [3.0, 6.0]], [[-1.0, -1.0], [-1.0, -5.0]]]])
-    assert MaxMeanPool()(x).tolist() == [[6.0, -1.0, 3.0, -2.0]]
 
 
 @every_model

@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from mnist_core.data.loading import load_dataset
-from mnist_core.inference.metrics import evaluate
+from mnist_core.inference.metrics import summarize
 from mnist_core.inference.predictor import Predictor
 from mnist_core.models.card import About, Figure, Measured
 from mnist_core.models.checkpoint import SHIPPED, load_checkpoint, read_card, update_card
+from mnist_core.models.classifier import infer
 from tests.helpers.pages import answer, drawn_seven, finished_run, visit, words
 
 
@@ -49,7 +50,7 @@ BAR = slice(60, 220)
 @pytest.mark.parametrize(
     ("parts", "rejection", "headline", "advice"),
     [
-        ([(BAR, slice(60, 80)), (BAR, slice(200, 220))], "several", "One digit at a time", "draw only one"),
+        ([(slice(60, 220), slice(20, 110)), (BAR, slice(200, 220))], "several", "Several?", "one alone"),
         ([(slice(80, 200), slice(80, 200))], "filled", "Only its lines, please", "thinner brush"),
     ],
 )
@@ -85,13 +86,13 @@ def test_results_show_calibration_error_and_rejections():
     errors = []
     for temperature in (card.temperature, 1.0):
         model.temperature = temperature
-        result = evaluate(model, data.test_images, data.test_labels)
+        result = summarize(infer(model, data.test_images).numpy(), data.test_labels)
         place = np.digitize(result.confidence, np.arange(1, 15) / 15)
         right = result.predicted == result.labels
         gaps = [abs(right[place == b].sum() - result.confidence[place == b].sum()) for b in range(15)]
         errors.append(sum(gaps) / len(right))
         if temperature != 1.0:
-            rejections = Predictor(run.checkpoint()).rejections(data.test_images.numpy(), result.probabilities)
+            rejections = Predictor(run.checkpoint()).rejections(data.test_images, result.probabilities)
     assert metrics["Calibration error"].value == f"{errors[0]:.2%}"
     assert metrics["Calibration error"].delta == f"{errors[0] - errors[1]:+.2%}"
     assert metrics["Refused"].value == f"{sum(rejection is not None for rejection in rejections) / 360:.2%}"

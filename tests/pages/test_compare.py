@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from mnist_core.config import TrainConfig
 from mnist_core.experiments.ablation import Factor, create_study, list_studies
 from mnist_core.experiments.significance import analyse
+from mnist_core.inference.interval import accuracy_interval, interval_text
 from mnist_core.recipes import get_recipe
 from mnist_core.runs.execute import execute
 from mnist_core.runs.queue import Slot
@@ -84,6 +85,10 @@ def test_two_runs_stand_in_a_table_of_what_differs(trained):
     for run in (plain, dropped):
         card = json.loads((run.checkpoint() / "card.json").read_text())
         assert by_dropout[run.config().dropout] == card["metrics"]["test_accuracy"]
+    for name, part in (("test_accuracy", "test"), ("best_val_accuracy", "val"), ("last_val_accuracy", "val")):
+        images = int(card["metrics"][f"{part}_images"])
+        shown = [interval_text(accuracy_interval(share, images)) for share in table[name]]
+        assert list(table[f"{name}_interval"]) == shown
     assert len(set(table["run"])) == 2, "runs of one second must be told apart"
     assert {button.label for button in app.get("download_button")} == {
         "Table (CSV)",
@@ -223,7 +228,15 @@ def test_results_are_those_of_the_analysis(trained):
     ]
     assert table["validation loss"][0] == f"{np.mean(losses):.4f} ± {np.std(losses, ddof=1):.4f}"
     assert first.seeds == [0, 1]
+    interval = interval_text(accuracy_interval(first.mean("test_accuracy"), first.images["test_accuracy"]))
+    assert table["test accuracy, 95 %"][0] == interval
     assert analysis.comparisons[0].sentence in words(app)
+
+
+def test_the_reproduced_accuracies_have_their_intervals():
+    table = ablation("Earlier systems").dataframe[0].value
+    assert len(table)
+    assert table["test, 95 %"].str.fullmatch(r"\d\d\.\d\d–\d\d\.\d\d").all()
 
 
 def test_failed_and_deleted_runs_of_an_ablation_are_said(trained):

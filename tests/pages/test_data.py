@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
+from scipy.stats import binomtest
 from streamlit.testing.v1 import AppTest
 
 from mnist_core.data import loading as module
 from mnist_core.data.dataset import TITLES, Dataset
 from mnist_core.data.loading import load_dataset
 from mnist_core.data.splits import split
+from mnist_core.runs.pool import WorkerPool
+from mnist_core.system.settings import data_folder, runs_folder
 from tests.helpers.pages import visit, words
+from ui import cache
 from ui.widgets import dataset
 
 PAGE = "pages/data.py"
@@ -22,14 +25,28 @@ def _no_mnist(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("MNIST_LAB_DATA", str(tmp_path / "data"))
 
 
+@pytest.fixture(autouse=True)
+def _no_worker_to_wait_for(monkeypatch) -> None:
+    """A pool without workers, which computes in this process."""
+
+    class Ready(WorkerPool):
+        def warm(self) -> None: ...
+
+        def settled(self) -> bool:
+            return True
+
+    pool = Ready(runs_folder(), data_folder())
+    monkeypatch.setattr(cache, "workers", lambda: pool)
+
+
 @pytest.fixture
 def offer(monkeypatch):
     """Puts a dataset of random pixels among those to choose from."""
 
     def offered(images: int, classes: int, shape: tuple[int, int, int]) -> Dataset:
-        pixels = torch.randint(0, 256, (images, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+        pixels = np.random.default_rng(0).integers(0, 256, (images, *shape), dtype=np.uint8)
         names = tuple(f"kind {label}" for label in range(classes))
-        labels = torch.arange(images) % classes
+        labels = np.arange(images) % classes
         random = Dataset(f"random-{classes}-{shape}", names, pixels, labels, pixels[:classes], labels[:classes])
         monkeypatch.setitem(module._LOADERS, random.name, lambda _: random)
         monkeypatch.setitem(TITLES, random.name, "random pixels")
@@ -110,11 +127,14 @@ def test_the_table_counts_what_the_split_of_a_training_gives():
     totals = {metric.label: metric.value for metric in app.metric}
     assert totals == {"Training": f"{len(train):,}", "Validation": str(len(validation)), "Test": "360"}
     assert "30.0% of the training images" in words(app)
+    for images in (len(validation), 360):  # how far so many bound an accuracy
+        interval = binomtest(round(0.99 * images), images).proportion_ci(method="wilson")
+        assert f"**{100 * interval.low:.2f}–{100 * interval.high:.2f} %** with {images:,}" in words(app)
 
 
 def test_mean_and_deviation_are_shown_before_and_after():
     app = visit(PAGE)
-    pixels = load_dataset("digits").train_images.numpy().astype(float)
+    pixels = load_dataset("digits").train_images.astype(float)
     assert f"mean **{pixels.mean():.3f}**, standard deviation **{pixels.std():.3f}**" in words(app)
     assert "mean **0.000**, standard deviation **1.000**" in words(app)
     app.button_group[0].set_value("unit").run()

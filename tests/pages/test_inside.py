@@ -56,7 +56,7 @@ def test_the_sum_of_the_table_is_the_networks():
     model = load_checkpoint(run.checkpoint()).model
     from mnist_core.data.loading import load_dataset
 
-    own = {a.name: a for a in activations(model, load_dataset("digits").test_images[3].numpy())}["3"]
+    own = {a.name: a for a in activations(model, load_dataset("digits").test_images[3])}["3"]
     assert f"{own.output[7, 2, 4]:.4f} |" in table
     assert [app.slider(key=f"inside-{part}").value for part in ("row", "column")] == [2, 4]
     assert app.query_params["layer"] == "3"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from mnist_core.data.loading import load_dataset
 from mnist_core.explain.label_errors import doubted_labels
 from mnist_core.explain.votes import Votes
-from mnist_core.inference.interval import wilson_interval
+from mnist_core.inference.interval import interval_text, wilson_interval
 from mnist_core.inference.metrics import evaluate
+from mnist_core.inference.network import Network
 from mnist_core.models.checkpoint import load_checkpoint
 from mnist_core.runs.run import Run
 from mnist_core.system.settings import runs_folder
@@ -26,7 +26,7 @@ def _no_mnist(tmp_path, monkeypatch) -> None:
 
 def evaluation(run: Run):
     data = load_dataset("digits")
-    return data, evaluate(load_checkpoint(run.checkpoint()).model, data.test_images, data.test_labels)
+    return data, evaluate(Network(load_checkpoint(run.checkpoint())), data.test_images, data.test_labels)
 
 
 def one_image(run: Run, row: int):
@@ -90,9 +90,9 @@ def test_doubted_labels_and_both_scores_are_shown():
     assert not app.exception
     rows = doubted_labels(result.labels, result.probabilities)
     said = words(app)
-    low, high = wilson_interval(int(result.right.sum()), 360)
-    assert f"({low:.2%} to {high:.2%})" in said or not len(rows)
-    assert f"{low:.2%} to {high:.2%}." in said
+    interval = interval_text(wilson_interval(int(result.right.sum()), 360))
+    assert f"({interval})" in said or not len(rows)
+    assert f"tell it: {interval} %." in said
     if len(rows):
         assert f"With the {len(rows)} doubted labels set aside" in said
 
@@ -104,7 +104,7 @@ def test_two_models_are_set_against_each_other():
     assert not app.error
     _, mine = evaluation(run)
     _, theirs = evaluation(other)
-    differ = int((torch.from_numpy(mine.predicted) != torch.from_numpy(theirs.predicted)).sum())
+    differ = int((mine.predicted != theirs.predicted).sum())
     assert f"They differ on {differ} of 360 images" in words(app)
     assert "McNemar's exact test: p =" in words(app)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mnist_core.data import loading
 from mnist_core.data.loading import load_dataset
 from mnist_core.recipes import get_recipe
 from mnist_core.runs.execute import execute
@@ -26,7 +27,7 @@ def _no_mnist(tmp_path, monkeypatch) -> None:
 def dark_digits(root, names=WORDS, each=10):
     """The built-in digits in black on white, each of another size."""
     digits, random, files = load_dataset("digits"), np.random.default_rng(0), {}
-    images, labels = digits.train_images[:, 0].numpy(), digits.train_labels.numpy()
+    images, labels = digits.train_images[:, 0], digits.train_labels
     for label, name in enumerate(names):
         for row in np.flatnonzero(labels == label)[:each]:
             side = int(random.integers(60, 200))
@@ -82,6 +83,26 @@ def test_train_and_draw_say_how_pictures_are_prepared(tmp_path):
     assert card["config"]["preparation"] == "whole"
     assert card["mean"][0] > 0.5
     assert "dark on light" in words(app)
+
+
+def test_train_reads_a_folder_once_for_each_preparation(tmp_path, monkeypatch):
+    read: list[str] = []
+    load = loading.load_pictures
+
+    def counted(root, progress, preparation, *further):
+        read.append(preparation)
+        return load(root, progress, preparation, *further)
+
+    monkeypatch.setattr(loading, "load_pictures", counted)
+    path = dark_digits(tmp_path / "set")
+    app = open_own("pages/train.py", "Dataset", path)
+    assert read == ["auto"]
+    next(box for box in app.selectbox if box.label == "Preparation of pictures").select("whole").run()
+    assert "Preparation as a whole" in words(app)
+    (path / "zero" / "another.png").write_bytes(next(path.glob("zero/*.png")).read_bytes())  # to be read anew
+    app.run()
+    assert not app.exception
+    assert read == ["auto", "whole", "whole"]
 
 
 def test_a_model_without_a_recorded_preparation_is_named(tmp_path):

@@ -129,7 +129,7 @@ def test_a_link_begins_a_drawing_with_an_image():
     app.query_params["image"] = "test:3"
     app.run()
     assert not app.exception
-    expected = Predictor(run.checkpoint()).predict(load_dataset("digits").test_images[3, 0].numpy())
+    expected = Predictor(run.checkpoint()).predict(load_dataset("digits").test_images[3, 0])
     assert answer(app)["answer"]["input"] == expected.model_input.tolist()
     assert answer(app)["strokes"] == 1
     for wrong in ("test:99999", "test:-1", "../test:1", "validation:1"):

@@ -72,12 +72,13 @@ def test_the_cards_figures_equal_those_measured_again(whole):
     checkpoint = load_checkpoint(whole.checkpoint())
     digits = load_dataset("digits")
     with torch.no_grad():
-        logits = checkpoint.model(digits.test_images / 255)
-    right = (logits.argmax(dim=1) == digits.test_labels).double().mean().item()
+        logits = checkpoint.model(torch.from_numpy(digits.test_images) / 255)
+    labels = torch.from_numpy(digits.test_labels)
+    right = (logits.argmax(dim=1) == labels).double().mean().item()
     card = checkpoint.card
     assert card.metrics["test_accuracy"] == pytest.approx(right, abs=1e-9)
     assert card.metrics["test_loss"] == pytest.approx(
-        torch.nn.functional.cross_entropy(logits, digits.test_labels).item(), rel=1e-5
+        torch.nn.functional.cross_entropy(logits, labels).item(), rel=1e-5
     )
     last = [event for event in events(whole) if event["event"] == "epoch"][-1]
     assert card.metrics["val_accuracy"] == last["val_accuracy"]
@@ -92,7 +93,7 @@ def test_one_percent_of_validation_lies_below_the_threshold(whole):
     digits = load_dataset("digits")
     _, rows = split(digits.train_labels, 0.2, CONFIG.seed)
     with torch.no_grad():
-        probabilities = checkpoint.model(digits.train_images[rows] / 255).softmax(dim=1)
+        probabilities = checkpoint.model(torch.from_numpy(digits.train_images[rows]) / 255).softmax(dim=1)
     entropy = -(probabilities * probabilities.log()).nansum(dim=1)
     assert checkpoint.card.refuse_by == "certainty"
     refused = 1 - entropy / math.log(10) < checkpoint.card.refuse_below
@@ -106,8 +107,8 @@ def test_the_card_has_the_temperature_fitted_on_validation(whole):
     temperature = checkpoint.card.temperature
     assert temperature != 1.0
     with torch.no_grad():
-        logits = checkpoint.model(digits.train_images[rows] / 255) * temperature
-    labels = digits.train_labels[rows]
+        logits = checkpoint.model(torch.from_numpy(digits.train_images[rows]) / 255) * temperature
+    labels = torch.from_numpy(digits.train_labels[rows])
     losses = [torch.nn.functional.cross_entropy(logits / (temperature * f), labels).item() for f in (0.97, 1, 1.03)]
     assert min(losses) == losses[1]
     # the curve of the training shows the loss before
@@ -372,7 +373,7 @@ def test_a_second_run_starts_when_the_first_pauses_or_ends(tmp_path):
 def test_the_card_says_what_was_left_out_of_the_dataset(tmp_path):
     digits = load_dataset("digits")
     files = {
-        f"{int(label)}/{row}.png": encoded(image[0].numpy())
+        f"{int(label)}/{row}.png": encoded(image[0])
         for row, (image, label) in enumerate(zip(digits.train_images[:300], digits.train_labels[:300], strict=True))
     }
     root = write_folder(tmp_path / "set", {**files, "3/broken.png": b"no picture", "4/too.png": b"none"})

@@ -12,6 +12,7 @@ from PIL import Image
 
 from mnist_core.data.stroke_files import MAX_POINTS
 from mnist_core.drawing.strokes import render_strokes
+from mnist_core.inference.numbers import read_number
 from mnist_core.inference.predictor import Predictor
 from mnist_core.runs.catalogue import READS_DRAWINGS
 from server.body import LARGEST, Bodies
@@ -71,7 +72,7 @@ def test_the_models_input_is_sent_when_it_is_asked_for(web):
 def test_a_model_is_chosen_by_its_id(web, stopped):
     assert web.predict(PNG, "?model=accurate").json["model"] == "accurate"
     answer = web.predict(PNG, f"?model={stopped.id}")
-    expected = Predictor(stopped.checkpoint()).predict(PIXELS)
+    expected = read_number(Predictor(stopped.checkpoint()), PIXELS)
     assert answer.json == {"model": stopped.id, **json.loads(json.dumps(expected.record()))}
 
 

@@ -12,13 +12,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from mnist_core.config import Shape, TrainConfig
-from mnist_core.data.dataset import Dataset, batches
+from mnist_core.data.dataset import Dataset
 from mnist_core.data.loading import load_dataset
 from mnist_core.data.splits import split
 from mnist_core.data.statistics import pixel_statistics
 from mnist_core.errors import ConfigError, DataError
-from mnist_core.models.classifier import build_model
+from mnist_core.models.classifier import build_model, to_unit
 from mnist_core.training import loop
+from mnist_core.training.batches import batches
 from mnist_core.training.loop import DivergedError, train
 from mnist_core.training.loss import reduced_precision, training_loss
 from mnist_core.training.resume import load_resume, restore, save_resume
@@ -88,9 +89,10 @@ def test_the_first_steps_are_those_of_plain_torch_bit_for_bit(tiny_data, setting
     net = nn.Sequential(nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 10))
     optimizer = make(net.parameters())
     rows, _ = split(tiny_data.train_labels, 0.2, config.seed)
+    images, labels = torch.from_numpy(tiny_data.train_images), torch.from_numpy(tiny_data.train_labels)
     losses = []
     for indices in batches(rows, 32, config.seed, 0)[:3]:
-        loss = F.cross_entropy(net(tiny_data.train_images[indices].float() / 255), tiny_data.train_labels[indices])
+        loss = F.cross_entropy(net(to_unit(images[indices])), labels[indices])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -108,7 +110,7 @@ def test_label_smoothing_spreads_its_share_over_the_classes(tiny_data):
     state = TrainState(config, tiny_data)
     indices = batches(state.train_indices, 32, config.seed, 0)[0]
     with torch.no_grad():
-        log = state.model(tiny_data.train_images[indices].float() / 255).double().log_softmax(dim=1)
+        log = state.model(to_unit(tiny_data.train_images[indices])).double().log_softmax(dim=1)
     y = tiny_data.train_labels[indices]
     expected = -(0.8 * log[torch.arange(len(y)), y] + 0.2 * log.mean(dim=1)).mean().item()
     step = next(itertools.islice(train(state, tiny_data), 1, None))
@@ -151,7 +153,9 @@ def test_an_epochs_figures_are_the_means_over_its_images(tiny_data):
     assert epoch["train_loss"] == pytest.approx(sum(sizes * [e["loss"] for e in steps]) / 240)
     assert epoch["train_accuracy"] == pytest.approx(sum(sizes * [e["accuracy"] for e in steps]) / 240)
 
-    images, labels = tiny_data.train_images[state.val_indices], tiny_data.train_labels[state.val_indices]
+    images, labels = (
+        torch.from_numpy(part[state.val_indices]) for part in (tiny_data.train_images, tiny_data.train_labels)
+    )
     with torch.no_grad():
         log = state.model.eval()(images.float() / 255).double().log_softmax(dim=1)
     assert epoch["val_accuracy"] == pytest.approx((log.argmax(dim=1) == labels).double().mean().item())
@@ -182,9 +186,9 @@ def test_the_test_images_are_never_looked_at(tiny_data):
 
 def test_training_batches_hold_all_training_images_only(monkeypatch):
     count = 200
-    images = torch.zeros(count, 1, 28, 28, dtype=torch.uint8)
-    images[:, 0, 0, 0] = torch.arange(count)  # each image carries its own number
-    labels = torch.arange(count) % 10
+    images = np.zeros((count, 1, 28, 28), np.uint8)
+    images[:, 0, 0, 0] = np.arange(count)  # each image carries its own number
+    labels = np.arange(count) % 10
     data = Dataset("numbers", tuple("0123456789"), images, labels, images[:0], labels[:0])
     seen: list[int] = []
     to_unit = loop.to_unit
@@ -205,7 +209,7 @@ def test_training_batches_hold_all_training_images_only(monkeypatch):
 def test_normalisation_is_learnt_from_the_training_part_alone(tiny_data):
     config = PLAIN.replace(normalization="standard")
     state = TrainState(config, tiny_data)
-    pixels = tiny_data.train_images[state.train_indices].double() / 255
+    pixels = torch.from_numpy(tiny_data.train_images[state.train_indices]).double() / 255
     assert state.mean == pytest.approx([pixels.mean().item()])
     assert state.std == pytest.approx([pixels.std(correction=0).item()])
     assert state.mean != pixel_statistics(tiny_data.train_images)[0]
@@ -358,7 +362,9 @@ def test_the_averaged_weights_are_evaluated_if_there_are_any(tiny_data):
     config = PLAIN.replace(ema_decay=0.9)
     state = TrainState(config, tiny_data)
     epoch = list(train(state, tiny_data))[-1]
-    images, labels = tiny_data.train_images[state.val_indices], tiny_data.train_labels[state.val_indices]
+    images, labels = (
+        torch.from_numpy(part[state.val_indices]) for part in (tiny_data.train_images, tiny_data.train_labels)
+    )
     with torch.no_grad():
         average, last = (F.cross_entropy(m.eval()(images / 255), labels) for m in (state.ema.module, state.model))
     assert epoch["val_loss"] == pytest.approx(average.item(), rel=1e-5)

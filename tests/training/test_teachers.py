@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.data.dataset import NO_CLASS, Dataset
 from mnist_core.errors import CheckpointError
-from mnist_core.inference.metrics import infer
 from mnist_core.models.checkpoint import load_checkpoint
+from mnist_core.models.classifier import infer, to_unit
 from mnist_core.runs.execute import execute
 from mnist_core.runs.run import create_run
 from mnist_core.training import profile
@@ -44,7 +44,7 @@ def finish(config: TrainConfig, data: Dataset) -> TrainState:
 def test_teachers_answer_with_their_mean_and_stay_unchanged(teachers, tiny_data):
     config = CONFIG.replace(teachers=", ".join(teachers))
     models = load_teachers(config, tiny_data.shape)
-    x = tiny_data.test_images[:9].float() / 255
+    x = to_unit(tiny_data.test_images[:9])
     alone = [F.softmax(load_checkpoint(name).model.eval()(x), dim=1) for name in teachers]
     torch.testing.assert_close(teacher_probabilities(models, x), (alone[0] + alone[1]) / 2)
     assert not teacher_probabilities(models, x).requires_grad

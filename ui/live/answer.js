@@ -6,7 +6,7 @@ const views = new WeakMap(); // parentElement → view: survives between calls, 
 const LEAST_MS = 1000 / 15; // between two pictures of a stroke
 const SHARE = 3; // and this many times what the last one took, so that a busy server gets fewer,
 const MOST_MS = 1000; // but not longer than this
-const SMALL = 280; // px; the route halves a canvas of 560 px itself, and a small picture is packed and sent sooner
+const SMALL = 2; // one pixel of so many on each side: the route halves a canvas itself, and less is sent sooner
 const STALE_MS = 1000; // for so long after a stroke an answer to fewer strokes is one that was overtaken
 const REST_MS = 2000; // after the route has failed
 const PATIENCE_MS = 700; // a model that takes longer to answer is being loaded
@@ -61,7 +61,7 @@ function accept(view, data) {
   setTimeout(() => view.data === data && !view.pen?.down && take(), STALE_MS);
 }
 
-const paper = () => document.querySelector(".st-key-paper");
+const paper = () => document.querySelector(".st-key-paper, .st-key-paper-wide");
 
 function mark(view, drawn) {
   if (drawn) paper()?.setAttribute("data-pen", "");
@@ -97,7 +97,7 @@ function move(view, event) {
 }
 
 function draw(view) {
-  view.fresh = SMALL;
+  view.fresh = view.pen.layers[0].width / SMALL;
   pump(view);
 }
 
@@ -139,8 +139,9 @@ async function pump(view) {
   if (!view.fresh || view.busy || view.closed || view.settled >= view.strokes) return;
   const wait = view.next - performance.now();
   if (wait > 0) return (view.timer = setTimeout(pump, wait, view));
-  const side = view.fresh;
+  const width = view.fresh;
   const { layers } = view.pen ?? view;
+  const whole = width === layers[0].width;
   const { version, route } = view.data;
   const stroke = view.strokes;
   view.fresh = 0;
@@ -148,7 +149,9 @@ async function pump(view) {
   const begun = performance.now();
   let pause = 0;
   try {
-    const answer = await ask(route, pictureOf(layers, side));
+    // a single digit is read sooner where nobody asks whether it is a number, which it may be when the pen is up
+    const fast = whole || route.includes("&number=") ? "" : "&number=0";
+    const answer = await ask(route + fast, pictureOf(layers, width));
     pause = answer.pause;
     const current = version === view.data.version && route === view.data.route && layers[0].isConnected;
     const last = !view.pen && !view.fresh;
@@ -158,19 +161,20 @@ async function pump(view) {
     view.closed = error.status !== 429 && error.status < 500; // Streamlit answers after the stroke
   }
   view.busy = false;
-  if (side > SMALL && layers[0].isConnected) report();
+  if (whole && layers[0].isConnected) report();
   const taken = performance.now() - begun;
   view.next = begun + Math.max(LEAST_MS, Math.min(MOST_MS, SHARE * taken), pause);
-  if (view.fresh > SMALL && pause !== REST_MS) view.next = 0; // the pen is up
+  if (view.fresh && !view.pen && pause !== REST_MS) view.next = 0; // the pen is up
   pump(view);
 }
 
 // toBlob would wait for a moment in which the browser has nothing else to do; this takes a millisecond or two.
-function pictureOf(layers, side) {
+function pictureOf(layers, width) {
   const sheet = document.createElement("canvas");
-  sheet.width = sheet.height = side;
+  const height = Math.round((width * layers[0].height) / layers[0].width);
+  Object.assign(sheet, { width, height });
   const context = sheet.getContext("2d");
-  for (const layer of layers) context.drawImage(layer, 0, 0, side, side);
+  for (const layer of layers) context.drawImage(layer, 0, 0, width, height);
   const [, encoded] = sheet.toDataURL("image/png").split(",");
   return Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
 }
@@ -242,7 +246,8 @@ function say(view, sentence) {
 function show(view, answer, source) {
   const { box, parts, data } = view;
   const read = answer && answer.digit !== null ? answer : null;
-  const state = JSON.stringify([answer?.probabilities, answer?.rejection, data.classes, data.invitation, view.loading]);
+  const said = [answer?.probabilities, answer?.rejection, answer?.number, answer?.digits];
+  const state = JSON.stringify([said, data.classes, data.invitation, view.loading]);
   const still = source !== "pen"; // while the pen is down, only what is short changes
   box.dataset.source = source;
   if (still) box.dataset.strokes = view.strokes; // which this answer is to
@@ -252,21 +257,27 @@ function show(view, answer, source) {
   view.still = still;
   const lines = sentences(view, answer, still);
   text(parts.digit, lines[0]);
+  const several = isSeveral(read);
   box.classList.toggle("answer-waits", !read);
-  box.classList.toggle("answer-long", lines[0].length > 2);
+  box.classList.toggle("answer-number", several);
+  box.classList.toggle("answer-long", lines[0].length > 2 && !several);
   if (JSON.stringify(lines) !== view.lines) {
     view.lines = JSON.stringify(lines);
     parts.words.replaceChildren();
     for (const line of lines.slice(1)) element("p", "", parts.words).textContent = line;
   }
   drawBars(view, read);
+  drawBoxes(read);
   drawInput(parts, read?.input);
   if (still) text(parts.spoken, read ? `${lines[0]}. ${lines[1]}` : "");
   box.dataset.digit = read ? data.classes[read.digit] : "";
+  box.dataset.number = read?.number ?? "";
   box.dataset.draws = ++view.draws;
 }
 
 const text = (node, words) => node.textContent === words || (node.textContent = words);
+
+const isSeveral = (read) => Boolean(read?.number) && read.number.length > 1;
 
 function sentences(view, answer, still) {
   const { classes, rejections, invitation } = view.data;
@@ -274,14 +285,21 @@ function sentences(view, answer, still) {
   const name = answer.digit === null ? "" : classes[answer.digit];
   const sure = `The model is ${(100 * answer.confidence).toFixed(1)}% sure.`;
   if (!answer.rejection) return [name, sure];
+  if (isSeveral(answer)) {
+    const least = answer.digits.reduce((a, b) => (b.confidence < a.confidence ? b : a));
+    const doubt = `least of the ${classes[least.digit]}: ${(100 * least.confidence).toFixed(1)}%.`;
+    return [answer.number, `${answer.digits.length} digits. The model is sure ${doubt}`];
+  }
   if (!still) return [`${name}?`, sure];
   const [headline, why, advice] = rejections[answer.rejection];
   const filled = `${name} (${Math.round(100 * answer.confidence)}%)`;
   return [headline.replace("{}", () => name), why.replace("{}", () => filled), advice];
 }
 
-function drawBars({ parts: { bars }, data: { classes } }, read) {
-  const values = read?.probabilities ?? classes.map(() => 0);
+function drawBars({ parts: { bars }, data }, read) {
+  const several = isSeveral(read); // then a bar for each of its digits
+  const classes = several ? read.digits.map(({ digit }) => data.classes[digit]) : data.classes;
+  const values = several ? read.digits.map(({ confidence }) => confidence) : (read?.probabilities ?? classes.map(() => 0));
   let shown = values.map((_, index) => index);
   if (classes.length > MOST_BARS) shown = shown.sort((a, b) => values[b] - values[a]).slice(0, MOST_BARS);
   bars.classList.toggle("answer-short", classes.length <= 12 && classes.every((name) => name.length <= 2));
@@ -300,8 +318,20 @@ function drawBars({ parts: { bars }, data: { classes } }, read) {
     track.firstChild.style.setProperty("--share", value.toFixed(4));
     text(share, value >= 0.005 ? `${Math.round(100 * value)}%` : "");
     row.dataset.value = value;
-    row.classList.toggle("answer-chosen", index === read?.digit);
+    row.classList.toggle("answer-chosen", several || index === read?.digit);
   });
+}
+
+// A frame around each digit of a number, over the drawing.
+function drawBoxes(read) {
+  const target = paper();
+  if (!target) return;
+  if (!isSeveral(read)) return target.style.removeProperty("--boxes");
+  const [width, height] = read.size;
+  const stroke = `fill='none' stroke='%23ff4b4b' stroke-width='${width / 280}' rx='${width / 140}'`;
+  const frames = read.digits.map(({ box: [x, y, w, h] }) => `%3Crect x='${x}' y='${y}' width='${w}' height='${h}' ${stroke}/%3E`);
+  const head = `%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 ${width} ${height}' preserveAspectRatio='none'%3E`;
+  target.style.setProperty("--boxes", `url("data:image/svg+xml,${head}${frames.join("")}%3C/svg%3E")`);
 }
 
 // (H, W) or (H, W, 3) in 0…255, each a pixel.

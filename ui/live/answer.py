@@ -15,7 +15,7 @@ from urllib.parse import quote
 import streamlit as st
 
 if TYPE_CHECKING:
-    from mnist_core.inference.predictor import Prediction
+    from mnist_core.inference.numbers import Reading
     from ui.widgets.canvas import Drawing
 
 HERE = Path(__file__).resolve().parent
@@ -26,9 +26,9 @@ REJECTIONS = {  # headline, why, what to try; {} is the digit that it resembles 
         "Draw or choose a picture with more contrast.",
     ),
     "several": (
-        "One digit at a time",
-        "There seem to be several side by side. As one digit, it would be a {}.",
-        "Press Clear and draw only one of them.",
+        "Several?",
+        "There seem to be several digits, and not each of them is clear. As one digit, it would be a {}.",
+        "Draw each of them clearly, or one alone. As a number, on the wide canvas, they have more room.",
     ),
     "filled": (
         "Only its lines, please",
@@ -51,31 +51,36 @@ _component = st.components.v2.component(
 
 
 def live_answer(
-    prediction: Prediction | None,
+    reading: Reading | None,
     classes: Sequence[str],
     *,
     invitation: Sequence[str],
     model: str = "",
     drawing: Drawing | None = None,
 ) -> None:
-    """Shows `prediction`, or the `invitation` (a headline and sentences) where there is none.
+    """Shows `reading`, or the `invitation` (a headline and sentences) where there is none.
 
     With a `drawing` the answer follows the pen, as
     the model of the id `model` reads it: as it is, or `inverted`.
     """
     data = {
         "classes": list(classes),
-        "answer": None if prediction is None else as_json(prediction),
+        "answer": None if reading is None else as_json(reading),
         "invitation": list(invitation),
         "rejections": REJECTIONS,
-        "route": f"api/predict?canvas=1&input=1&model={quote(model, safe='')}" if drawing else None,
+        "route": _route(model, drawing.wide) if drawing else None,
         "version": drawing.version if drawing else -1,
         "strokes": drawing.strokes if drawing else 0,
     }
     _component(key="answer", data=data, height="content")
 
 
-def as_json(prediction: Prediction) -> dict[str, Any]:
+def _route(model: str, wide: bool) -> str:
+    """Where pictures of a drawing go: with `number=1` they are read as numbers while the pen is down, too."""
+    return f"api/predict?canvas=1&input=1&model={quote(model, safe='')}{'&number=1' if wide else ''}"
+
+
+def as_json(reading: Reading) -> dict[str, Any]:
     """As `POST /api/predict?input=1` gives it, but for the model's name."""
-    seen = prediction.model_input
-    return {**prediction.record(), "input": None if seen is None else seen.tolist()}
+    seen = reading.prediction.model_input
+    return {**reading.record(), "input": None if seen is None else seen.tolist()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -114,21 +116,32 @@ def _new_study() -> None:
     )
     configs = plan(base, factors, range(base.seed, base.seed + seeds))
     missing = not is_available(base.dataset, data_folder())
+    waiting = any(run.status().active for run in list_runs())
     settings = len(configs) // seeds
     words = f"**{len(configs)} runs**: {settings} combinations × {seeds} seed{'s' if seeds > 1 else ''}."
     if missing:
         title = dataset_title(base.dataset)
         st.warning(f"{title} is not on this machine yet: download it on the Train page, or choose another dataset.")
-    elif any(run.status().active for run in list_runs()):
+    elif waiting:
         words += " Another training is running: these wait in the queue."
-    else:
-        seconds = sum(cache.measured_seconds(config.replace(seed=0)) for config in configs[:settings]) * seeds
-        words += f" About {duration(seconds / min(parallel_runs(), len(configs)))} on this machine."
     st.markdown(words)
+    if not missing and not waiting:
+        actions.warm()
+        page.when_ready(
+            partial(_estimate, configs[:settings], seeds),
+            actions.settled,
+            partial(st.caption, "How long they take is being measured."),
+        )
     if st.button("Start", type="primary", icon=":material/play_arrow:", disabled=missing, key="ablation-start"):
         study = actions.start_study(base, factors, list(range(base.seed, base.seed + seeds)))
         st.session_state["study"] = study.id
         st.rerun()
+
+
+def _estimate(configs: Sequence[TrainConfig], seeds: int) -> None:
+    """How long the trainings of `configs` take, each with so many seeds."""
+    seconds = sum(cache.measured_seconds(config.replace(seed=0)) for config in configs) * seeds
+    st.caption(f"About {duration(seconds / min(parallel_runs(), seeds * len(configs)))} on this machine.")
 
 
 def _base() -> TrainConfig | None:
@@ -240,7 +253,10 @@ def _results(study: Study) -> None:
 
 def _figures(study: Study, results: list[SettingResult]) -> None:
     st.dataframe([_row(result) for result in results], hide_index=True)
-    st.caption("Mean ± standard deviation over the completed seeds, at the end of the training.")
+    st.caption(
+        "Mean ± standard deviation over the completed seeds, at the end of the training. 95 %: the interval of the "
+        "mean accuracy in percent (Wilson), by the number of images."
+    )
     names = [setting_label(result.setting) for result in results]
     legend(names, "Lines: the mean over the seeds. Bands: one standard deviation to both sides.")
     log = st.toggle("Logarithmic y-axis", key="ablation-log", persist_state="session")
@@ -253,7 +269,11 @@ def _figures(study: Study, results: list[SettingResult]) -> None:
 
 
 def _row(result: SettingResult) -> dict[str, Any]:
-    figures = {METRICS[name]: _mean_and_std(result, name) for name in FIGURES}
+    figures = {}
+    for name in FIGURES:
+        figures[METRICS[name]] = _mean_and_std(result, name)
+        if name.endswith("accuracy"):
+            figures[f"{METRICS[name]}, 95 %"] = result.interval(name) or "–"
     setting = {name.replace("_", " "): value for name, value in result.setting.items()}
     return {**setting, "seeds": len(result.seeds), **figures}
 

@@ -36,7 +36,7 @@ def answers(model: Model, data: Dataset, result: Evaluation, rows: np.ndarray, k
             true, predicted = page.escape_markdown(true), page.escape_markdown(predicted)
             said = f"{true} / {predicted}" if right else f"**{true} / :red[{predicted}]**"
             with st.container(width=WIDTH, gap=None):
-                picture = enlarge(as_picture(data.test_images[row].numpy()), factor)
+                picture = enlarge(as_picture(data.test_images[row]), factor)
                 caption = f"{said} · {result.confidence[row]:.0%}"
                 st.image(picture, caption, width=WIDTH, output_format="PNG", alt=f"Test image {row}: {true}")
                 st.page_link(

@@ -13,7 +13,7 @@ from mnist_core.runs.catalogue import Model, predictor
 
 @st.cache_data(show_spinner=False, max_entries=16)
 def _refused(_model: Model, _data: Dataset, _result: Evaluation, card: str, data_sha256: str) -> int:
-    rejections = predictor(_model).rejections(_data.test_images.numpy(), _result.probabilities)
+    rejections = predictor(_model).rejections(_data.test_images, _result.probabilities)
     return sum(rejection is not None for rejection in rejections)
 
 
@@ -60,7 +60,8 @@ def calibration(model: Model, data: Dataset, result: Evaluation) -> None:
             )
         st.caption(
             "On the dashed line the model is right as often as it says. Above it, it is better than it thinks; below "
-            "it, too sure of itself. Large points hold many answers; small ones a few, so they scatter."
+            "it, too sure of itself. Large points hold many answers; small ones a few, so they scatter: their lines "
+            "are 95 % intervals (Wilson)."
         )
         if before:
             which = "too sure of itself" if temperature > 1 else "not sure enough"

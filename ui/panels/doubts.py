@@ -8,7 +8,7 @@ from mnist_core.data.dataset import Dataset
 from mnist_core.errors import LabError
 from mnist_core.explain.label_errors import accuracy_without, doubted_labels
 from mnist_core.inference.disagreement import disagreement
-from mnist_core.inference.interval import wilson_interval
+from mnist_core.inference.interval import accuracy_text
 from mnist_core.inference.metrics import Evaluation
 from mnist_core.runs.catalogue import Model, models
 from ui import cache, page
@@ -16,24 +16,18 @@ from ui.labels import model_label
 from ui.panels.answers import MOST, answers
 
 
-def interval_words(right: int, images: int) -> str:
-    """An accuracy with its 95 % interval, as in `99.63 % (99.49 to 99.73 %)`."""
-    low, high = wilson_interval(right, images)
-    return f"{right / max(images, 1):.2%} ({low:.2%} to {high:.2%})"
-
-
 def doubts(model: Model, data: Dataset, result: Evaluation) -> None:
     """The labels that confident learning doubts, and the score without them beside the plain one."""
     st.subheader("Is the model wrong, or the label?")
     rows = doubted_labels(result.labels, result.probabilities)
-    right, images = int(result.right.sum()), len(result.labels)
+    images = len(result.labels)
     if not len(rows):
         st.caption("The model doubts no label of these images.")
         return
     others_right, others = accuracy_without(result.right, rows)
     st.markdown(
-        f"- Accuracy on all {images:,} test images: **{interval_words(right, images)}**\n"
-        f"- With the {len(rows)} doubted labels set aside: **{interval_words(others_right, others)}**"
+        f"- Accuracy on all {images:,} test images: **{accuracy_text(result.accuracy, images)}**\n"
+        f"- With the {len(rows)} doubted labels set aside: **{accuracy_text(others_right / max(others, 1), others)}**"
     )
     st.caption(
         "In brackets the 95 % interval (Wilson). A label is doubted where the model, which never learned from these "
@@ -82,8 +76,8 @@ def versus(model: Model, data: Dataset, result: Evaluation) -> None:
             f"{len(found.both_wrong)}. McNemar's exact test: p = {found.p:.2g}, {verdict}."
         )
         st.caption(
-            f"Accuracy: {mine} {interval_words(int(result.right.sum()), len(result.labels))}, {yours} "
-            f"{interval_words(int(second.right.sum()), len(second.labels))}, with 95 % intervals (Wilson)."
+            f"Accuracy: {mine} {accuracy_text(result.accuracy, len(result.labels))}, {yours} "
+            f"{accuracy_text(second.accuracy, len(second.labels))}, with 95 % intervals (Wilson)."
         )
         for title, who, evaluation, rows in (
             (f"{yours} alone is right", model, result, found.second_alone),

@@ -6,9 +6,11 @@ import numpy as np
 import streamlit as st
 
 from mnist_core.explain.activations import PASSING, Activation
+from mnist_core.figures.images import data_url
 from mnist_core.figures.tiles import map_picture
 
 MOST_UNITS = 64  # a strip shows the strongest of more
+WIDTH = 150  # px
 
 
 def shown_layers(found: list[Activation]) -> list[Activation]:
@@ -30,9 +32,8 @@ def layer_strip(found: list[Activation], chosen: str, key: str) -> None:
                     help=_words(activation),
                 )
                 st.image(
-                    _picture(activation),
-                    width=150,
-                    output_format="PNG",
+                    data_url(_picture(activation)),
+                    width=WIDTH,
                     alt=f"{activation.title}: {_words(activation)} Its strongest unit is {activation.strongest}.",
                 )
 
@@ -52,4 +53,4 @@ def _picture(activation: Activation) -> np.ndarray:
     if len(maps) > MOST_UNITS:
         kept = np.sort(np.argsort(-activation.strength, kind="stable")[:MOST_UNITS])
         maps, marked = maps[kept], int(np.flatnonzero(kept == marked)[0])
-    return map_picture(maps, marked, least=320)
+    return map_picture(maps, marked, least=WIDTH)

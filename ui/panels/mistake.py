@@ -27,7 +27,7 @@ def one_image(model: Model, data: Dataset, result: Evaluation, row: int) -> None
     true, said = int(result.labels[row]), int(result.predicted[row])
     names = [page.escape_markdown(name) for name in data.classes]
     _links(model, data, true, said, row)
-    image = as_picture(data.test_images[row].numpy())
+    image = as_picture(data.test_images[row])
     st.subheader(f"Test image {row}: labelled {names[true]}, read as {names[said]}", anchor=False)
     shown, votes = st.columns([1, 2], gap="large")
     with shown:
@@ -102,7 +102,7 @@ def _neighbours(model: Model, data: Dataset, row: int) -> None:
     found = nearest(bank, features(explained.network(model), data.test_images[row : row + 1])[0])
     labels = [page.escape_markdown(data.classes[int(data.train_labels[near])]) for near in found.rows]
     captions = [f"**{label}** · {away:.2f}" for label, away in zip(labels, found.distances, strict=True)]
-    pictures(data.train_images[found.rows.tolist()].numpy(), captions, width=88)
+    pictures(data.train_images[found.rows], captions, width=88)
     st.caption(
         "The eight nearest by the network's own last features, with their labels and distances (Euclidean), nearest "
         "first."

@@ -26,6 +26,10 @@ def reproduction() -> None:
         column_config={
             "outcome": st.column_config.TextColumn(help="Whether the mean over the seeds reaches what was claimed"),
             "test accuracy": st.column_config.TextColumn(help="Mean ± standard deviation over the seeds"),
+            "test, 95 %": st.column_config.TextColumn(
+                help="In percent: the interval of the mean (Wilson), by the number of test images. It says what other "
+                "images could give; ± says what other seeds could."
+            ),
             "weighted F1": st.column_config.NumberColumn(
                 format="%.4f", help="F1 of each class, weighted by how often it occurs; mean over the seeds"
             ),
@@ -52,12 +56,13 @@ def reproduction() -> None:
     st.caption(f"{ORIGINS.get(name, '')} On the command line, all of them: `python -m mnist_core reproduce`.")
 
 
-def _shown(row: Row) -> dict[str, str | int | float]:
+def _shown(row: Row) -> dict[str, str | int | float | None]:
     return {
         "recipe": row.recipe + row.changes,
         "learned from": row.dataset,
         "claimed": row.said,
         "test accuracy": row.accuracy,
+        "test, 95 %": row.interval or None,
         "outcome": row.outcome,
         "weighted F1": row.mean("weighted_f1"),
         "summed loss": row.mean("batch_mean_loss"),

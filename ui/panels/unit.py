@@ -151,5 +151,5 @@ def show_wish(model: Model, data: Dataset | None, activation: Activation, unit: 
         with real:
             rows = explained.exciting(model, activation.name, data)[unit]
             names = [f"test {row}: {data.classes[int(data.test_labels[row])]}" for row in rows]
-            pictures(data.test_images[rows.tolist()].numpy(), names, width=80)
+            pictures(data.test_images[rows], names, width=80)
             st.caption("The test images to which it answers most, by the mean of its map.")

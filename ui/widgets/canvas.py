@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
 SIDE = 560
-"""Pixels. How large a page shows the canvas is for canvas.css, so that no prediction depends on a screen."""
+WIDE, WIDE_SIZE = "wide", (1120, 448)
+"""Pixels, of the square and of the wide canvas. How large a page shows them is for canvas.css, so that no prediction
+depends on a screen."""
 UNIT = SIDE / 280  # of the brush, whose widths are those of a canvas of 280 px
 STYLE = f"<style>{(Path(__file__).resolve().parent / 'canvas.css').read_text(encoding='utf-8')}</style>"
 EXAMPLE = "<style>.st-key-paper { --example: block; }</style>"
@@ -28,34 +30,40 @@ class Drawing:
     """`pixels` (560, 560) uint8, light on black, None while it is blank; `strokes` on the canvas number `version`, and
     the `objects` that they are to Fabric.js.
 
+    A wide canvas, for numbers, has (448, 1120) pixels.
+
     A drawing that began with an image has that image's pixels until the next stroke.
     """
 
     pixels: np.ndarray | None
     strokes: int
     version: int
+    wide: bool = False
     objects: Sequence[dict[str, Any]] = ()
 
 
 def canvas(buttons: DeltaGenerator, controls: DeltaGenerator, example: bool = True, name: str = "") -> Drawing:
-    """A square canvas, as wide as its place and at most 480 px, with `buttons`, and the brush in `controls`.
+    """A canvas, as wide as its place and at most 480 px, with `buttons`, and the brush in `controls`.
 
-    With `example` a blank canvas shows a faint digit. Another `name` is another canvas, with a drawing of its own.
+    With `example` a blank canvas shows a faint digit. Another `name` is another canvas, with a drawing of its own; the
+    one called WIDE is wide, the others are square.
     """
     state = st.session_state.setdefault(
         _state(name), {"version": 0, "start": {"objects": []}, "now": [], "pictures": {}}
     )
+    wide = name == WIDE
+    width, height = WIDE_SIZE if wide else (SIDE, SIDE)
     brush = controls.slider(
         "Brush width", 8, 40, 20, help="The canvas is 280 wide.", key="brush", persist_state="session"
     )
     st.html(STYLE)
-    with st.container(key="paper"):
+    with st.container(key="paper-wide" if wide else "paper"):
         result = st_canvas(
             stroke_width=round(brush * UNIT),
             stroke_color="#ffffff",
             background_color="#000000",
-            height=SIDE,
-            width=SIDE,
+            height=height,
+            width=width,
             drawing_mode="freedraw",
             initial_drawing=state["start"],
             return_image_data=True,
@@ -68,7 +76,7 @@ def canvas(buttons: DeltaGenerator, controls: DeltaGenerator, example: bool = Tr
         # kept for Undo and a page switch: a canvas that begins with strokes sends its picture only after the next one
         state["pictures"][len(state["now"])] = pixels[..., 0].copy() if pixels.ndim == 3 else pixels
     drawn = bool(state["now"])
-    if example and not drawn:
+    if example and not drawn and not wide:
         st.html(EXAMPLE)
     with buttons:
         if st.button("Clear", icon=":material/delete:", disabled=not drawn, help="Keys: Esc, c", key="clear"):
@@ -76,7 +84,7 @@ def canvas(buttons: DeltaGenerator, controls: DeltaGenerator, example: bool = Tr
         if st.button("Undo", icon=":material/undo:", disabled=not drawn, shortcut="Ctrl+Z", key="undo"):
             _restart(state["now"][:-1], name)
     pixels = state["pictures"].get(len(state["now"])) if drawn else None
-    return Drawing(pixels, len(state["now"]), state["version"], tuple(state["now"]))
+    return Drawing(pixels, len(state["now"]), state["version"], wide, tuple(state["now"]))
 
 
 def _state(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -85,12 +85,19 @@ def _own() -> dict[str, str]:
 
 
 def choose_dataset(
-    label: str, default: str, key: str, known: Sequence[str] | None = None, *, check: bool = True
+    label: str,
+    default: str,
+    key: str,
+    known: Sequence[str] | None = None,
+    *,
+    check: bool = True,
+    preparation: Callable[[str], str] = lambda name: "auto",
 ) -> str | None:
     """A select box over `known` (default: all) and a person's own datasets → a name for `cache.dataset`.
 
     A person's own is chosen by its path; None, with a message, while it cannot be read (which is not tried where
-    `check` is off). Datasets in `known` may be missing on this machine.
+    `check` is off). It is tried with the `preparation` of that dataset, so that it is read once where the page reads it
+    with the same. Datasets in `known` may be missing on this machine.
     """
     known = known or DATASETS
     kind = st.selectbox(
@@ -113,10 +120,11 @@ def choose_dataset(
     if not path:
         st.caption("Type where it is and press Enter. The question mark tells what must be in it.")
         return None
+    name = f"{kind}:{path}"
     if not check:
-        return f"{kind}:{path}"
+        return name
     with page.errors_as_messages():
-        return cache.dataset(f"{kind}:{path}").name
+        return cache.dataset(name, preparation=preparation(name)).name
     return None
 
 

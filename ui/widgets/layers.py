@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from mnist_core.config import Shape, TrainConfig
+from mnist_core.models.layer_table import layer_table
 
 
 def show_layers(config: TrainConfig, shape: Shape) -> None:
@@ -32,9 +33,6 @@ def show_layers(config: TrainConfig, shape: Shape) -> None:
 
 @st.cache_data(show_spinner=False, max_entries=50)
 def _rows(config: TrainConfig, shape: Shape) -> list[dict[str, Any]]:
-    from mnist_core.models.classifier import build_model, layer_table
-
-    model = build_model(config, shape, [0.0] * shape.channels, [1.0] * shape.channels)
     return [
         {
             "layer": layer.kind,
@@ -42,5 +40,5 @@ def _rows(config: TrainConfig, shape: Shape) -> list[dict[str, Any]]:
             "parameters": layer.parameters,
             "sees": "all" if layer.receptive_field is None else f"{layer.receptive_field}×{layer.receptive_field}",
         }
-        for layer in layer_table(model, shape)
+        for layer in layer_table(config, shape)
     ]

@@ -31,7 +31,10 @@ def show_models(shown: list[Model]) -> None:
             format="%.1f", help="From the drawing to the answer, as measured on the machine that the card names"
         ),
         "training (s)": st.column_config.NumberColumn(format="%.0f"),
-        "test, 95 %": st.column_config.TextColumn(help="The 95 % interval of that accuracy (Wilson)"),
+        **{
+            f"{name}, 95 %": st.column_config.TextColumn(help="In percent: the interval of that accuracy (Wilson)")
+            for name in ("test", "drawn")
+        },
     }
     columns |= {name: st.column_config.NumberColumn(format="%.2f %%", help=text) for name, text in PERCENT.items()}
     table = [{name: row[name] for name in known} for row in rows]
@@ -43,12 +46,16 @@ def show_models(shown: list[Model]) -> None:
 
 def _row(model: Model) -> dict[str, Any]:
     card, measured = model.card, model.card.measured
+    drawn = {}
+    if measured and measured.drawn_accuracy is not None and measured.drawn_images:
+        drawn = {"drawn_accuracy": measured.drawn_accuracy, "drawn_images": measured.drawn_images}
     weights = model.folder / WEIGHTS
     return {
         "model": model_name(model),
         "test": _percent(card.metrics.get("test_accuracy")),
         "test, 95 %": interval_words(card.metrics, "test") or None,
         "drawn": _percent(measured.drawn_accuracy if measured else None),
+        "drawn, 95 %": interval_words(drawn, "drawn") or None,
         "parameters": card.parameters,
         "kB": round(weights.stat().st_size / 1000) if weights.is_file() else None,
         "ms a prediction": measured.milliseconds if measured else None,

@@ -10,7 +10,7 @@ from mnist_core.config import TrainConfig, parse_assignments
 from mnist_core.recipes import RECIPES, get_recipe
 from ui.widgets.dataset import preset_dataset
 
-_SEEN, _BEGINNING = "address-seen", "address-beginning"
+_SEEN, _BEGINNING, _PREPARATIONS = "address-seen", "address-beginning", "address-preparations"
 
 
 def read_address(dataset_key: str) -> None:
@@ -44,8 +44,16 @@ def beginning(recipe: TrainConfig) -> TrainConfig:
     return recipe.replace(**settings) if name == recipe.recipe else recipe
 
 
+def preparation(dataset: str) -> str:
+    """The preparation at which the knob for the dataset stood last, or with which it will begin."""
+    _, settings = st.session_state.get(_BEGINNING, ("", {}))
+    stood: str = st.session_state.get(_PREPARATIONS, {}).get(dataset, settings.get("preparation", "auto"))
+    return stood
+
+
 def write_address(config: TrainConfig, recipe: TrainConfig) -> None:
     """Writes recipe, dataset and the settings that differ, as in `--recipe`, `--dataset` and `--set`."""
+    st.session_state.setdefault(_PREPARATIONS, {})[config.dataset] = config.preparation
     changed = {name: str(value) for name, value in config.differences(recipe).items()}
     said = {"recipe": config.recipe, "dataset": config.dataset, **changed}
     if st.query_params.to_dict() != said:

@@ -44,6 +44,6 @@ def _named(name: str, model: Model) -> np.ndarray | None:
     number = int(found[2])
     if number >= len(images):
         return None
-    image: np.ndarray = images[number, 0].numpy()
+    image: np.ndarray = images[number, 0]
     light = model.card.light_ground
     return 255 - image if light else image

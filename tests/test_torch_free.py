@@ -1,0 +1,114 @@
+"""What needs no torch does not load it: importing it takes seconds and 200 MB, which a server of drawings can spare."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mnist_core.drawing.strokes import render_strokes
+from tests.helpers import ROOT
+from tests.helpers.drawing import EIGHT, SEVEN
+from tests.helpers.files import encoded, write_folder
+
+PREDICT = """
+from mnist_core.drawing.strokes import render_strokes
+from mnist_core.inference.predictor import Predictor
+predictor = Predictor("pen")
+answer = predictor.predict(render_strokes({strokes}, (100, 100)))
+assert answer.digit == 7 and answer.model_input.shape == (28, 28), answer
+assert predictor.rejections(answer.model_input[None, None], answer.probabilities[None]) == [answer.rejection]
+"""
+
+DATA = """
+from mnist_core.config import TrainConfig
+from mnist_core.data.auxiliary import with_extra
+from mnist_core.data.classes import relabel
+from mnist_core.data.prepare import load_for
+from mnist_core.data.splits import arrange, train_and_validation
+from mnist_core.data.statistics import class_counts, ground_level, mean_images, pixel_statistics, split_table
+for settings in ({{}}, {{"split": "pooled"}}):
+    config = TrainConfig(dataset={name!r}, validation_fraction=0.3, test_fraction=0.2, **settings)
+    data = arrange(load_for(config), config)
+    train, validation = train_and_validation(data, config)
+    count = len(data.classes)
+    assert class_counts(data.train_labels, count).sum() == len(train) + len(validation)
+    assert mean_images(data.train_images, data.train_labels, count).shape[0] == count
+    split_table(data.train_labels, validation, count, 50)
+    pixel_statistics(data.train_images[train]), ground_level(data.train_images), data.fingerprint
+    relabel(data, data.classes[::-1])
+    if data.shape.height == 28 and count == 10:
+        with_extra(data, config.replace(non_digits=20))
+"""
+
+EVALUATE = """
+from mnist_core.data.loading import load_dataset
+from mnist_core.inference.calibration import calibrated, reliability
+from mnist_core.inference.disagreement import disagreement
+from mnist_core.inference.metrics import evaluate
+from mnist_core.inference.predictor import Predictor
+data, results = load_dataset("digits"), []
+for name in ("pen", "tiny"):
+    network = Predictor(name).network
+    results.append(evaluate(network, data.test_images, data.test_labels, lambda share: None))
+    assert results[-1].accuracy > 0.9
+    calibrated(network.infer(data.test_images), data.test_labels)
+    reliability(results[-1].confidence, results[-1].right)
+disagreement(*results)
+"""
+
+LAYERS = """
+from mnist_core.config import Shape, TrainConfig
+from mnist_core.models.architectures import MODELS
+from mnist_core.models.layer_table import layer_table
+assert all(layer_table(TrainConfig(model=name), Shape()) for name in MODELS)
+"""
+
+COMMANDS = """
+from mnist_core.cli import main
+assert main({arguments!r}) == 0
+"""
+
+
+def torch_is_loaded(program: str) -> bool:
+    """Runs `program` in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    last = "\nimport sys\nprint('torch is loaded:', 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program + last], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return {"torch is loaded: True": True, "torch is loaded: False": False}[done.stdout.splitlines()[-1]]
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Pictures of two classes."""
+    drawings = {
+        f"{name}/{n}.png": encoded(render_strokes(strokes, (100, 100), brush=10 + n))
+        for name, strokes in (("seven", SEVEN), ("eight", EIGHT))
+        for n in range(12)
+    }
+    return write_folder(tmp_path / "set", drawings)
+
+
+def test_a_program_that_loads_torch_is_found():
+    assert torch_is_loaded("import mnist_core.models.classifier")
+
+
+def test_answers_and_tables_need_no_torch():
+    assert not torch_is_loaded(PREDICT.format(strokes=SEVEN) + EVALUATE + LAYERS)
+
+
+def test_digits_and_folders_are_prepared_without_torch(folder):
+    assert not torch_is_loaded("".join(DATA.format(name=name) for name in ("digits", f"folder:{folder}")))
+
+
+@pytest.mark.mnist
+def test_mnist_is_prepared_without_torch(mnist_dir):
+    assert not torch_is_loaded(DATA.format(name="mnist"))
+
+
+def test_commands_of_prediction_need_no_torch(folder):
+    picture = str(next(folder.rglob("*.png")))
+    commands = (["predict", "pen", picture], ["evaluate", "pen", "--dataset", "digits"])
+    assert not torch_is_loaded("".join(COMMANDS.format(arguments=arguments) for arguments in commands))
