@@ -1,4 +1,4 @@
-"""Digits in frames, on forms and on lines, and in 22 kinds of picture files: how many are read right.
+"""Digits in frames, on forms and on lines, and in 23 kinds of picture files: how many are read right.
 
     python -m benchmarks.framed PENDIGITS [--checkpoint pen] [--count 8] [--json]
 

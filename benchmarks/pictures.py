@@ -92,7 +92,7 @@ def _printed(low: float, high: float, widths: tuple[float, float]) -> Lines:
 
 
 def _hand_drawn(box: tuple[float, float, float, float], side: int, rng: Rng) -> tuple[Paths, float]:
-    frame = by_hand(_around(box, rng.uniform(0.18, 0.35)), rng, side * 0.008)
+    frame = by_hand(_around(box, rng.uniform(0.15, 0.28)), rng, side * 0.008)
     frame += rng.normal(0, side * 0.004, frame.shape)
     return [frame[: len(frame) - int(rng.integers(0, 3))]], 0  # 0: the pen of the digit
 
@@ -300,6 +300,17 @@ def _lined(ink: np.ndarray, apart: float, rng: Rng, both: bool, tone: float = 18
     return np.uint8(np.rint(page + (30 - page) * ink))
 
 
+def _squared_over(strokes: Strokes, rng: Rng) -> bytes:
+    """Thin ink on squared paper whose lines are lighter than it and lie over it, photographed."""
+    ink = _page(strokes, rng, side=450, brush=rng.uniform(8, 13), height=0.4)[:, :, None]
+    page = 245 + (np.array([40, 42, 48]) - 245) * ink
+    lines = [line((-9, y), (459, y)) for y in np.arange(rng.uniform(5, 22), 450, 22)]
+    lines += [path[:, ::-1] for path in lines]
+    printed = inked((450, 450), lines, 2)[:, :, None]
+    page = page + (np.array([176, 190, 214]) - page) * printed
+    return encoded(Image.fromarray(photographed(page, rng)), "JPEG", quality=88)
+
+
 def _turned(strokes: Strokes, rng: Rng) -> bytes:
     picture = Image.fromarray(_dark(_page(strokes, rng)))
     exif = Image.Exif()
@@ -367,6 +378,7 @@ KINDS: dict[str, Callable[[Strokes, Rng], bytes]] = {
     ),
     "ruled": lambda strokes, rng: encoded(Image.fromarray(_lined(_page(strokes, rng), 40, rng, both=False))),
     "squared": lambda strokes, rng: encoded(Image.fromarray(_lined(_page(strokes, rng), 30, rng, both=True))),
+    "squares over the ink": _squared_over,
     "turned by EXIF": _turned,
     "CMYK": _plain(lambda picture: picture.convert("RGB").convert("CMYK"), "JPEG", quality=90),
     "16 bits": _plain(lambda picture: Image.fromarray(np.asarray(picture).astype(np.uint16) * 257)),

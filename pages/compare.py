@@ -19,7 +19,7 @@ from mnist_core.experiments.compare import (
 from mnist_core.figures.curves import COLOURS, Curve, Mark, overlay_figure
 from mnist_core.runs.history import shared_reader
 from mnist_core.runs.run import Run, list_runs
-from ui import page
+from ui import actions, page
 from ui.labels import interval_words, run_labels
 from ui.live.chart import live_chart
 from ui.live.legend import legend
@@ -176,11 +176,12 @@ def results(records: list[Record], names: dict[str, str], comparable: bool) -> N
     st.dataframe(rows, hide_index=True, placeholder="–", column_config=columns)
 
 
-def downloads(records: list[Record]) -> None:
+def downloads(records: list[Record], names: dict[str, str]) -> None:
     files = (
         ("Table (CSV)", "table.csv", "text/csv", lambda: to_csv(table(records))),
         ("Curves (CSV)", "curves.csv", "text/csv", lambda: curves_csv(records)),
         ("Everything (JSON)", "comparison.json", "application/json", lambda: to_json(records)),
+        ("Report (HTML)", "comparison.html", "text/html", lambda: actions.report(records, names)),
     )
     with st.container(horizontal=True):
         for label, name, kind, make in files:
@@ -197,7 +198,7 @@ def compare(chosen: list[Run], names: dict[str, str], were_active: bool) -> None
         st.warning(page.escape_markdown(said), icon=":material/balance:")
     charts(records, names)
     results(records, names, not said)
-    downloads(records)
+    downloads(records, names)
 
 
 def side_by_side() -> None:

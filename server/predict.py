@@ -22,6 +22,8 @@ PICTURES = (
 )
 LARGEST_STROKES = 2 * MEGABYTE
 SMALL = MEGABYTE // 4  # bytes of a body which is computed without waiting for large pictures
+SIDE = 280  # px, of the canvas that strokes are drawn on
+WIDEST_DIGIT, MOST_DIGITS_WIDE = 1.4, 4  # width by height of strokes: wider ones are a number, on a larger canvas
 FLAGS = {"0": False, "1": True, "": False}
 
 
@@ -108,9 +110,18 @@ def predict(
 
 
 def _rendered(body: bytes) -> Any:
-    """Strokes in JSON → (280, 280) uint8, light on dark. Raises DrawingError."""
+    """Strokes in JSON → (280, 280) uint8, light on dark; larger for a number, whose digits share the width.
+
+    Raises DrawingError.
+    """
+    import numpy as np
+
     from mnist_core.data.stroke_files import read_drawing
     from mnist_core.drawing.strokes import render_strokes
 
     drawing = read_drawing(body)
-    return render_strokes(drawing.strokes, drawing.box, drawing.y_axis)
+    points = np.array([point[:2] for stroke in drawing.strokes for point in stroke], np.float64)
+    width, height = np.ptp(points, axis=0)
+    # a digit of a number is then as large, against the pen, as one alone
+    times = float(np.clip(width / max(height, 1e-9) / WIDEST_DIGIT, 1, MOST_DIGITS_WIDE))
+    return render_strokes(drawing.strokes, drawing.box, drawing.y_axis, canvas=round(SIDE * times))

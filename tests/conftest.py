@@ -170,6 +170,7 @@ def _own_runs_folder(tmp_path, monkeypatch) -> Iterator[None]:
 @pytest.fixture
 def no_mnist_and_no_workers(tmp_path, monkeypatch) -> None:
     """Pages on a machine without MNIST, on which a run that is started waits in the queue for ever."""
+    from mnist_core.runs.calls import compute
     from mnist_core.runs.queue import Queue
     from mnist_core.runs.run import Run
     from mnist_core.system.settings import runs_folder
@@ -185,5 +186,8 @@ def no_mnist_and_no_workers(tmp_path, monkeypatch) -> None:
 
         def start(self, run: Run) -> None:
             Queue(runs_folder()).add(run)
+
+        def call(self, name: str, *arguments: object) -> object:
+            return compute(name, arguments)
 
     monkeypatch.setattr(cache, "workers", Nobody)

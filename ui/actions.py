@@ -7,9 +7,9 @@ convenience and no protection.
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mnist_core.config import TrainConfig
 from mnist_core.data.collection import FOLDER, Collection, Kept
@@ -25,6 +25,9 @@ from mnist_core.runs.storage import delete_run
 from mnist_core.system.settings import data_folder, limits, runs_folder
 from ui import cache
 from ui.user import current_user
+
+if TYPE_CHECKING:
+    from mnist_core.experiments.compare import Record
 
 _starting = threading.Lock()  # two that start at once must not both take the last place
 
@@ -129,6 +132,34 @@ def vote(images: str, row: int, said: str) -> None:
     """Keeps what this session's user says that an image shows. Raises RunError and DataError."""
     _require()
     Votes(runs_folder()).add(images, row, said, current_user())
+
+
+def take_along(run: Run, form: str) -> bytes:
+    """A run's model in a form of `experiments/formats.py`: one file, or a .zip of several. Raises LabError."""
+    from mnist_core.experiments.formats import FORMATS, packed
+
+    folder = run.checkpoint()
+    if folder is None:
+        raise RunError(f"Run {run.id} has no model yet.")
+    files = FORMATS[form].make(folder)
+    return packed(files, run.id) if len(files) > 1 else next(iter(files.values()))
+
+
+def report(records: Sequence[Record], names: Mapping[str, str]) -> bytes:
+    """Runs side by side as one HTML file."""
+    from mnist_core.experiments.report import report
+
+    return report(records, names)
+
+
+def import_bundle(content: bytes, name: str) -> Run:
+    """A bundle of another lab as a run of this session's owner. Raises LabError."""
+    _require()
+    from mnist_core.experiments.imports import import_bundle
+
+    with _starting:
+        check_limits([])
+        return import_bundle(content, owner=current_user(), name=name[:100])
 
 
 def _collection() -> Collection:

@@ -79,14 +79,14 @@ def _load() -> None:
             time.sleep(AFTER_PAGE_SECONDS)
         gc.enable()
         _load_model()
+    finally:  # even where that failed: whoever needs it finds out and says why
+        gc.enable()
+        _ready.set()
         with _lock:
             _page_seen.set()
         for then in _later:
             with contextlib.suppress(LabError):
                 then()
-    finally:
-        gc.enable()
-        _ready.set()  # even where it failed: whoever needs it finds out and says why
 
 
 def _load_model() -> None:

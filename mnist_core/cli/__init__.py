@@ -120,9 +120,9 @@ def _parser() -> argparse.ArgumentParser:
         "--format",
         choices=["checkpoint", *FORMATS],
         default="checkpoint",
-        help="a checkpoint of this lab; model.onnx for other programs; page: model.html to draw at without a server; "
-        "train.py for torch and torchvision alone; train.ipynb for Jupyter; or the "
-        "weights with a README.md for the Hugging Face Hub (default: %(default)s)",
+        help="a checkpoint of this lab; model.onnx for other programs; model.html, to draw at without a server; "
+        "report.html on its run; train.py for torch and torchvision alone; train.ipynb for Jupyter; or the weights "
+        "with a README.md for the Hugging Face Hub (default: %(default)s)",
     )
     export.add_argument("--summary", default="", help="what a person should know of it, for the card")
     export.add_argument(

@@ -8,13 +8,7 @@ from pathlib import Path
 from mnist_core.cli.output import print_result
 from mnist_core.errors import ConfigError
 
-FORMATS = (
-    "onnx",
-    "page",
-    "script",
-    "notebook",
-    "card",
-)  # of experiments/formats.py, which is imported only when it is needed
+FORMATS = ("html", "onnx", "report", "script", "notebook", "card")  # of experiments/formats.py, imported when needed
 
 
 def export_files(options: argparse.Namespace) -> None:
@@ -26,18 +20,20 @@ def export_files(options: argparse.Namespace) -> None:
     if options.summary or options.about:
         raise ConfigError("--summary and --about go into a checkpoint's card: leave them out with --format.")
     folder = Path(options.folder)
+    if folder.exists():
+        raise ConfigError(f"{folder} is there already: choose another folder or remove it.")
     files = FORMATS[options.format].make(find_checkpoint(options.checkpoint))
-    there = [name for name in files if (folder / name).exists()]
-    if there:
-        raise ConfigError(f"{folder / there[0]} is there already: choose another folder or remove it.")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True)
         for name, content in files.items():
             write_atomic(folder / name, content)
     except OSError as error:
         raise ConfigError(f"{folder} cannot be written ({error.strerror}).") from None
     paths = [str(folder / name) for name in files]
-    print_result(options, {"files": paths}, f"Written: {', '.join(paths)}. {FORMATS[options.format].said}")
+    size = sum(map(len, files.values()))
+    result = {"files": paths, "bytes": size}
+    said = FORMATS[options.format].said
+    print_result(options, result, f"Written: {', '.join(paths)} ({size / 1e6:.2f} MB). {said}")
 
 
 def run_import(options: argparse.Namespace) -> None:

@@ -25,7 +25,7 @@ MOST_PIECES = 400  # more are texture
 EVERY = np.ones((3, 3))
 # A frame surrounds a digit if from these shares of the digit's rows and columns one meets it, outwards
 LEAST_COVERED, MEAN_COVERED = 0.45, 0.6
-LEAST_FILLED = 0.25  # of a frame's height that the digit in it has
+LEAST_FILLED = 0.2  # of a frame's height that the digit in it has
 RECTANGULAR = 0.9  # of its box that a rectangle fills, also with round corners
 ROUND, ROUNDER = 0.8, 0.9  # breadth by length of what is round: others are a 0, and a slash in it may touch nothing
 SLASH = (0.35, 0.3)  # a slash: at most this breadth by length; it leans, as a sine, by this at least
@@ -35,8 +35,8 @@ SLOPES = np.tan(np.radians(np.arange(-TURNED, TURNED + 0.1, 0.5)))
 THIN = 0.09  # of the picture's longer side: no line is thicker
 SHORTEST = 0.1  # of the picture's longer side: no line is shorter
 BRIDGED = 0.1  # of it: a gap in a line, such as a stroke that crosses it
-MOST_RUNS = 8  # thin runs in a column, on average; texture has more
-MOST_LINES = 12  # in one direction
+MOST_RUNS = 20  # thin runs in a column, on average; texture has more
+MOST_LINES = 20  # in one direction
 MOST_TRIED = 8  # rectangles, from the largest on
 CHAINED = 0.55  # of a line's columns that have its ink: dashes have no more
 OWN = 0.35  # of a line's columns that have nothing but the line
@@ -151,9 +151,12 @@ class _Runs:
 
     @staticmethod
     def of(mask: np.ndarray) -> _Runs:
-        steps = np.diff(np.pad(mask, ((1, 1), (0, 0))).astype(np.int8), axis=0).T
-        x, first = np.nonzero(steps == 1)
-        return _Runs(x, first, np.nonzero(steps == -1)[1])
+        height, width = mask.shape
+        columns = np.zeros((width, height + 2), bool)
+        columns[:, 1:-1] = mask.T
+        # in each column, runs begin and end by turns
+        x, rows = np.divmod(np.flatnonzero(columns[:, 1:] != columns[:, :-1]), height + 1)
+        return _Runs(x[::2], rows[::2], rows[1::2])
 
 
 @dataclass(frozen=True, eq=False)

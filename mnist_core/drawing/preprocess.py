@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from mnist_core.drawing.frames import without_frames
-from mnist_core.drawing.sheet import cut_out_sheet, without_grid
+from mnist_core.drawing.sheet import PHOTO_NOISE, cut_out_sheet, without_grid
 from mnist_core.errors import DrawingError
 from mnist_core.lazy import LazyModule
 
@@ -24,10 +24,10 @@ else:
 
 WORK_SIDE = 400  # px: larger pictures are shrunk to this; a digit of a tenth of the side still has 40 px
 PAPER_SIDE = 56  # px: the background is estimated at about this size
-PHOTO_NOISE = 0.5  # grey levels; a canvas has none
+LEFT_NOISE = 1.0  # grey levels: a photo stays one where the removal of squares has smoothed it
 MIN_CONTRAST = 20  # grey levels between paper and ink; a picture with less is blank
-FRAME_SPAN = 0.7  # of the picture's sides that a frame within it has, at least
-FRAMED = 0.15  # of the picture's longer side, that what is in such a frame has at least
+EVERY = np.ones((3, 3))
+CUT, MENDED = 5, 1.8  # px: gaps of less are closed in strokes of many pieces; by how much their area grows at most
 FINE = 4  # stroke width is measured and corrected at this multiple of the final resolution
 STROKE_WIDTHS = (1.9, 3.5)  # px: widths outside this range are brought to its nearer end
 
@@ -74,8 +74,9 @@ def find_ink(pixels: np.ndarray) -> Ink | None:
     """
     grey = _grey(pixels)
     scale = 1 if grey is None else _reduction(np.asarray(pixels).shape)
-    grey = None if grey is None else without_grid(grey)
     noise = 0.0 if grey is None else _noise(grey)
+    if grey is not None and (plain := without_grid(grey, noise)) is not grey:
+        grey, noise = plain, max(_noise(plain), min(noise, LEFT_NOISE))
     # a photo has noise; on a canvas, a thick rectangular 0 would look like a sheet
     if grey is not None and noise > PHOTO_NOISE and (sheet := cut_out_sheet(grey)) is not None:
         ink = _ink(sheet.grey, _noise(sheet.grey))
@@ -237,14 +238,13 @@ def _paper(grey: np.ndarray, photo: bool) -> tuple[np.ndarray, bool]:
 
 
 def _without_specks(ink: np.ndarray) -> np.ndarray | None:
-    """Ink without a frame and without pieces much smaller than the largest; None if no piece is large enough."""
-    labels, count = ndimage.label(ink > 0.25, np.ones((3, 3)))
+    """Ink without pieces much smaller than the largest; None if no piece is large enough."""
+    labels, count = ndimage.label(ink > 0.25, EVERY)
     areas = np.bincount(labels.ravel(), minlength=2)[1:]
-    if count > 1:
-        boxes = ndimage.find_objects(labels)
-        for number, box in enumerate(boxes):
-            if _is_frame(labels[box] == number + 1, box, ink.shape) and _holds(boxes, number, ink.shape):
-                areas[number] = 0
+    if areas.max() < 0.1 * areas.sum() and (whole := _mended(ink)) is not None:
+        ink = whole
+        labels, count = ndimage.label(ink > 0.25, EVERY)
+        areas = np.bincount(labels.ravel(), minlength=2)[1:]
     if areas.max() < 0.1 * areas.sum() or areas.max() == 0:
         return None
     if count == 1:
@@ -253,33 +253,14 @@ def _without_specks(ink: np.ndarray) -> np.ndarray | None:
     return np.where(ndimage.binary_dilation(specks, iterations=2), 0, ink)
 
 
-def _is_frame(piece: np.ndarray, box: tuple[slice, slice], shape: tuple[int, ...]) -> bool:
-    """Whether a piece of ink, (h, w) bool in its `box` of a picture of that shape, runs around all else and no deeper.
-
-    It touches all sides of the picture, or is a rectangle of straight lines that is nearly as large.
-    """
-    if any(side < FRAME_SPAN * whole for side, whole in zip(piece.shape, shape, strict=True)):
-        return False
-    margin = max(1, round(0.04 * max(shape)))
-    if piece[margin:-margin, margin:-margin].sum() >= 0.1 * piece.sum():
-        return False
-    if all(where.start < 2 and where.stop > whole - 2 for where, whole in zip(box, shape, strict=True)):
-        return True
-    edges = (piece[:margin].any(0), piece[-margin:].any(0), piece[:, :margin].any(1), piece[:, -margin:].any(1))
-    return bool(min(edge.mean() for edge in edges) > 0.95)
-
-
-def _holds(boxes: list[tuple[slice, slice]], frame: int, shape: tuple[int, ...]) -> bool:
-    """Whether something of the size of a digit lies within the box of that number, or it is all around the picture."""
-    outer = boxes[frame]
-    if all(where.stop - where.start >= whole - 4 for where, whole in zip(outer, shape, strict=True)):
-        return True
-    within = [
-        [inner.stop - inner.start for inner in box]
-        for box in boxes
-        if all(o.start < i.start and i.stop < o.stop for i, o in zip(box, outer, strict=True))
-    ]
-    return any(max(sides) >= FRAMED * max(shape) for sides in within)
+def _mended(ink: np.ndarray) -> np.ndarray | None:
+    """Ink whose strokes are cut by light lines, as squares printed over it, in one piece; None if it is none."""
+    closed: np.ndarray = ndimage.grey_closing(ink, (CUT, CUT))
+    labels, _ = ndimage.label(closed > 0.25, EVERY)
+    areas = np.bincount(labels.ravel(), minlength=2)[1:]
+    # a texture is filled rather than mended
+    filled = areas.sum() > MENDED * (ink > 0.25).sum()
+    return None if filled or areas.max() < 0.5 * areas.sum() else closed
 
 
 def _with_stroke_width(digit: np.ndarray) -> np.ndarray:

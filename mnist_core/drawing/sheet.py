@@ -16,12 +16,15 @@ else:
 
 COARSE_SIDE = 100  # px: the sheet is looked for at about this size
 MIN_CONTRAST = 20  # grey levels between paper and line
+FAINT_CONTRAST = 8  # grey levels, at least, of a line that is printed over ink
+PHOTO_NOISE = 0.5  # grey levels; a canvas has none
 MIN_STEP = 40  # grey levels between table and sheet
 SHARES = (0.2, 0.9)  # of the picture that a sheet takes
 BORDER_SHARE = 0.6  # of the picture's border that is table, at least
 RECTANGULAR = 0.88  # of the tightest rectangle around it that a sheet fills; an ellipse fills 0.79
 MOST_INK = 0.25  # of the sheet
 LINE_WIDTH = 5  # px: dark lines up to this width are printed
+BESIDE = 3  # px: so far from a line's middle lies what is beside it
 LEAST_COVERED = 0.5  # of a line that is darker than what is beside it
 LEAST_LINES, LEAST_SPAN = 3, 0.5  # lines in each direction, and the share of the side from the first to the last
 MOST_LINES = 0.35  # of a picture's pixels that lie in lines; noise has more
@@ -75,22 +78,56 @@ def cut_out_sheet(grey: np.ndarray) -> Sheet | None:
     return Sheet(whole, int(top), int(left))
 
 
-def without_grid(grey: np.ndarray) -> np.ndarray:
-    """(H, W) float32 in 0…255 → the same without the lines of squared paper; itself where there are none.
+def without_grid(grey: np.ndarray, noise: float) -> np.ndarray:
+    """(H, W) float32 in 0…255, of that noise, → the same without the lines of squared paper; itself where none are.
 
     The lines may be turned by up to MOST_TURNED. They take the tone beside them, and ink that is wider than a line
     stays.
     """
     if min(grey.shape) < 8 * LINE_WIDTH:
         return grey
-    rows, columns = _printed(grey), _printed(grey.T)
+    rows, columns = _printed(grey, MIN_CONTRAST), _printed(grey.T, MIN_CONTRAST)
     if rows is None or columns is None:
-        return grey
-    cleaned = np.where(rows, _closed(grey, (LINE_WIDTH + 2, 1)), grey)
-    cleaned = np.where(columns.T, _closed(cleaned, (1, LINE_WIDTH + 2)), cleaned)
+        return _bridged(grey, noise) if noise > PHOTO_NOISE else grey
+    cleaned = np.where(rows, _filled(grey), grey)
+    cleaned = np.where(columns.T, _filled(cleaned.T).T, cleaned)
     # single pixels of turned lines are left where two cross, and at the border
     near = ndimage.binary_dilation(rows | columns.T, iterations=LINE_WIDTH, border_value=1)
     return np.where(near, _closed(cleaned, (3, 3)), cleaned)
+
+
+def _bridged(grey: np.ndarray, noise: float) -> np.ndarray:
+    """(H, W) of a photo → the same where pale squares are printed over the ink, with the ink that they cut joined.
+
+    Paler than ink by far, their lines need not be removed from the paper.
+    """
+    least = float(np.clip(4.5 * noise, FAINT_CONTRAST, MIN_CONTRAST))
+    rows, columns = _printed(grey, least), _printed(grey.T, least)
+    if rows is None or columns is None:
+        return grey
+    joined = np.where(rows, np.minimum(grey, _across(grey)), grey)
+    return np.where(columns.T, np.minimum(joined, _across(joined.T).T), joined)
+
+
+def _across(grey: np.ndarray) -> np.ndarray:
+    """(H, W) → the tone that both sides of a line along the rows have, straight across it or at a slant."""
+    height, width = grey.shape
+    padded = np.pad(grey, BESIDE, mode="edge")
+    tone = np.full_like(grey, 255)
+    for shift in range(-BESIDE, BESIDE + 1):
+        above = padded[:height, BESIDE + shift : BESIDE + shift + width]
+        below = padded[2 * BESIDE :, BESIDE - shift : BESIDE - shift + width]
+        tone = np.minimum(tone, np.maximum(above, below))
+    return tone
+
+
+def _filled(grey: np.ndarray) -> np.ndarray:
+    """(H, W) → what would be there without a line along the rows: paper, or ink where it goes on at both sides.
+
+    The line may be darker than the paper, or lie over the ink and be brighter than it.
+    """
+    filled: np.ndarray = np.minimum(_closed(grey, (LINE_WIDTH + 2, 1)), _across(grey))
+    return filled
 
 
 def _closed(grey: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -99,7 +136,7 @@ def _closed(grey: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return closed
 
 
-def _printed(grey: np.ndarray) -> np.ndarray | None:
+def _printed(grey: np.ndarray, least: float) -> np.ndarray | None:
     """(H, W) float32 → (H, W) bool, where lines along the rows are printed; None where there are no such lines.
 
     A line is dark along most of its length: a Hough transform (Duda and Hart, 1972) of the pixels that are darker than
@@ -107,7 +144,7 @@ def _printed(grey: np.ndarray) -> np.ndarray | None:
     """
     height, width = grey.shape
     sampled = grey[:, ::SAMPLED]
-    y, x = np.nonzero(_closed(sampled, (LINE_WIDTH, 1)) - sampled > MIN_CONTRAST)
+    y, x = np.nonzero(_closed(sampled, (LINE_WIDTH, 1)) - sampled > least)
     count = sampled.shape[1]
     if not LEAST_LINES * LEAST_SPAN * count < len(y) < MOST_LINES * sampled.size:
         return None

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnist_core.errors import LabError
+from mnist_core.errors import ConfigError, LabError
 from mnist_core.experiments.hub_card import hub_card
 from mnist_core.experiments.notebook import notebook
 from mnist_core.experiments.script import script, why_not
-from mnist_core.inference.onnx_file import CHECKED_IMAGES, TOLERANCE, onnx_file
 from mnist_core.inference.web_page import web_page, why_no_page
 from mnist_core.models.card import Card
 from mnist_core.models.checkpoint import CARD, WEIGHTS, read_card
 from mnist_core.runs.history import HistoryReader
+from mnist_core.runs.labels import run_label
 from mnist_core.runs.run import Run
 
 Files = dict[str, bytes]  # name → content
@@ -57,6 +59,8 @@ def _hub(folder: Path) -> Files:
 
 
 def _onnx(folder: Path) -> Files:
+    from mnist_core.inference.onnx_file import onnx_file  # imports torch, to compare
+
     return {"model.onnx": onnx_file(folder)}
 
 
@@ -64,13 +68,30 @@ def _page(folder: Path) -> Files:
     return {"model.html": web_page(folder)}
 
 
+def _report(folder: Path) -> Files:
+    from mnist_core.experiments.report import run_report  # imports what evaluates models
+
+    run = run_of(folder)
+    if run is None:
+        raise ConfigError(f"{folder} belongs to no run, so there is nothing to report: give the checkpoint of a run.")
+    return {"report.html": run_report(run, run_label(run))}
+
+
+def packed(files: Files, folder: str) -> bytes:
+    """Files as one .zip, in a folder of that name."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
+        for name, content in files.items():
+            target.writestr(f"{folder}/{name}", content)
+    return archive.getvalue()
+
+
 FORMATS = {
-    "onnx": Format(
-        f"On {CHECKED_IMAGES:,} images ONNX Runtime gives the probabilities of torch within {TOLERANCE:g}.", _onnx
-    ),
-    "page": Format(
+    "html": Format(
         "A page to draw at, which needs neither a server nor a network: open it in a browser.", _page, why_no_page
     ),
+    "onnx": Format("For other programs. ONNX Runtime gives the probabilities of torch, which was checked.", _onnx),
+    "report": Format("One page with the run's curves, confusions, mistakes and settings.", _report),
     "script": Format(
         "One file for torch and torchvision alone: the same network, data and settings.",
         _script,

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mnist_core.config import TrainConfig, field_help
 from mnist_core.data.dataset import Dataset, dataset_title
+from mnist_core.data.prepare import load_for
+from mnist_core.errors import DataError
 from mnist_core.experiments.compare import Record, differing, incomparable
+from mnist_core.experiments.compare import record as record_of
 from mnist_core.experiments.export import command
 from mnist_core.figures.curves import COLOURS, Curve
 from mnist_core.figures.images import as_picture, data_url
 from mnist_core.figures.svg import curves_svg
 from mnist_core.inference.interval import accuracy_interval, accuracy_text, interval_text
-from mnist_core.inference.metrics import Evaluation
+from mnist_core.inference.metrics import Evaluation, evaluate
+from mnist_core.inference.predictor import Predictor
+from mnist_core.runs.run import Run
 
 MOST_MISTAKES = 24
 MOST_CLASSES = 20  # of a confusion matrix with numbers
@@ -68,6 +75,23 @@ def report(
         "(Wilson), by the number of images. The test images were read once, after the training.</p>\n</html>\n"
     )
     return (head + "\n".join(body) + foot).encode()
+
+
+def run_report(run: Run, name: str = "", data_dir: Path | str | None = None) -> bytes:
+    """The report of one run, with what its model says of its test images where these are on this machine.
+
+    Raises RunError without a configuration, CheckpointError for a damaged model.
+    """
+    own, folder = record_of(run), run.checkpoint()
+    found: dict[str, tuple[Dataset, Evaluation]] = {}
+    if folder is not None and not run.status().active:
+        predictor = Predictor(folder)
+        card = predictor.card
+        with contextlib.suppress(DataError):  # its images are not here, or are others now
+            data = load_for(card.config, data_dir, classes=card.classes)
+            if data.shape == card.shape:
+                found[run.id] = data, evaluate(predictor.network, data.test_images, data.test_labels)
+    return report([own], {run.id: name or run.id}, found)
 
 
 def _one(record: Record) -> list[str]:

@@ -6,20 +6,15 @@ another order, so its accuracy agrees within the spread of seeds and not digit b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from mnist_core.config import TrainConfig
 from mnist_core.data.dataset import dataset_title
 from mnist_core.errors import ConfigError
-from mnist_core.lazy import LazyModule
+from mnist_core.models import layers
+from mnist_core.models.architectures import describe
 from mnist_core.models.card import Card
-
-if TYPE_CHECKING:
-    from torch import nn
-else:
-    nn = LazyModule("torch.nn")
 
 DATASETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "kmnist": "KMNIST", "cifar10": "CIFAR10"}
 """The lab's datasets that torchvision has with the same images → their names there."""
@@ -156,13 +151,10 @@ def _data(config: TrainConfig) -> str:
 
 
 def _network(card: Card) -> str:
-    from mnist_core.models.classifier import build_model
-
-    config = card.config.replace(model=card.architecture)
-    net = build_model(config, card.shape).net
-    lines = []
-    kinds = {type(module).__name__ for module in net.modules()}
-    if "MaxMeanPool" in kinds:
+    config = card.network
+    network = describe(config, card.shape)
+    lines, kinds = [], {type(layer) for layer in _all_layers(network)}
+    if layers.MaxMeanPool in kinds:
         lines += [
             "class MaxMeanPool(nn.Module):",
             '    """(N, C, H, W) → (N, 2C): the maximum and the mean of each channel over the image."""',
@@ -172,7 +164,7 @@ def _network(card: Card) -> str:
             "",
             "",
         ]
-    if "Residual" in kinds:
+    if layers.Residual in kinds:
         lines += [
             "class Residual(nn.Sequential):",
             '    """x → x + layers(x)."""',
@@ -183,16 +175,23 @@ def _network(card: Card) -> str:
             "",
         ]
     head = ["nn.LogSoftmax(dim=1)"] if config.head == "log-softmax" else []
-    lines += ["net = nn.Sequential(", *_sequence(net, head), ")"]
+    lines += ["net = nn.Sequential(", *_sequence(network, head), ")"]
     lines.append("net = net.to(DEVICE, memory_format=torch.channels_last)")
     lines.append(f"assert sum(p.numel() for p in net.parameters()) == {card.parameters}")
     return "\n".join(lines)
 
 
-def _sequence(net: nn.Module, further: list[str] | None = None, indent: int = 4) -> Iterator[str]:
+def _all_layers(network: layers.Sequential) -> Iterator[layers.Layer]:
+    for layer in network.layers:
+        yield layer
+        if isinstance(layer, layers.Sequential):
+            yield from _all_layers(layer)
+
+
+def _sequence(network: layers.Sequential, further: Sequence[str] = (), indent: int = 4) -> Iterator[str]:
     """The layers of a Sequential as source lines; those that belong to a layer with weights stand on its line."""
     line = ""
-    for words in [*_layers(net, indent), *(further or [])]:
+    for words in [*(_constructor(layer, indent) for layer in network.layers), *further]:
         opens = words.startswith(("nn.Conv2d", "nn.Linear", "Residual", "MaxMeanPool"))
         if line and (opens or "\n" in line or len(line) + len(words) + indent > WIDTH):
             yield f"{' ' * indent}{line},"
@@ -203,41 +202,32 @@ def _sequence(net: nn.Module, further: list[str] | None = None, indent: int = 4)
         yield f"{' ' * indent}{line},"
 
 
-def _layers(net: nn.Module, indent: int) -> Iterator[str]:
-    for layer in net.children():
-        if type(layer).__name__ == "Residual":
-            yield "\n".join(["Residual(", *_sequence(layer, indent=indent + 4), " " * indent + ")"])
-        else:
-            yield _constructor(layer)
-
-
-def _constructor(layer: nn.Module) -> str:
-    """A layer without children as the call that makes it. Raises ConfigError for one that is not known here."""
-    kind = type(layer).__name__
-    if kind == "MaxMeanPool":
-        return "MaxMeanPool()"
-    if isinstance(layer, nn.Conv2d):
-        words = [layer.in_channels, layer.out_channels, layer.kernel_size[0]]
-        named = {"stride": layer.stride[0], "padding": layer.padding[0], "groups": layer.groups}
-        plain = {"stride": 1, "padding": 0, "groups": 1}
-        further = [f"{name}={value}" for name, value in named.items() if value != plain[name]]
-        further += [] if layer.bias is not None else ["bias=False"]
-        return f"nn.Conv2d({', '.join([*map(str, words), *further])})"
-    if isinstance(layer, nn.MaxPool2d):
-        further = [] if layer.stride == layer.kernel_size else [f"stride={layer.stride}"]
-        further += [f"padding={layer.padding}"] if layer.padding else []
-        return f"nn.MaxPool2d({', '.join([str(layer.kernel_size), *further])})"
-    if isinstance(layer, nn.Linear):
-        return f"nn.Linear({layer.in_features}, {layer.out_features})"
-    if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-        return f"nn.{kind}({layer.num_features})"
-    if isinstance(layer, nn.Dropout):
-        return f"nn.Dropout({layer.p:g})"
-    if isinstance(layer, nn.AdaptiveAvgPool2d):
-        return f"nn.AdaptiveAvgPool2d({layer.output_size})"
-    if isinstance(layer, nn.Flatten | nn.ReLU | nn.LeakyReLU | nn.GELU | nn.SiLU | nn.Tanh | nn.ELU):
-        return f"nn.{kind}()"  # with torch's own settings, as everywhere in the lab
-    raise ConfigError(f"There is no script of this network: its layer {kind} is not known to it.")
+def _constructor(layer: layers.Layer, indent: int) -> str:
+    """A layer as the call that makes it in torch."""
+    match layer:
+        case layers.Sequential():
+            kind = "Residual" if isinstance(layer, layers.Residual) else "nn.Sequential"
+            return "\n".join([f"{kind}(", *_sequence(layer, indent=indent + 4), " " * indent + ")"])
+        case layers.Conv2d(inputs, outputs, side, stride, padding, groups, bias):
+            named = (("stride", stride, 1), ("padding", padding, 0), ("groups", groups, 1), ("bias", bias, True))
+            further = [f", {name}={value}" for name, value, plain in named if value != plain]
+            return f"nn.Conv2d({inputs}, {outputs}, {side}{''.join(further)})"
+        case layers.MaxPool2d(side, stride, padding):
+            strides = f", stride={stride}" if stride not in (None, side) else ""
+            return f"nn.MaxPool2d({side}{strides}{f', padding={padding}' if padding else ''})"
+        case layers.BatchNorm1d(features) | layers.BatchNorm2d(features):
+            return f"nn.{type(layer).__name__}({features})"
+        case layers.Linear(inputs, outputs):
+            return f"nn.Linear({inputs}, {outputs})"
+        case layers.Dropout(share):
+            return f"nn.Dropout({share:g})"
+        case layers.AdaptiveAvgPool2d(size):
+            return f"nn.AdaptiveAvgPool2d({size})"
+        case layers.Activation(kind):
+            return f"nn.{kind}()"
+        case layers.MaxMeanPool():
+            return "MaxMeanPool()"
+    return f"nn.{type(layer).__name__}()"
 
 
 def _augmented(config: TrainConfig) -> bool:

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.papers import squared
-from mnist_core.drawing.preprocess import to_model_input
+from mnist_core.drawing.preprocess import _noise, to_model_input
 from mnist_core.drawing.sheet import cut_out_sheet, without_grid
 from tests.helpers.drawing import canvas, likeness
 
@@ -54,7 +54,7 @@ def test_a_digit_on_turned_squared_paper_is_read_as_on_plain(line, angle):
 @pytest.mark.parametrize("deviation", [5, 20, 60])
 def test_noise_has_no_squares(deviation):
     noise = np.random.default_rng(0).normal(128, deviation, (400, 400)).clip(0, 255).astype(np.float32)
-    assert without_grid(noise) is noise
+    assert without_grid(noise, _noise(noise)) is noise
 
 
 @pytest.mark.parametrize("line", [110, 185])
@@ -77,7 +77,7 @@ def test_drawings_and_plain_paper_have_neither_sheet_nor_squares():
         drawn = canvas(brush=brush, height=height).astype(np.float32)
         for picture in (drawn, 255 - drawn):
             assert cut_out_sheet(picture) is None
-            assert without_grid(picture) is picture
+            assert without_grid(picture, 0.0) is picture
 
 
 def test_a_filled_shape_is_no_sheet():
@@ -94,4 +94,4 @@ def test_every_level_and_size_of_picture_is_taken():
     for shape in ((1, 1), (1, 400), (40, 40), (41, 400), (400, 263)):
         for picture in (np.zeros(shape), np.full(shape, 255), random.uniform(0, 255, shape)):
             cut_out_sheet(picture.astype(np.float32))
-            without_grid(picture.astype(np.float32))
+            without_grid(picture.astype(np.float32), 1.0)

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,9 +43,12 @@ class Lab:
 
 
 @contextlib.contextmanager
-def lab(folder: Path, data_dir: Path | str) -> Iterator[Lab]:
-    """A running server with runs under `folder`; ended, with its workers, on exit. Raises RuntimeError."""
-    with server(folder, data_dir) as running:
+def lab(folder: Path, data_dir: Path | str, *options: str, path: str = "") -> Iterator[Lab]:
+    """A running server with runs under `folder`; ended, with its workers, on exit. Raises RuntimeError.
+
+    `options` are those of `streamlit run`; `path` is the base path that they set, as in "/lab".
+    """
+    with server(folder, data_dir, options=options, path=path) as running:
         try:
             yield running
         finally:
@@ -65,21 +68,26 @@ def stop_all(running: Lab, patience: float = 30.0) -> None:
 
 
 @contextlib.contextmanager
-def server(folder: Path, data_dir: Path | str, app: Path = ROOT / "app.py") -> Iterator[Lab]:
+def server(
+    folder: Path, data_dir: Path | str, app: Path = ROOT / "app.py", options: Sequence[str] = (), path: str = ""
+) -> Iterator[Lab]:
     """The server of `app` alone, which may be killed meanwhile: its trainings go on after it. Raises RuntimeError."""
     port = free_port()
     runs = folder / "runs"
     environment = {**os.environ, "MNIST_LAB_DATA": str(data_dir), "MNIST_LAB_RUNS": str(runs)}
     log = (folder / "server.log").open("ab")
     process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", str(app), "--server.port", str(port), "--server.headless", "true"],
+        [
+            *(sys.executable, "-m", "streamlit", "run", str(app)),
+            *("--server.port", str(port), "--server.headless", "true", *options),
+        ],
         cwd=ROOT,
         env=environment,
         stdout=log,
         stderr=log,
         start_new_session=True,
     )
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{port}{path}"
     try:
         _wait(process, url, folder)
         yield Lab(url, runs, process.pid)

@@ -21,11 +21,12 @@ from mnist_core.experiments.formats import FORMATS, run_of
 from mnist_core.experiments.hub_card import hub_card
 from mnist_core.experiments.report import report
 from mnist_core.inference.interval import accuracy_text
-from mnist_core.models.checkpoint import SHIPPED, read_card
+from mnist_core.models.checkpoint import SHIPPED, load_checkpoint, read_card
 from mnist_core.recipes import get_recipe
 from mnist_core.runs.execute import execute
 from mnist_core.runs.run import create_run, list_runs
 from tests.helpers import strict_json
+from tests.helpers.evaluations import evaluated
 
 
 @pytest.fixture
@@ -120,9 +121,6 @@ class Reader(HTMLParser):
 
 
 def test_a_report_holds_all_it_shows(run, small_mnist):
-    from mnist_core.models.checkpoint import load_checkpoint
-    from tests.helpers.evaluations import evaluated
-
     data = load_for(run.config(), small_mnist)
     result = evaluated(load_checkpoint(run.checkpoint()), data)
     page = report([record(run)], {run.id: "mine & <yours>"}, {run.id: (data, result)}).decode()

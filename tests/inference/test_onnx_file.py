@@ -64,7 +64,7 @@ def test_what_differs_from_torch_is_not_handed_out(monkeypatch):
         onnx_file(SHIPPED / "tiny")
 
 
-@pytest.mark.parametrize(("kind", "name"), [("onnx", "model.onnx"), ("page", "model.html")])
+@pytest.mark.parametrize(("kind", "name"), [("onnx", "model.onnx"), ("html", "model.html")])
 def test_the_command_writes_a_file_and_says_where(tmp_path, capsys, kind, name):
     assert main(["export", "tiny", str(tmp_path / "out"), "--format", kind, "--json"]) == 0
     said = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -75,7 +75,7 @@ def test_the_command_writes_a_file_and_says_where(tmp_path, capsys, kind, name):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["best", "new", "--format", "page"], "1.9 MB of weights"),
+        (["best", "new", "--format", "html"], "1.9 MB of weights"),
         (["tiny", "new", "--format", "onnx", "--summary", "x"], "leave them out"),
         (["nothing", "new", "--format", "onnx"], "There is no checkpoint 'nothing'"),
     ],

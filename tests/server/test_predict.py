@@ -19,6 +19,7 @@ from server.body import LARGEST, Bodies
 from server.predict import DEFAULT_MODEL, LARGEST_STROKES, Predictions
 from server.traffic import Pace, Traffic
 from tests.helpers import until
+from tests.helpers.drawing import DIGITS
 from tests.helpers.files import encoded
 from tests.helpers.web import site
 
@@ -282,3 +283,24 @@ def test_people_who_draw_at_once_share_the_pace():
 
 def test_the_route_begins_with_the_model_of_the_pages():
     assert DEFAULT_MODEL == READS_DRAWINGS  # the route's module may not import the catalogue before it is asked
+
+
+def test_strokes_of_a_number_are_read_as_one(web):
+    digits = [DIGITS[digit] for digit in (2, 0, 4, 7)]
+    strokes = [[[x + 90 * place, y] for x, y in stroke] for place, digit in enumerate(digits) for stroke in digit]
+    answer = web.predict(
+        as_json({"box": [400, 110], "y_axis": "down", "strokes": strokes}), kind="application/json"
+    ).json
+    assert answer["number"] == "2047"
+    assert answer["rejection"] == "several"
+    boxes = [digit["box"] for digit in answer["digits"]]
+    assert boxes == sorted(boxes)
+    assert boxes[-1][0] + boxes[-1][2] <= answer["size"][0]
+
+
+def test_a_picture_may_be_read_as_one_digit_alone(web):
+    alone = web.predict(PNG, "?number=0").json
+    whole = web.predict(PNG, "?number=1").json
+    assert whole == web.predict(PNG).json
+    assert whole == {**alone, "number": "7", "digits": whole["digits"], "size": [280, 280]}
+    assert web.predict(PNG, "?number=2").status == 400

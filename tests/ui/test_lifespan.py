@@ -105,7 +105,7 @@ def loading(monkeypatch) -> list[str]:
     """A process in which nothing is loaded yet; → what is loaded, in order."""
     order: list[str] = []
     monkeypatch.setattr(warmup, "import_module", order.append)
-    monkeypatch.setattr(warmup, "_load_torch", lambda: order.append("torch"))
+    monkeypatch.setattr(warmup, "_load_model", lambda: order.append("model"))
     monkeypatch.setattr(warmup, "AFTER_PAGE_SECONDS", 0.1)
     for name in ("_page_sent", "_page_seen", "_ready"):
         monkeypatch.setattr(warmup, name, threading.Event())
@@ -121,7 +121,7 @@ def test_the_loading_waits_for_a_page_and_ends_ready(loading):
     assert not warmup.ready()
     warmup.page_sent(lambda: loading.append("worker"))
     assert warmup._ready.wait(10)
-    assert loading == [*warmup.PAGES, "worker", "torch"]
+    assert loading == [*warmup.PAGES, "model", "worker"]
     warmup.page_sent(lambda: loading.append("another"))
     assert loading[-1] == "another"
 
@@ -132,7 +132,7 @@ def test_a_worker_that_cannot_start_holds_nothing_up(loading):
 
     warmup.page_sent(fail)
     assert warmup._ready.wait(10)
-    assert loading[-1] == "torch"
+    assert loading[-1] == "model"
     with pytest.raises(RunError):  # the page shows it as soon as it is run again
         warmup.page_sent(fail)
 
@@ -142,7 +142,7 @@ def test_what_cannot_be_loaded_makes_nobody_wait(loading, monkeypatch):
         raise ImportError("broken")
 
     monkeypatch.setattr(warmup, "import_module", fail)
-    monkeypatch.setattr(warmup, "_load_torch", fail)
+    monkeypatch.setattr(warmup, "_load_model", fail)
     monkeypatch.setattr(warmup, "PATIENCE_SECONDS", 0.0)
     with pytest.raises(ImportError):
         warmup._load()

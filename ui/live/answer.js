@@ -287,8 +287,8 @@ function sentences(view, answer, still) {
   if (!answer.rejection) return [name, sure];
   if (isSeveral(answer)) {
     const least = answer.digits.reduce((a, b) => (b.confidence < a.confidence ? b : a));
-    const doubt = `least of the ${classes[least.digit]}: ${(100 * least.confidence).toFixed(1)}%.`;
-    return [answer.number, `${answer.digits.length} digits. The model is sure ${doubt}`];
+    const doubt = `The least sure is the ${classes[least.digit]}, at ${(100 * least.confidence).toFixed(1)}%.`;
+    return [answer.number, `${answer.digits.length} digits.`, doubt];
   }
   if (!still) return [`${name}?`, sure];
   const [headline, why, advice] = rejections[answer.rejection];

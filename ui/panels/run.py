@@ -20,6 +20,7 @@ from mnist_core.training.resume import can_resume
 from ui import actions, page
 from ui.labels import interval_words, run_labels
 from ui.live.chart import feed_path, live_chart, live_progress
+from ui.panels.export import take_along
 from ui.panels.run_controls import begin_again, change_settings, continue_run, step_buttons
 from ui.widgets import confirm
 
@@ -181,8 +182,11 @@ def outcome(run: Run) -> None:
             "application/zip",
             icon=":material/download:",
             on_click="ignore",
-            help="A .zip with the model, its settings and measurements, and how to repeat the training",
+            help="A .zip with the model, its settings and measurements, and how to repeat the training. Another lab "
+            "reads it under Runs kept there, or with `import`",
         )
+        with st.popover("Take it along", icon=":material/outbox:"):
+            take_along(run, card)
 
 
 def show_read_only() -> None:

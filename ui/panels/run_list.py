@@ -14,6 +14,7 @@ from mnist_core.runs.storage import MEGABYTE, size
 from mnist_core.system.settings import limits
 from ui import actions, page
 from ui.labels import run_labels
+from ui.panels.export import bring_bundle
 from ui.widgets import confirm
 
 Sizes = list[tuple[Run, int]]
@@ -33,12 +34,15 @@ def show_run_list() -> None:
     """The table, folded up; above it what to delete when the runs exceed MNIST_LAB_MAX_STORAGE. Raises ConfigError."""
     runs = list_runs()
     if not runs:
+        with st.expander("Bring a run from another lab", icon=":material/move_to_inbox:"):
+            bring_bundle()
         return
     taken = sizes(runs)
     _offer(taken)
     total = sum(each for _, each in taken) / MEGABYTE
     with st.expander(f"Runs kept here: {len(runs)}, {total:.1f} MB", icon=":material/inventory_2:"):
         _table(taken)
+        bring_bundle()
 
 
 def _offer(taken: Sizes) -> None:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from mnist_core.inference.numbers import Reading
 
 SOURCES = ("Upload", "Camera")
-SHOWN = 440  # px, the width of a picture on the page
 FRAME = (255, 75, 75)
 _paste = st.components.v2.component(
     "mnist_lab.paste",
@@ -53,7 +52,7 @@ def photo(source: str, grey: bool) -> tuple[np.ndarray | None, DeltaGenerator]:
 def show_photo(place: DeltaGenerator, pixels: np.ndarray, reading: Reading | None) -> None:
     """Shows the picture, (H, W) or (H, W, 3 or 4) uint8, with a frame around each digit of a number."""
     several = reading is not None and len(reading.digits) > 1
-    place.image(boxed(pixels, reading) if several and reading else pixels, caption="Your picture", width=SHOWN)
+    place.image(boxed(pixels, reading) if several and reading else pixels, caption="Your picture", width="stretch")
 
 
 def boxed(pixels: np.ndarray, reading: Reading) -> np.ndarray:
