@@ -77,7 +77,7 @@ def test_network_teacher_and_split_follow_from_the_model(model, drawings, nowher
     for name in (*NETWORK, "dropout", "normalization", "seed", "validation_fraction", "split"):
         assert getattr(config, name) == getattr(old, name), name
     assert (config.recipe, config.init_from, config.teachers) == ("teach", str(model), str(model))
-    assert config.rehearsal == "digits"
+    assert (config.rehearsal, config.non_digits) == ("digits", 250)
     assert config.extra_copies == 30  # as many as are allowed of few drawings
     assert completed(config, nowhere) == config
 
