@@ -114,14 +114,10 @@ def _rendered(body: bytes) -> Any:
 
     Raises DrawingError.
     """
-    import numpy as np
-
     from mnist_core.data.stroke_files import read_drawing
-    from mnist_core.drawing.strokes import render_strokes
+    from mnist_core.drawing.strokes import aspect, render_strokes
 
     drawing = read_drawing(body)
-    points = np.array([point[:2] for stroke in drawing.strokes for point in stroke], np.float64)
-    width, height = np.ptp(points, axis=0)
     # a digit of a number is then as large, against the pen, as one alone
-    times = float(np.clip(width / max(height, 1e-9) / WIDEST_DIGIT, 1, MOST_DIGITS_WIDE))
+    times = min(max(aspect(drawing.strokes) / WIDEST_DIGIT, 1.0), MOST_DIGITS_WIDE)
     return render_strokes(drawing.strokes, drawing.box, drawing.y_axis, canvas=round(SIDE * times))

@@ -72,6 +72,13 @@ def european_one(flag: float, foot: float = 0.0, angle: float = 45.0, slant: flo
 # ---- pen strokes → canvas ---------------------------------------------------------------------------------------
 
 
+def aspect(strokes: Strokes) -> float:
+    """The width of all strokes together over their height; very large where they have none."""
+    points = np.array([point[:2] for stroke in strokes for point in stroke], np.float64)
+    width, height = np.ptp(points, axis=0)
+    return float(width / max(height, 1e-9))
+
+
 def render_strokes(
     strokes: Strokes,
     box: tuple[float, float],

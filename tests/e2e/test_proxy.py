@@ -44,7 +44,7 @@ def test_drawing_and_uploads_work_below_the_path(page, behind):
     assert "_streamlit_xsrf" in cookies
 
 
-def test_a_training_is_started_and_its_curves_arrive_below_the_path(page, behind):
+def test_a_training_below_the_path_shows_its_curves(page, behind):
     page.goto(behind.url)
     settled(page)
     page.get_by_role("link", name="Train", exact=True).first.click()

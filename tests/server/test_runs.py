@@ -117,8 +117,14 @@ def test_the_documents_name_every_path_status_and_parameter():
 def test_a_prediction_is_as_described(web):
     example = openapi.STROKES["example"]
     answer = web.predict(json.dumps(example).encode(), kind="application/json").json
-    assert set(answer) == set(openapi.PREDICTION["required"])
-    assert answer["digit"] == 7
+    assert (
+        set(answer)
+        == {*openapi.PREDICTION["required"], "number", "digits", "size"}
+        <= set(openapi.PREDICTION["properties"])
+    )
+    assert (answer["digit"], answer["number"]) == (7, "7")
+    alone = web.predict(json.dumps(example).encode(), "?number=0", kind="application/json").json
+    assert set(alone) == set(openapi.PREDICTION["required"])
 
 
 def test_the_page_for_people_needs_no_script_and_no_network():
