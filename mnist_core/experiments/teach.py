@@ -20,6 +20,7 @@ from mnist_core.system.settings import data_folder
 RECIPE = "teach"
 COPIES = 1000  # of all drawings together: more of them would take longer than a minute and add little
 MOST_COPIES = 30  # of one
+FEW_NON_DIGITS = 250  # beside the built-in digits, of which there are a quarter as many as are rehearsed of MNIST
 
 
 def teach_config(model: str, drawings: Path | str, data_dir: Path | str | None = None) -> TrainConfig:
@@ -66,6 +67,8 @@ def completed(config: TrainConfig, data_dir: Path | str | None = None, given: Co
     }
     if tuple(card.classes) != DIGITS:
         found["non_digits"] = 0  # its classes may be letters
+    elif found["rehearsal"] == "digits":
+        found["non_digits"] = FEW_NON_DIGITS
     return config.replace(**{name: value for name, value in found.items() if name not in given})
 
 

@@ -64,41 +64,41 @@ def test_a_label_is_one_tap_or_key_and_can_be_taken_back(page, bare_lab):
 
 def test_a_hand_is_taught_on_the_page_and_kept(page, bare_lab):
     mine = Collection(bare_lab.runs_dir / FOLDER)
-    for label in "012345689":
-        for number in range(5):
-            mine.add(label, polygon(int(label) + 2, number))
-    for number in range(3):
-        mine.add("7", polygon(9, number))
-    small = get_recipe("quick").config("digits").replace(epochs=2)
-    begun = create_run(small, bare_lab.runs_dir)
+    for number in range(5):
+        mine.add("1", polygon(3, number))
+    for number in range(4):
+        mine.add("7", polygon(4, number))
+    begun = create_run(get_recipe("quick").config("digits").replace(epochs=2), bare_lab.runs_dir)
     execute(begun, bare_lab.runs_dir.parent / "no-data")
 
     open_page(page, f"{bare_lab.url}/teach?model={begun.id}")
     for number, strokes in enumerate((SEVEN, SLANTED)):
-        expect(page.get_by_test_id("asked")).to_have_text("7")
+        asked = page.get_by_test_id("asked").inner_text()
+        assert not counts(mine.drawings())[asked]  # what was drawn least often
         draw(page, strokes)
         if number:
             page.keyboard.press("Enter")
         else:
             page.get_by_role("button", name="Next").click()
-        until(lambda number=number: len(mine.drawings()) == 49 + number)
+        until(lambda number=number: len(mine.drawings()) == 10 + number)
         settled(page)
-    page.get_by_text("There are 5 or more of each.").wait_for()
-    assert [kept.test for kept in mine.drawings() if kept.label == "7"] == [False] * 4 + [True]
-    page.get_by_role("button", name="Remove this 0").first.click(force=True)
-    until(lambda: len(mine.drawings()) == 49)
+        expect(page.get_by_test_id("asked")).not_to_have_text(asked)
+    mine.add("7", polygon(4, 4))
+    page.get_by_role("button", name="Remove this 1").first.click(force=True)
+    until(lambda: len(mine.drawings()) == 11)
+    settled(page)
 
     page.get_by_role("button", name="Teach quick").click()
     page.locator("[data-testid='live-progress']").wait_for()
     page.get_by_text("Forgetting.").wait_for()
-    expect(page.locator("table")).to_contain_text("Your drawings that were held out (10)")
+    expect(page.locator("table")).to_contain_text("Your drawings that were held out (2)")
     page.get_by_role("button", name="Keep").click()
     page.get_by_text("Kept. It is a model like any other").wait_for()
     (run,) = (run for run in list_runs(bare_lab.runs_dir) if run.config().recipe == "teach")
     assert run.pinned
     card = read_card(run.checkpoint())
-    assert card.metrics["test_accuracy"] > card.metrics["before_accuracy"]
-    assert "39 drawings, and 10 others" in card.about.data[0]
+    assert card.metrics["test_accuracy"] >= card.metrics["before_accuracy"]
+    assert "9 drawings, and 2 others" in card.about.data[0]
     page.get_by_role("link", name="Draw with it").click()
     page.locator("[data-testid='answer']").wait_for()
     expect(page.locator("[data-testid='stSelectbox']").first).to_contain_text("teach")
