@@ -27,7 +27,7 @@ import numpy as np
 from benchmarks.drawn import writers
 from benchmarks.not_a_digit import JUDGING, refusals
 from mnist_core.data.outliers import non_digits
-from mnist_core.data.pen_digits import load_lesson
+from mnist_core.data.pen_digits import load_taught
 from mnist_core.data.stroke_files import Digit, StrokeFile, read_strokes
 from mnist_core.experiments.teach import teach_config
 from mnist_core.inference.predictor import Predictor
@@ -60,19 +60,19 @@ def sheets(file: StrokeFile, writer: str, strange: bool) -> tuple[StrokeFile, St
     labels = np.array([str(digit.label) for digit in digits])
     rng = np.random.default_rng(int(writer))
     chosen = np.concatenate([rng.permutation(np.flatnonzero(labels == name))[:EACH] for name in np.unique(labels)])
-    lesson = [digits[n].model_copy(update={"test": k % EACH == EACH - 1}) for k, n in enumerate(chosen)]
+    drawn = [digits[n].model_copy(update={"test": k % EACH == EACH - 1}) for k, n in enumerate(chosen)]
     # all in one part: the lab's own reading of a file asks for two
     rest = [digit.model_copy(update={"test": True}) for n, digit in enumerate(digits) if n not in set(chosen)]
     return (
-        file.model_copy(update={"digits": lesson}),
-        file.model_copy(update={"digits": [*rest, lesson[0].model_copy(update={"test": False})]}),
+        file.model_copy(update={"digits": drawn}),
+        file.model_copy(update={"digits": [*rest, drawn[0].model_copy(update={"test": False})]}),
     )
 
 
 def judge(start: str, file: StrokeFile, writer: str, strange: bool, letters: np.ndarray) -> dict[str, float]:
     """What a teaching of one hand changes; shares in [0, 1]."""
     with tempfile.TemporaryDirectory() as folder:
-        paths = Path(folder) / "lesson.json", Path(folder) / "rest.json"
+        paths = Path(folder) / "taught.json", Path(folder) / "rest.json"
         for path, sheet in zip(paths, sheets(file, writer, strange), strict=True):
             path.write_text(sheet.model_dump_json())
         began, used = time.perf_counter(), time.process_time()
@@ -82,7 +82,7 @@ def judge(start: str, file: StrokeFile, writer: str, strange: bool, letters: np.
         checkpoint = run.checkpoint()
         if run.status().state != "completed" or checkpoint is None:
             raise SystemExit(f"The run is {run.status().state}: {run.status().reason}")
-        rest = load_lesson(paths[1], 0, 0)
+        rest = load_taught(paths[1], 0, 0)
         before, after = Predictor(start), Predictor(checkpoint)
         found = {"writer": float(writer), "digits": float(len(rest.test_labels)), "seconds": seconds, "cpu": processor}
         for name, model in (("before", before), ("after", after)):

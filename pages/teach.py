@@ -5,7 +5,7 @@ import streamlit as st
 from mnist_core.runs.catalogue import Model
 from ui import actions, page, warmup
 from ui.panels.labelling import board, collected
-from ui.panels.teaching import collection, latest_lesson, lesson, teach_button
+from ui.panels.teaching import collection, latest_teaching, show_teaching, teach_button
 from ui.user import ask_user
 from ui.visitors import mark_active
 from ui.widgets import canvas
@@ -52,9 +52,9 @@ with page.errors_as_messages():
             st.info("This model does not read drawings. Choose one that does.", icon=":material/info:")
         else:
             draw_and_teach(chosen)
-            run = latest_lesson(str(actions.drawings_path()))
+            run = latest_teaching(str(actions.drawings_path()))
             if run is not None:
                 st.subheader("What teaching changed", anchor=False)
-                lesson(run)
+                show_teaching(run)
 show_confirmation()
 warmup.page_sent(actions.warm)

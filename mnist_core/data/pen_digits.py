@@ -54,7 +54,7 @@ def load_drawings(path: Path, progress: Progress | None = None) -> Loaded:
     return Loaded(classes, _plain(file, path, range(len(labels)), progress), labels, test, file.warning)
 
 
-class Lesson(NamedTuple):
+class Taught(NamedTuple):
     """Drawings to teach a model: (N, 1, 28, 28) uint8 and (N,) int64 labels into `classes`, train and test apart.
 
     `drawings` is the number of different ones among the training images, `writers` are the names that stand at them.
@@ -70,7 +70,7 @@ class Lesson(NamedTuple):
     warning: str
 
 
-def load_lesson(path: Path, copies: int, seed: int, progress: Progress | None = None) -> Lesson:
+def load_taught(path: Path, copies: int, seed: int, progress: Progress | None = None) -> Taught:
     """The drawings in `path`, split as `load_drawings` does, but that with marks a class may have no test image, and
     one class is enough. Each training drawing comes `copies` times, as in `load_copies`; once and as it is for 0.
 
@@ -88,7 +88,7 @@ def load_lesson(path: Path, copies: int, seed: int, progress: Progress | None = 
         if draw is None
         else _render(file, path, draw, range(len(train) * copies), progress, copies)
     )
-    return Lesson(
+    return Taught(
         file.classes(),
         images,
         labels[train].repeat(copies or 1),

@@ -10,7 +10,7 @@ from mnist_core.data.auxiliary import with_extra
 from mnist_core.data.classes import relabel
 from mnist_core.data.dataset import Dataset
 from mnist_core.data.loading import load_dataset
-from mnist_core.data.rehearsal import is_lesson, load_mixed
+from mnist_core.data.rehearsal import is_teaching, load_mixed
 from mnist_core.data.splits import arrange
 from mnist_core.system.progress import Progress
 
@@ -35,7 +35,7 @@ def load_for(
     if dataset is not None and dataset != config.dataset:
         data = load_dataset(dataset, data_dir, progress, config.preparation, shape)
         return data if classes is None else relabel(data, classes, mapping)
-    if is_lesson(config):
+    if is_teaching(config):
         data = load_mixed(config, data_dir, progress, config.extra_copies if further else 0)
     else:
         data = arrange(load_dataset(config.dataset, data_dir, progress, config.preparation, shape), config)

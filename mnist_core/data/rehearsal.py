@@ -15,7 +15,7 @@ from mnist_core.config import TrainConfig
 from mnist_core.data.classes import MAPPING, match_classes
 from mnist_core.data.dataset import Dataset
 from mnist_core.data.loading import default_dataset, load_dataset, resolve_path
-from mnist_core.data.pen_digits import Lesson, load_lesson
+from mnist_core.data.pen_digits import Taught, load_taught
 from mnist_core.data.splits import arrange, train_and_validation
 from mnist_core.errors import DataError
 from mnist_core.system.progress import Progress
@@ -24,7 +24,7 @@ from mnist_core.system.settings import data_folder
 AUTO = "auto"  # MNIST where it is, else what is built in
 
 
-def is_lesson(config: TrainConfig) -> bool:
+def is_teaching(config: TrainConfig) -> bool:
     """Whether a training of `config` teaches a model drawings, beside what it learned from before."""
     return bool(config.rehearsal) and config.dataset.startswith("drawings:")
 
@@ -44,9 +44,9 @@ def load_mixed(
     if earlier.train_images.shape[1:] != (1, 28, 28):
         raise DataError(f"Drawings have 1×28×28 pixels, which {earlier.title} has not: they cannot be mixed.")
     path = resolve_path(*config.dataset.split(":", 1))
-    lesson = load_lesson(path, copies, config.seed, progress)
+    taught = load_taught(path, copies, config.seed, progress)
     places = np.array(
-        match_classes(earlier.classes, lesson.classes, config.classes, whose=f"'{path.name}'", how=MAPPING)
+        match_classes(earlier.classes, taught.classes, config.classes, whose=f"'{path.name}'", how=MAPPING)
     )
     train, validation = train_and_validation(earlier, config)
     kept = _some(train, config.rehearsal_images, config.seed)
@@ -54,15 +54,15 @@ def load_mixed(
     return Dataset(
         config.dataset,
         earlier.classes,
-        np.concatenate([earlier.train_images[rows], lesson.images]),
-        np.concatenate([earlier.train_labels[rows], places[lesson.labels]]),
-        lesson.test_images,
-        places[lesson.test_labels],
-        extra=len(lesson.labels),
+        np.concatenate([earlier.train_images[rows], taught.images]),
+        np.concatenate([earlier.train_labels[rows], places[taught.labels]]),
+        taught.test_images,
+        places[taught.test_labels],
+        extra=len(taught.labels),
         preparation=earlier.preparation,
-        warning=lesson.warning,
+        warning=taught.warning,
         validation=len(validation),
-        sources=(_whose(lesson), f"{len(kept):,} images of {earlier.title}, which it had learned from before"),
+        sources=(_whose(taught), f"{len(kept):,} images of {earlier.title}, which it had learned from before"),
         earlier=earlier,
     )
 
@@ -72,8 +72,8 @@ def _some(rows: np.ndarray, count: int, seed: int) -> np.ndarray:
     return rows[np.sort(chosen)]
 
 
-def _whose(lesson: Lesson) -> str:
-    by = f" by {', '.join(lesson.writers[:12])}" if lesson.writers else ""
-    more = f" and {len(lesson.writers) - 12} others" if len(lesson.writers) > 12 else ""
-    held = len(lesson.test_labels)
-    return f"{lesson.drawings:,} drawings{by}{more}, and {held:,} others of the same held out to judge it by"
+def _whose(taught: Taught) -> str:
+    by = f" by {', '.join(taught.writers[:12])}" if taught.writers else ""
+    more = f" and {len(taught.writers) - 12} others" if len(taught.writers) > 12 else ""
+    held = len(taught.test_labels)
+    return f"{taught.drawings:,} drawings{by}{more}, and {held:,} others of the same held out to judge it by"

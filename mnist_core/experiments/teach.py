@@ -9,8 +9,8 @@ from typing import Any
 from mnist_core.config import NETWORK, TrainConfig
 from mnist_core.data.dataset import CUSTOM_KINDS, DIGITS
 from mnist_core.data.loading import default_dataset, is_available, own_options, resolve_path
-from mnist_core.data.pen_digits import load_lesson
-from mnist_core.data.rehearsal import is_lesson
+from mnist_core.data.pen_digits import load_taught
+from mnist_core.data.rehearsal import is_teaching
 from mnist_core.errors import ConfigError, DataError
 from mnist_core.models.card import Card
 from mnist_core.models.checkpoint import find_checkpoint, read_card
@@ -40,7 +40,7 @@ def completed(config: TrainConfig, data_dir: Path | str | None = None, given: Co
     Raises CheckpointError where there is no such model, ConfigError where strokes cannot teach it, DataError where the
     drawings cannot be read.
     """
-    if config.recipe != RECIPE or not is_lesson(config):
+    if config.recipe != RECIPE or not is_teaching(config):
         return config
     if not config.init_from:
         raise ConfigError("A teaching begins with a model: name it in the setting init_from, such as init_from=pen.")
@@ -49,7 +49,7 @@ def completed(config: TrainConfig, data_dir: Path | str | None = None, given: Co
         raise ConfigError(
             f"The model {config.init_from} does not read drawings, so that strokes cannot teach it: choose another."
         )
-    drawings = load_lesson(resolve_path(*config.dataset.split(":", 1)), 0, 0).drawings
+    drawings = load_taught(resolve_path(*config.dataset.split(":", 1)), 0, 0).drawings
     old = card.config
     found: dict[str, Any] = {name: getattr(old, name) for name in NETWORK}
     found |= {

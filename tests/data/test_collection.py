@@ -9,7 +9,7 @@ import pytest
 from mnist_core.data import collection
 from mnist_core.data.collection import Collection, counts, next_label
 from mnist_core.data.loading import load_dataset
-from mnist_core.data.pen_digits import load_lesson
+from mnist_core.data.pen_digits import load_taught
 from mnist_core.data.stroke_files import read_strokes
 from mnist_core.errors import DataError, DrawingError, LabError
 
@@ -214,28 +214,28 @@ def test_each_digit_is_asked_for_five_times_in_mixed_order():
     assert len({asked[start : start + 10] for start in range(0, 50, 10)}) == 5
 
 
-# ---- as a lesson ----------------------------------------------------------------------------------------------------
+# ---- as what is taught ---------------------------------------------------------------------------------------------
 
 
-def test_a_lesson_leaves_held_out_drawings_alone(mine):
+def test_a_teaching_leaves_held_out_drawings_alone(mine):
     filled(mine, "17")
     mine.add("4", SEVEN)
-    lesson = load_lesson(mine.path, 3, 0)
-    assert lesson.images.shape == (27, 1, 28, 28)
-    assert sorted(lesson.labels) == [0] * 12 + [1] * 3 + [2] * 12
-    assert lesson.classes == ("1", "4", "7")
-    assert list(lesson.test_labels) == [0, 2]
-    assert (lesson.drawings, lesson.writers) == (9, ("Ann Lee",))
-    plain = load_lesson(mine.path, 0, 0)
+    taught = load_taught(mine.path, 3, 0)
+    assert taught.images.shape == (27, 1, 28, 28)
+    assert sorted(taught.labels) == [0] * 12 + [1] * 3 + [2] * 12
+    assert taught.classes == ("1", "4", "7")
+    assert list(taught.test_labels) == [0, 2]
+    assert (taught.drawings, taught.writers) == (9, ("Ann Lee",))
+    plain = load_taught(mine.path, 0, 0)
     assert len(plain.images) == 9
-    assert (plain.test_images == lesson.test_images).all()
+    assert (plain.test_images == taught.test_images).all()
 
 
-def test_a_lesson_of_tests_alone_is_refused(mine, tmp_path):
+def test_a_teaching_of_tests_alone_is_refused(mine, tmp_path):
     filled(mine, "7")
     file = read_strokes(mine.path)
     file.digits = [digit for digit in file.digits if digit.test]
     path = tmp_path / "tests.json"
     path.write_text(file.model_dump_json())
     with pytest.raises(DataError, match="none to learn from"):
-        load_lesson(path, 1, 0)
+        load_taught(path, 1, 0)

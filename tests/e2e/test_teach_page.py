@@ -1,4 +1,4 @@
-"""A hand is taught in a browser: strokes on the canvas, their labels, a lesson, and what it has changed."""
+"""A hand is taught in a browser: strokes on the canvas, their labels, a teaching, and what it has changed."""
 
 from __future__ import annotations
 

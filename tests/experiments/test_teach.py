@@ -57,7 +57,7 @@ def nowhere(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def lesson(model, drawings, nowhere, tmp_path_factory) -> Run:
+def teaching(model, drawings, nowhere, tmp_path_factory) -> Run:
     return taught(model, drawings, nowhere, tmp_path_factory.mktemp("runs"), rehearsal_images=600)
 
 
@@ -163,8 +163,8 @@ def test_the_label_corrects_the_teacher_of_what_is_taught():
 # ---- the run --------------------------------------------------------------------------------------------------------
 
 
-def test_a_hand_is_learned_and_little_is_forgotten(model, lesson, drawings, nowhere):
-    card = read_card(lesson.checkpoint())
+def test_a_hand_is_learned_and_little_is_forgotten(model, teaching, drawings, nowhere):
+    card = read_card(teaching.checkpoint())
     found = card.metrics
     assert found["before_accuracy"] <= 0.5
     assert found["test_accuracy"] == 1.0
@@ -173,7 +173,7 @@ def test_a_hand_is_learned_and_little_is_forgotten(model, lesson, drawings, nowh
     digits = load_dataset("digits", nowhere)
     before, after = (
         Predictor(folder).probabilities(digits.test_images).argmax(axis=1) == digits.test_labels
-        for folder in (model, lesson.checkpoint())
+        for folder in (model, teaching.checkpoint())
     )
     assert found["earlier_images"] == len(digits.test_labels)
     assert found["earlier_before"] == pytest.approx(before.mean())
@@ -183,17 +183,17 @@ def test_a_hand_is_learned_and_little_is_forgotten(model, lesson, drawings, nowh
     assert "images of digits" in card.about.data[1]
     assert card.classes == list(digits.classes)
     # taught again from there: the same images are held out, and it rehearses what the first model learned from
-    again = teach_config(str(lesson.checkpoint()), drawings, nowhere)
+    again = teach_config(str(teaching.checkpoint()), drawings, nowhere)
     assert (again.rehearsal, again.seed, again.validation_fraction) == ("digits", 3, 0.2)
 
 
-def test_without_rehearsal_it_forgets_more(model, lesson, drawings, nowhere, tmp_path):
+def test_without_rehearsal_it_forgets_more(model, teaching, drawings, nowhere, tmp_path):
     alone = taught(model, drawings, nowhere, tmp_path, rehearsal_images=0)
-    lost, kept = (read_card(run.checkpoint()).metrics["forgotten"] for run in (alone, lesson))
+    lost, kept = (read_card(run.checkpoint()).metrics["forgotten"] for run in (alone, teaching))
     assert lost > 2 * kept
 
 
-def test_a_lesson_goes_on_where_it_was_saved(model, drawings, nowhere):
+def test_a_teaching_goes_on_where_it_was_saved(model, drawings, nowhere):
     config = teach_config(str(model), drawings, nowhere).replace(non_digits=8, extra_copies=2, rehearsal_images=50)
     data = load_for(config, nowhere, further=True)
     state = TrainState(config, data)

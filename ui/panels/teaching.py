@@ -92,7 +92,7 @@ TEACH_HELP = (
 )
 
 
-def latest_lesson(path: str) -> Run | None:
+def latest_teaching(path: str) -> Run | None:
     """The newest run that was taught the drawings in the file at `path`; the one that this session began first."""
     found = []
     for run in list_runs():
@@ -106,7 +106,7 @@ def latest_lesson(path: str) -> Run | None:
     return next(iter(mine + found), None)
 
 
-def lesson(run: Run) -> None:
+def show_teaching(run: Run) -> None:
     """A run under way with its progress, or what it has changed, and whether to keep it. Raises LabError."""
     active = run.status().active
     st.fragment(_progress, run_every=LOOK_SECONDS if active else None)(run, active)
