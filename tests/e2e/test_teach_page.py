@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -101,4 +103,4 @@ def test_a_hand_is_taught_on_the_page_and_kept(page, bare_lab):
     assert "9 drawings, and 2 others" in card.about.data[0]
     page.get_by_role("link", name="Draw with it").click()
     page.locator("[data-testid='answer']").wait_for()
-    expect(page.locator("[data-testid='stSelectbox']").first).to_contain_text("teach")
+    expect(page.get_by_role("combobox", name="Model")).to_have_value(re.compile("^teach"))
