@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from playwright.sync_api import expect
 
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.drawing.strokes import jitter_strokes
@@ -113,10 +114,10 @@ def test_a_stroke_is_answered_while_the_pen_is_down(at_home):
     page.mouse.down()
     for place in ((0.7, 0.2), (0.45, 0.85)):
         page.mouse.move(*to(*place), steps=10)
-    page.wait_for_function("document.getElementById('class').textContent === '7'")
+    expect(page.locator("#class")).to_have_text("7")
     page.mouse.up()
     page.keyboard.press("Escape")
-    page.wait_for_function("document.getElementById('class').hidden")
+    expect(page.locator("#class")).to_be_hidden()
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") == 390
 

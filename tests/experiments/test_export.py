@@ -21,7 +21,8 @@ from mnist_core.runs.run import create_run
 @pytest.fixture
 def trained_config(monkeypatch, tiny_data):
     """A command line → the config that the real command line would train."""
-    monkeypatch.setattr("mnist_core.data.loading.load_dataset", lambda name, *_: tiny_data)
+    for module in ("loading", "prepare"):  # each has the name, the second from the first
+        monkeypatch.setattr(f"mnist_core.data.{module}.load_dataset", lambda name, *_: tiny_data)
 
     def parse(line: str) -> TrainConfig:
         configs = []

@@ -94,6 +94,7 @@ def test_two_runs_stand_in_a_table_of_what_differs(trained):
         "Table (CSV)",
         "Curves (CSV)",
         "Everything (JSON)",
+        "Report (HTML)",
     }
     for kind, label, value in (
         (app.slider, "Smoothing (batches)", 1),
@@ -171,6 +172,9 @@ def test_an_ablation_is_planned_started_and_cancelled(monkeypatch):
     assert not app.exception
     assert not app.error
     assert "9 runs" in words(app)
+    assert "How long they take is being measured" in words(app)
+    monkeypatch.setattr("mnist_core.runs.pool.WorkerPool.settled", lambda self: True)
+    app.run()
     assert " s on this machine" in words(app) or " min on this machine" in words(app)
     widget(app.slider, "Seeds").set_value(2)
     widget(app.multiselect, "Dropout: values").set_value(["0", "0.3"]).run()

@@ -225,7 +225,7 @@ def test_a_worker_waits_for_a_disk_that_is_read_only(small_disk, whole):
     run = create_run(RESUMABLE, disk)
     Queue(disk).add(run)
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-    thread = threading.Thread(target=serve, args=(disk, disk, abandoned))
+    thread = threading.Thread(target=serve, args=(disk, disk, abandoned, threading.Lock()))
     try:
         assert "Make it writable" in disk_error_sentence(pending_disk_error(run.folder))
         with pytest.raises(RunError, match="Read-only"):
