@@ -38,7 +38,7 @@ from mnist_core.system.device import use_threads
 from mnist_core.system.settings import data_folder
 from tests.e2e.lab import Lab, lab
 
-PATH = "/api/predict?model=pen&input=1"
+PATH = "/api/predict?model=pen&input=1&number=0"  # one digit, as a drawing under way is read
 ALONE = 200  # requests
 SEVEN = np.array([[80, 70], [200, 70], [130, 220]], float)
 RESTING_SECONDS = 20

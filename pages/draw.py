@@ -115,7 +115,8 @@ def board(model: Model) -> None:
             from mnist_core.inference.numbers import read_number  # imports ONNX Runtime
 
             reader = predictor(model)
-            reading = read_number(reader, reader.from_canvas(pixels) if drawing else pixels)
+            given = reader.from_canvas(pixels) if drawing else pixels
+            reading = read_number(reader, given, one_expected=drawing is not None and not wide)
         live_answer(
             reading,
             card.classes,

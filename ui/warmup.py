@@ -19,7 +19,7 @@ from importlib import import_module
 
 PATIENCE_SECONDS = 4.0
 """A server that nobody visits at first loads the model so long after its start."""
-AFTER_PAGE_SECONDS = 1.5
+AFTER_PAGE_SECONDS = 3.0
 """And so long after the first page has been sent: the browser draws it meanwhile."""
 PAGES = (
     "ui.panels.run",

@@ -101,3 +101,13 @@ def test_every_kind_of_picture_is_read(pen, kind):
         reading = read_number(pen, read_picture(KINDS[kind](flipped[digit], rng)))
         assert reading.prediction.is_digit, digit
         assert reading.number == str(digit)
+
+
+def test_where_one_is_expected_a_number_is_found_all_the_same():
+    two = np.zeros((280, 280), np.uint8)
+    two[:, :140] = canvas(SEVEN, canvas=280)[:, 70:210]
+    two[:, 140:] = canvas(SEVEN, canvas=280)[:, 70:210]
+    reader = Predictor("pen")
+    assert read_number(reader, two, one_expected=True).number == read_number(reader, two).number == "77"
+    one = read_number(reader, canvas(SEVEN), one_expected=True)
+    assert (one.number, len(one.digits)) == ("7", 1)
