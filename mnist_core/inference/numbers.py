@@ -79,8 +79,8 @@ def reads_numbers(predictor: Predictor) -> bool:
 def read_number(predictor: Predictor, pixels: np.ndarray, one_expected: bool = False) -> Reading:
     """(H, W), (H, W, 3) or (H, W, 4) uint8 of a canvas or a camera → Reading. Raises DrawingError for another shape.
 
-    A model of other classes than the ten digits gives the prediction alone. With `one_expected` what is surely one
-    digit is not looked at again for a number, which takes up to 0.2 s.
+    A model of other classes than the ten digits gives the prediction alone. With `one_expected` a number is looked for
+    only where things stand side by side: a scribble is then no number, and its answer comes 0.1 s sooner.
     """
     size = (int(pixels.shape[1]), int(pixels.shape[0])) if pixels.ndim > 1 else (0, 0)
     if not reads_numbers(predictor):
@@ -91,8 +91,7 @@ def read_number(predictor: Predictor, pixels: np.ndarray, one_expected: bool = F
     ready = predictor.card.preparation == "drawing" and is_prepared(np.asarray(pixels))
     prediction = predictor.answer(_fitted(predictor, np.asarray(pixels) if ready else digit_image(found.pixels)))
     whole = _extent(found.pixels)
-    surely_one = prediction.is_digit and prediction.confidence >= SURE
-    alone = ready or (one_expected and surely_one)
+    alone = ready or (one_expected and prediction.rejection != "several")
     digits = () if alone or not _may_be_several(found.pixels, whole, prediction) else _several(predictor, found)
     if len(digits) > 1:
         return Reading(_as_several(prediction), digits, size)
