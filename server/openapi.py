@@ -104,7 +104,12 @@ def document(base: str) -> dict[str, Any]:
                 "parameters": [
                     _query("model", "A model's id", {"type": "string", "default": DEFAULT_MODEL}),
                     _query("input", "1: also the image that the model sees", FLAG),
-                    _query("number", "0: read it as one digit alone, which takes less time", {**FLAG, "default": 1}),
+                    _query(
+                        "number",
+                        "apart: look for a number only where digits stand apart; 0: read it as one digit alone, which "
+                        "takes less time",
+                        {"type": "string", "enum": ["1", "apart", "0"], "default": "1"},
+                    ),
                     _query("canvas", "1: the picture is a drawing, light on dark, as strokes are", FLAG),
                 ],
                 "requestBody": {

@@ -22,6 +22,7 @@ PICTURES = (
 )
 LARGEST_STROKES = 2 * MEGABYTE
 SMALL = MEGABYTE // 4  # bytes of a body which is computed without waiting for large pictures
+NUMBERS = ("1", "apart", "0")  # whether a number is looked for: always, where digits stand apart, never
 FLAGS = {"0": False, "1": True, "": False}
 
 
@@ -37,7 +38,7 @@ class Predictions:
         """The route. Raises RequestError."""
         name = request.query_params.get("model") or DEFAULT_MODEL
         canvas, with_input = _flag(request, "canvas"), _flag(request, "input")
-        number = _flag(request, "number", "1")
+        number = _number(request)
         strokes = _is_strokes(request)
         with self.traffic.admitted():
             async with self.bodies.read(request, *([LARGEST_STROKES] if strokes else [])) as body:
@@ -49,11 +50,19 @@ class Predictions:
         return response
 
 
-def _flag(request: Request, name: str, default: str = "") -> bool:
+def _flag(request: Request, name: str) -> bool:
     try:
-        return FLAGS[request.query_params.get(name, default)]
+        return FLAGS[request.query_params.get(name, "")]
     except KeyError:
         raise RequestError(400, f"'{name}' is 1 or 0.") from None
+
+
+def _number(request: Request) -> str:
+    """One of NUMBERS. Raises RequestError."""
+    said = request.query_params.get("number", NUMBERS[0])
+    if said not in NUMBERS:
+        raise RequestError(400, "'number' is 1, apart or 0.")
+    return said
 
 
 def _is_strokes(request: Request) -> bool:
@@ -72,11 +81,11 @@ def _is_strokes(request: Request) -> bool:
 
 
 def predict(
-    name: str, body: bytes, strokes: bool, canvas: bool, with_input: bool, number: bool = True
+    name: str, body: bytes, strokes: bool, canvas: bool, with_input: bool, number: str = NUMBERS[0]
 ) -> dict[str, Any]:
     """The model's prediction as JSON. `canvas` says that the picture is a drawing, light on dark, as strokes are.
 
-    Without `number` the picture is read as one digit alone, which takes less time.
+    `number` is one of NUMBERS: to read a picture as one digit alone takes less time.
 
     Raises RequestError 400 for what is no picture, 404 for a model that is not there.
     """
@@ -90,8 +99,8 @@ def predict(
         reader = predictor(model)
         pixels = _rendered(body) if strokes else decode_picture(body, "The picture")
         pixels = reader.from_canvas(pixels) if strokes or canvas else pixels
-        if number:
-            reading = read_number(reader, pixels)
+        if number != "0":
+            reading = read_number(reader, pixels, one_expected=number == "apart")
             prediction, record = reading.prediction, reading.record()
         else:
             prediction = reader.predict(pixels)

@@ -301,6 +301,7 @@ def test_strokes_of_a_number_are_read_as_one(web):
 def test_a_picture_may_be_read_as_one_digit_alone(web):
     alone = web.predict(PNG, "?number=0").json
     whole = web.predict(PNG, "?number=1").json
+    assert web.predict(PNG, "?number=apart").json == whole  # one digit is a number of one
     assert whole == web.predict(PNG).json
     assert whole == {**alone, "number": "7", "digits": whole["digits"], "size": [280, 280]}
     assert web.predict(PNG, "?number=2").status == 400

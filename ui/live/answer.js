@@ -150,8 +150,8 @@ async function pump(view) {
   let pause = 0;
   try {
     // a single digit is read sooner where nobody asks whether it is a number, which it may be when the pen is up
-    const fast = whole || route.includes("&number=") ? "" : "&number=0";
-    const answer = await ask(route + fast, pictureOf(layers, width));
+    const number = route.includes("&number=") ? "" : whole ? "&number=apart" : "&number=0";
+    const answer = await ask(route + number, pictureOf(layers, width));
     pause = answer.pause;
     const current = version === view.data.version && route === view.data.route && layers[0].isConnected;
     const last = !view.pen && !view.fresh;
