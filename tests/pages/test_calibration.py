@@ -50,7 +50,7 @@ BAR = slice(60, 220)
 @pytest.mark.parametrize(
     ("parts", "rejection", "headline", "advice"),
     [
-        ([(slice(60, 220), slice(20, 110)), (BAR, slice(200, 220))], "several", "Several?", "one alone"),
+        ([(slice(80, 200), slice(20, 110)), (BAR, slice(200, 230))], "several", "Several?", "one alone"),
         ([(slice(80, 200), slice(80, 200))], "filled", "Only its lines, please", "thinner brush"),
     ],
 )
