@@ -2,10 +2,11 @@
 
     python -m benchmarks.start [--starts 5] [--clicks 3]
 
-Each start is a new server process, the pages in turn: a one-line Streamlit script, one with the canvas alone, Home, Draw
-and Train. The time runs from the start of the process until the page can be used: all of it is there (bare, Home), the
-canvas can be drawn on (canvas, Draw), *Run* can be clicked (Train). `--clicks` fresh servers more: from a click on *Run*, ten seconds after the page
-came, to the first point of the curve. Real MNIST (MNIST_LAB_DATA), Debian's Chromium, started beforehand.
+Each start is a new server process, the pages in turn: a one-line Streamlit script, one with the canvas alone, Home,
+Draw and Train. The time runs from the start of the process until the page can be used: all of it is there (bare, Home),
+the canvas can be drawn on (canvas, Draw), *Run* can be clicked (Train). `--clicks` fresh servers more: from a click on
+*Run*, ten seconds after the page came, to the first point of the curve. Real MNIST (MNIST_LAB_DATA), Debian's Chromium,
+started beforehand.
 """
 
 from __future__ import annotations
