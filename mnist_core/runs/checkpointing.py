@@ -74,7 +74,7 @@ class RunCheckpoints:
             train_seconds=round(state.seconds, 3),
             metrics=metrics,
             about=About(
-                data=[source[:1000] for source in self.data.sources],
+                data=[source[:1000] for source in (*self.data.sources, *state.notes)],
                 limits=[self.data.warning[:1000]] if self.data.warning else [],  # what was left out, say
             ),
             **calibrated(logits.numpy(), self.data.train_labels[state.val_indices]),

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from mnist_core.config import TrainConfig, field_choices, field_help, field_range
+from mnist_core.data.rehearsal import is_teaching
 from mnist_core.models.architectures import MODELS, has_dropout
 from mnist_core.recipes import RECIPES, Recipe
 from mnist_core.system.threads import cores
@@ -15,6 +16,7 @@ from mnist_core.training.changes import setting, shown
 LEARNING_RATES = [1e-5, 3e-5, 1e-4, 2e-4, 3e-4, 5e-4, 1e-3, 2e-3, 3e-3, 6e-3, 1e-2, 2e-2, 3e-2, 5e-2, 0.1, 0.3, 1.0]
 WEIGHT_DECAYS = [0.0, 1e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1]
 BATCH_SIZES = [16, 32, 64, 100, 128, 256, 512, 1024]
+TRAIN_SHARES = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0]
 EMA_DECAYS = [0.0, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999]
 
 
@@ -70,6 +72,9 @@ def knobs(start: TrainConfig) -> TrainConfig:
         if panel.values["split"] == "pooled":
             panel.number("test_fraction", "Test share", 0.05, 0.5, 0.01)
         panel.validation()
+        if not is_teaching(start):  # it learns all there is, with its labels
+            panel.pick("train_share", "Share of the training images", TRAIN_SHARES)
+            panel.number("label_noise", "Share of wrong labels", 0.0, 0.95, 0.05)
         panel.number("validations_per_epoch", "Validations per epoch", 1, 20, 1)
         panel.choice("precision", field_choices("precision"), "Precision")
         panel.number("threads", "CPU threads (0: all)", 0, cores(), 1)
