@@ -37,7 +37,7 @@ else:
 Output = Literal["logits", "probabilities"]
 OPSET = 20  # the first with GELU
 IR_VERSION = 9  # the one that came with it, so that older runtimes read the file
-INPUT = "images"
+INPUT, FEATURES = "images", "features"
 _ACTIVATIONS: dict[str, tuple[str, dict[str, float | str]]] = {  # of torch.nn with its default arguments
     "ReLU": ("Relu", {}),
     "LeakyReLU": ("LeakyRelu", {"alpha": 0.01}),
@@ -55,11 +55,13 @@ def onnx_model(
     std: Sequence[float],
     temperature: float = 1.0,
     output: Output = "logits",
+    with_features: bool = False,
 ) -> onnx.ModelProto:
     """The network of `config` with `weights`, named as in `state_dict` of a Classifier ("net.0.weight").
 
     Its input `images` is (N, C, H, W) float32 in [0, 1] for any N, its output `logits` or `probabilities` (N, classes)
-    float32. Logits are divided by `temperature`, as a Classifier's are. Raises KeyError where a weight is missing, and
+    float32. Logits are divided by `temperature`, as a Classifier's are. `with_features` adds a second output,
+    `features` (N, F) float32: what the last layer with weights is given. Raises KeyError where a weight is missing, and
     ConfigError.
     """
     graph = _Graph(weights)
@@ -73,11 +75,41 @@ def onnx_model(
         last = graph.add("Softmax", [last], axis=1)
     graph.name("Identity", [last], output)
     helper, number = onnx.helper, onnx.TensorProto.FLOAT
+    outputs = [helper.make_tensor_value_info(output, number, ["N", shape.classes])]
+    if with_features:
+        graph.name("Flatten", [graph.last_given], FEATURES, axis=1)
+        outputs.append(helper.make_tensor_value_info(FEATURES, number, ["N", "F"]))
     made = helper.make_graph(
         graph.nodes,
         config.model,
         [helper.make_tensor_value_info(INPUT, number, ["N", shape.channels, shape.height, shape.width])],
-        [helper.make_tensor_value_info(output, number, ["N", shape.classes])],
+        outputs,
+        graph.tensors,
+    )
+    return helper.make_model(
+        made, producer_name="mnist-lab", ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", OPSET)]
+    )
+
+
+def onnx_beginning(
+    config: TrainConfig,
+    shape: Shape,
+    weights: Mapping[str, np.ndarray],
+    mean: Sequence[float],
+    std: Sequence[float],
+    count: int,
+) -> onnx.ModelProto:
+    """The first `count` layers of the network of `config`, as in `onnx_model`; their output is called `maps`."""
+    graph = _Graph(weights)
+    scaled = graph.divide(graph.subtract(INPUT, _channels(mean)), _channels(std))
+    layers = describe(config, shape).layers[:count]
+    graph.name("Identity", [graph.sequence(Sequential(*layers), scaled, "net.")], "maps")
+    helper, number = onnx.helper, onnx.TensorProto.FLOAT
+    made = helper.make_graph(
+        graph.nodes,
+        config.model,
+        [helper.make_tensor_value_info(INPUT, number, ["N", shape.channels, shape.height, shape.width])],
+        [helper.make_tensor_value_info("maps", number, ["N", "C", "H", "W"])],
         graph.tensors,
     )
     return helper.make_model(
@@ -90,11 +122,15 @@ def _channels(values: Sequence[float]) -> np.ndarray:
 
 
 class _Graph:
-    """Nodes and tensors on the way to a graph. Its methods add nodes and return the name of the result."""
+    """Nodes and tensors on the way to a graph. Its methods add nodes and return the name of the result.
+
+    `last_given` is what the last layer with weights so far is given.
+    """
 
     def __init__(self, weights: Mapping[str, np.ndarray]) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.tensors: list[onnx.TensorProto] = []
+        self.last_given = INPUT
         self._weights = weights
 
     def add(self, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
@@ -120,6 +156,8 @@ class _Graph:
         return value
 
     def layer(self, layer: Layer, value: str, prefix: str) -> str:
+        if isinstance(layer, Conv2d | Linear):
+            self.last_given = value
         match layer:
             case Residual():
                 return self.add("Add", [value, self.sequence(layer, value, prefix)])
