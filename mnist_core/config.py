@@ -198,6 +198,11 @@ class TrainConfig(BaseModel):
         le=200,
         description="Early stopping: end after this many epochs without a better validation; 0 is off",
     )
+    snapshots: bool = Field(
+        False,
+        description="Keep the weights at steps 0, 1, 2, 4, 8, … and after every epoch, so that Replay can show how the "
+        "network learned; the training is the same",
+    )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Same seed, same result")
 
     def replace(self, **changes: Any) -> TrainConfig:

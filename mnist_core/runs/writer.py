@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from mnist_core.errors import LabError
 from mnist_core.runs.commands import Commands
 from mnist_core.runs.history import EventLog
+from mnist_core.runs.weight_snapshots import remove_later
 from mnist_core.system.files import disk_error_sentence
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class RunWriter:
             }
             self.append({**resume, "note": note} if note else resume)
         self._checkpoints = self.insist(partial(RunCheckpoints, self.run, data, state))
+        self.insist(partial(remove_later, self.run, state.step))  # those steps are taken again
 
     def close(self) -> None:
         """Closes what `open` opened."""
@@ -96,6 +98,10 @@ class RunWriter:
     def save_checkpoint(self, state: TrainState, event: EpochEvent | None = None) -> None:
         """Saves the weights, with the metrics of the epoch that `event` reports."""
         self.insist(partial(self._checkpoints.save, state, event))
+
+    def save_snapshot(self, state: TrainState) -> None:
+        """Saves the weights of this step for Replay."""
+        self.insist(partial(self._checkpoints.save_snapshot, state))
 
     def evaluate_on_test(self) -> dict[str, float]:
         """The one look at the test images, by the checkpoint that is the run's result; its metrics."""
