@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui import address
+
 
 def read_place(page: str, names: tuple[str, ...]) -> None:
     """Sets the session's `{page}-{name}` from the address where that is new. Called before the widgets are made.
 
     A link leaves out what is to be as at first; a visit without any parameter finds the page as it was left.
     """
-    asked = st.query_params.to_dict()
+    asked = address.own()
     if not asked or asked == st.session_state.get(f"{page}-written"):
         return
     for name in names:
@@ -26,8 +28,7 @@ def read_place(page: str, names: tuple[str, ...]) -> None:
 def write_place(page: str, **place: object) -> None:
     """Writes what is chosen into the address; None is left out."""
     said = {name: str(value) for name, value in place.items() if value is not None}
-    if st.session_state.pop(f"{page}-followed", False) or st.query_params.to_dict() != said:
-        st.query_params.from_dict(said)
+    address.write(said, anew=st.session_state.pop(f"{page}-followed", False))
     st.session_state[f"{page}-written"] = said
 
 
