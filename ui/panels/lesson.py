@@ -64,7 +64,7 @@ def show_lesson(here: str) -> None:
             _reveal(lesson, step.reveal, runs)
         if step.page not in (None, here):
             _link(step, lesson, runs)
-        _buttons(lesson, number, runs, done and text is not None, first)
+        _buttons(lesson, number, here, runs, done and text is not None, first)
 
 
 def leave() -> None:
@@ -176,29 +176,24 @@ def _link(step: Step, lesson: Lesson, runs: dict[str, Run]) -> None:
     )
 
 
-def _buttons(lesson: Lesson, number: int, runs: dict[str, Run], done: bool, first: str) -> None:
+def _buttons(lesson: Lesson, number: int, here: str, runs: dict[str, Run], done: bool, first: str) -> None:
     last = number == len(lesson.steps)
     with st.container(horizontal=True):
         if st.button("Back", key="lesson-back", icon=":material/arrow_back:", disabled=number == 1):
-            _turn_to(lesson, number - 1, runs)
+            _turn_to(lesson, number - 1, here, runs)
         common: dict[str, Any] = {"type": "primary", "disabled": not done, "help": None if done else first}
         if last and st.button("Finish", key="lesson-next", icon=":material/check:", **common):
             leave()
             st.switch_page("home.py")
         if not last and st.button("Next", key="lesson-next", icon=":material/arrow_forward:", **common):
-            _turn_to(lesson, number + 1, runs)
-        if st.button("Leave the lesson", key="lesson-leave", type="tertiary"):
-            leave()
-            st.rerun()
+            _turn_to(lesson, number + 1, here, runs)
+        # before the page runs again: a rerun of its own would begin with the address that the browser still shows
+        st.button("Leave the lesson", key="lesson-leave", type="tertiary", on_click=leave)
 
 
-def _turn_to(lesson: Lesson, number: int, runs: dict[str, Run]) -> None:
+def _turn_to(lesson: Lesson, number: int, here: str, runs: dict[str, Run]) -> None:
+    """To a step on its page, set up for it; one that is on no page in particular is shown where one is."""
+    step = lesson.steps[number - 1]
     address.take_along(step=str(number))
-    _go(lesson, lesson.steps[number - 1], runs)
-
-
-def _go(lesson: Lesson, step: Step, runs: dict[str, Run]) -> None:
-    """To the step's page, set up for it; a step that is on no page in particular is shown where one is."""
-    if step.page is None:
-        st.rerun()
-    st.switch_page(file_of(step.page), query_params={**_parameters(lesson, step, runs), **address.along()})
+    own = address.own() if step.page is None else _parameters(lesson, step, runs)
+    st.switch_page(file_of(step.page or here), query_params={**own, **address.along()})
