@@ -12,6 +12,8 @@ from streamlit.runtime.scriptrunner import add_script_run_ctx
 
 from mnist_core.data.dataset import Dataset
 from mnist_core.explain.activations import Activation, activations
+from mnist_core.explain.adversarial import Attack, attack, smallest_strength
+from mnist_core.explain.adversarial import Method as AttackMethod
 from mnist_core.explain.counterfactual import Edit, smallest_edit
 from mnist_core.explain.maximisation import Maximised, maximise, most_exciting
 from mnist_core.explain.neighbours import features
@@ -95,6 +97,32 @@ def _edit(_model: Model, key: tuple[str, float], _image: np.ndarray, pixels: byt
 def edit(model: Model, image: np.ndarray, target: int | None = None) -> Edit | None:
     """The smallest edit found that makes `target`, or any other class, the answer."""
     return _edit(model, _key(model), image, image.tobytes(), target)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _strength(
+    _model: Model, key: tuple[str, float], _image: np.ndarray, pixels: bytes, method: AttackMethod
+) -> int | None:
+    with in_turn("Looking for the weakest attack that works …") as progress:
+        return smallest_strength(network(_model), _image, method, progress)
+
+
+def weakest_attack(model: Model, image: np.ndarray, method: AttackMethod) -> int | None:
+    """The smallest strength found, in grey levels of 255, at which the attack changes the answer to a model's input."""
+    return _strength(model, _key(model), image, image.tobytes(), method)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _attacked(
+    _model: Model, key: tuple[str, float], _image: np.ndarray, pixels: bytes, method: AttackMethod, strength: int
+) -> Attack:
+    with progress_soon("Attacking the image …"):
+        return attack(network(_model), _image, method, (strength,))
+
+
+def attacked(model: Model, image: np.ndarray, method: AttackMethod, strength: int) -> Attack:
+    """A model's input before and after an attack of `strength` grey levels of 255."""
+    return _attacked(model, _key(model), image, image.tobytes(), method, strength)
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)

@@ -31,7 +31,7 @@ def robustness_figure(curves: Mapping[str, Robustness]) -> dict[str, Any]:
                 "type": "scatter",
                 "x": ticks,
                 "y": [limit] * len(ticks),
-                "name": "nine tenths of the first",
+                "name": f"nine tenths of {next(iter(curves))}",
                 "mode": "lines",
                 "line": {"color": QUIET, "width": 1.5, "dash": "dash"},
                 "hoverinfo": "skip",
@@ -72,7 +72,7 @@ def robustness_figure(curves: Mapping[str, Robustness]) -> dict[str, Any]:
         "hovermode": "x unified",
         "showlegend": True,
         "legend": LEGEND,
-        "xaxis": {"type": "category", "title": {"text": kind.title.lower()}, "fixedrange": True},
+        "xaxis": {"type": "category", "title": {"text": f"{kind.title}: {kind.measure}"}, "fixedrange": True},
         "yaxis": {"range": [0, 1.03], "tickformat": ".0%", "title": {"text": "read right"}, "fixedrange": True},
         "dragmode": False,
     }

@@ -26,11 +26,14 @@ Apply = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
 
 @dataclass(frozen=True)
 class Corruption:
-    """One kind of corruption. `levels` grow from 0, the image as it is; `unit` says what they count, where `pixels`
-    of an image of 28 px. `grey_only`: it changes strokes, which a photo has not."""
+    """One kind of corruption. `levels` grow from 0, the image as it is; they count what `measure` says, in `unit`.
+
+    `pixels`: these are px of an image of 28 px. `grey_only`: it changes strokes, which a photo has not.
+    """
 
     name: str
     title: str
+    measure: str
     unit: str
     levels: tuple[float, ...]
     explanation: str
@@ -62,15 +65,29 @@ def corrupted(images: np.ndarray, name: str, level: float, seed: int = 0) -> np.
     and is the same at every level. Level 0 changes nothing. Raises ConfigError for an unknown name.
     """
     kind = get_corruption(name)
-    if not level or not len(images):
+    if not len(images):
+        return images.copy()
+    starts = range(0, len(images), PART)
+    return np.concatenate([_part(kind, images[start : start + PART], level, seed, start) for start in starts])
+
+
+def _part(kind: Corruption, images: np.ndarray, level: float, seed: int, start: int) -> np.ndarray:
+    """A part of the images, the first of which has the number `start`."""
+    if not level:
         return images.copy()
     if kind.pixels:
         level = level * max(1, round(max(images.shape[2:]) / SIDE))
-    parts = [
-        kind.apply(images[start : start + PART], level, np.random.default_rng([seed, start]))
-        for start in range(0, len(images), PART)
-    ]
-    return np.concatenate([part.round().clip(0, 255).astype(np.uint8) for part in parts])
+    found = kind.apply(images, level, np.random.default_rng([seed, start]))
+    levels: np.ndarray = found.round().clip(0, 255).astype(np.uint8)
+    return levels
+
+
+def example(images: np.ndarray, place: int, name: str, seed: int = 0) -> np.ndarray:
+    """The image at `place` of (N, C, H, W) uint8 as `corrupted` makes it at each level → (levels, C, H, W) uint8."""
+    start = place // PART * PART
+    part = images[start : start + PART]
+    kind = get_corruption(name)
+    return np.stack([_part(kind, part, level, seed, start)[place - start] for level in kind.levels])
 
 
 def ground(images: np.ndarray) -> np.ndarray:
@@ -201,7 +218,8 @@ CORRUPTIONS = {
         Corruption(
             "noise",
             "Noise",
-            "±{} levels",
+            "standard deviation in grey levels of 255",
+            "±{}",
             (0, 16, 32, 48, 64, 96, 128, 192),
             "To each pixel a random number is added (Gaussian noise, the level is its standard deviation, of 255 grey "
             "levels), as by a camera in the dark.",
@@ -210,6 +228,7 @@ CORRUPTIONS = {
         Corruption(
             "blur",
             "Blur",
+            "standard deviation",
             "{} px",
             (0, 0.5, 1, 1.5, 2, 2.5, 3, 4),
             "Each pixel becomes a mean of its surroundings (Gaussian blur, the level is its standard deviation in "
@@ -220,6 +239,7 @@ CORRUPTIONS = {
         Corruption(
             "rotation",
             "Rotation",
+            "angle",
             "±{}°",
             (0, 10, 20, 30, 40, 50, 60, 90),
             "Each image is turned about its middle, to the left or to the right at random.",
@@ -228,6 +248,7 @@ CORRUPTIONS = {
         Corruption(
             "shift",
             "Shift",
+            "distance",
             "{} px",
             (0, 1, 2, 3, 4, 6, 8, 10),
             "Each image is moved to the left, right, top or bottom at random. What leaves the picture is lost.",
@@ -237,6 +258,7 @@ CORRUPTIONS = {
         Corruption(
             "thicker",
             "Thicker strokes",
+            "change of their width",
             "+{} px",
             (0, 0.5, 1, 1.5, 2, 3, 4, 6),
             "Strokes become so many pixels wider (a dilation), as by a broad felt pen; those of MNIST are 2.6 wide.",
@@ -247,6 +269,7 @@ CORRUPTIONS = {
         Corruption(
             "thinner",
             "Thinner strokes",
+            "change of their width",
             "−{} px",
             (0, 0.5, 1, 1.5, 2, 2.5, 3, 4),
             "Strokes become so many pixels narrower (an erosion), as by a pen that runs dry; those of MNIST are 2.6 "
@@ -258,7 +281,8 @@ CORRUPTIONS = {
         Corruption(
             "occlusion",
             "Occlusion",
-            "{} px a side",
+            "side of the square",
+            "{} px",
             (0, 4, 6, 8, 10, 12, 16, 20),
             "A square of the picture's ground is laid over each image, at a random place.",
             _occlusion,

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from mnist_core.data.loading import load_dataset
 from mnist_core.errors import ConfigError
-from mnist_core.inference.corruptions import CORRUPTIONS, DIRECTIONS, corrupted, corruptions_for, ground
+from mnist_core.inference.corruptions import CORRUPTIONS, DIRECTIONS, corrupted, corruptions_for, example, ground
 
 DIGITS = load_dataset("digits").test_images[:300]
 PHOTOS = np.random.default_rng(0).integers(0, 256, (12, 3, 32, 32), np.uint8)
@@ -52,6 +52,14 @@ def test_what_is_random_depends_on_the_seed_alone(name):
     np.random.seed(5)
     np.testing.assert_array_equal(first, corrupted(DIGITS, name, level, seed=1))
     assert not np.array_equal(first, corrupted(DIGITS, name, level, seed=2))
+
+
+@pytest.mark.parametrize("place", [3, 260])
+def test_an_example_is_the_image_among_all_the_others(place):
+    for name in ("noise", "rotation"):
+        shown = example(DIGITS, place, name, seed=2)
+        for level, image in zip(CORRUPTIONS[name].levels, shown, strict=True):
+            np.testing.assert_array_equal(image, corrupted(DIGITS, name, level, seed=2)[place])
 
 
 def test_noise_has_the_deviation_of_its_level():

@@ -10,8 +10,8 @@ from mnist_core.figures.classification import confusion_figure
 from mnist_core.inference.metrics import Evaluation
 from mnist_core.runs.catalogue import Model
 from ui import page
-from ui.panels.answers import MOST, answers, place
-from ui.widgets.place import number, write_place
+from ui.panels.answers import MOST, PANELS, answers, place
+from ui.widgets.place import number, write_part
 
 
 @st.fragment
@@ -49,7 +49,7 @@ def confusions(model: Model, data: Dataset, result: Evaluation, key: str) -> Non
         left, right = st.columns(2)
         true = left.selectbox("True", classes, format_func=data.classes.__getitem__, key=f"{key}-true")
         said = right.selectbox("Predicted", classes, format_func=data.classes.__getitem__, key=f"{key}-predicted")
-        write_place("results", **place(model, data, true=true, predicted=said))
+        write_part("results", PANELS, **place(model, data, true=true, predicted=said))
         rows = result.cell(true, said)
         names = page.escape_markdown(data.classes[true]), page.escape_markdown(data.classes[said])
         st.markdown(f"**{len(rows):,} × {names[0]} read as {names[1]}**")

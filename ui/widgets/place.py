@@ -32,6 +32,12 @@ def write_place(page: str, **place: object) -> None:
     st.session_state[f"{page}-written"] = said
 
 
+def write_part(page: str, keep: tuple[str, ...], **part: object) -> None:
+    """Writes a part of the place; of what stands in the address, what `keep` names stays."""
+    there = st.query_params.to_dict()
+    write_place(page, **{name: there.get(name) for name in keep if name not in part}, **part)
+
+
 def number(key: str, limit: int, default: int = 0) -> int:
     """The session's number under `key`, brought into 0 to `limit` - 1, as an address or another layer may exceed it."""
     value = st.session_state.get(key)
