@@ -20,9 +20,9 @@ from mnist_core.models.classifier import Classifier
 from mnist_core.runs.catalogue import Model, predictor
 from mnist_core.system.device import serve_with_one_thread, threads
 from mnist_core.system.progress import Progress
+from ui.turns import in_turn
 
 SOON_SECONDS = 0.15
-_heavy = threading.Lock()
 
 
 def network(model: Model) -> Classifier:
@@ -37,23 +37,9 @@ def _key(model: Model) -> tuple[str, float]:
 
 @contextlib.contextmanager
 def progress_in_turn(text: str) -> Iterator[Progress]:
-    """A progress bar; while another visitor's heavy look is computed, it says so and waits."""
-    bar = st.progress(0.0, text)
-
-    def show(share: float) -> None:
-        bar.progress(share, text)
-
-    try:
-        if not _heavy.acquire(blocking=False):
-            bar.progress(0.0, "Another visitor's view is being computed; yours is next …")
-            _heavy.acquire()
-        try:
-            with threads():
-                yield show
-        finally:
-            _heavy.release()
-    finally:
-        bar.empty()
+    """`in_turn`, with all threads for torch."""
+    with in_turn(text) as show, threads():
+        yield show
 
 
 @contextlib.contextmanager
