@@ -119,7 +119,7 @@ def results(model: Model, data: Dataset) -> None:
 
 
 with page.errors_as_messages():
-    read_place("results", ("data", "true", "predicted", "image"))
+    read_place("results", ("data", "true", "predicted", "image", "selected", "map", "colour"))
     model = choose_model("Model", in_address=True)
     if model is not None:
         own = model.card.dataset

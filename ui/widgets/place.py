@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+LONGEST = 300  # characters of a parameter
+
 
 def read_place(page: str, names: tuple[str, ...]) -> None:
     """Sets the session's `{page}-{name}` from the address where that is new. Called before the widgets are made.
@@ -15,7 +17,7 @@ def read_place(page: str, names: tuple[str, ...]) -> None:
         return
     for name in names:
         if name in asked:
-            st.session_state[f"{page}-{name}"] = asked[name][:100]
+            st.session_state[f"{page}-{name}"] = asked[name][:LONGEST]
         else:
             st.session_state.pop(f"{page}-{name}", None)
     st.session_state[f"{page}-written"] = asked
