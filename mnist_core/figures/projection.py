@@ -43,17 +43,19 @@ def projection_figure(
     by_prediction: bool = False,
     rows: np.ndarray | None = None,
     selected: np.ndarray | None = None,
+    outline: np.ndarray | None = None,
     drawing: np.ndarray | None = None,
     extent: np.ndarray | None = None,
-    paper: str = "#ffffff",
 ) -> go.Figure:
-    """(N, 2) float32 points with (N,) labels, predictions and confidences in [0, 1] → a map in WebGL.
+    """(N, 2) float32 points with (N,) labels, predictions and confidences in [0, 1] → a map.
 
     Coloured by label, or `by_prediction`; a mistake is a cross. `rows` (N,) are the images' own numbers, those of
     `points` if not given; `customdata` of a point is [row, confidence], and `name` of its trace the class that colours
-    it. `selected` (N,) bool fades the other points. `drawing` (2,) is a star. `extent` (2, 2), the least and the
-    greatest x and y, keeps the axes where they are from one figure to the next. `paper` is the colour of the page,
-    on which the names of classes stand at the median of their points.
+    it. The name of each class stands at the median of its points. `selected` (N,) bool fades the other points, and
+    `outline` (K, 2) is the polygon that selected them. `drawing` (2,) is a star. `extent` (2, 2), the least and the
+    greatest x and y, keeps the axes where they are from one figure to the next.
+
+    Traces are of the type `scattergl`, which the lab's pages draw themselves (ui/live/points.js).
     """
     rows = np.arange(len(points)) if rows is None else rows
     colours, right = predicted if by_prediction else labels, labels == predicted
@@ -87,7 +89,10 @@ def projection_figure(
         )
     for group in np.unique(labels).tolist():
         place = np.median(points[labels == group], axis=0)
-        figure.add_annotation(**_name(classes[group], place, class_colour(group), paper))
+        figure.add_annotation(**_name(classes[group], place, class_colour(group)))
+    if outline is not None:
+        path = "L".join(f"{x:.5g},{y:.5g}" for x, y in outline.tolist())
+        figure.add_shape(type="path", path=f"M{path}Z", line={"color": QUIET, "width": 1.5, "dash": "dot"})
     figure.update_layout(**_layout(points, drawing, extent))
     return figure
 
@@ -120,7 +125,7 @@ def _selection(selected: np.ndarray) -> dict[str, Any]:
     return {"selectedpoints": np.flatnonzero(selected), "unselected": {"marker": {"opacity": FADED}}}
 
 
-def _name(name: str, place: np.ndarray, colour: str, paper: str) -> dict[str, Any]:
+def _name(name: str, place: np.ndarray, colour: str) -> dict[str, Any]:
     """The name of a class at the median of its points."""
     return {
         "x": float(place[0]),
@@ -128,7 +133,6 @@ def _name(name: str, place: np.ndarray, colour: str, paper: str) -> dict[str, An
         "text": f"<b>{_plain(name if len(name) <= 12 else name[:11] + '…')}</b>",
         "showarrow": False,
         "font": {"size": 13, "color": colour},
-        "bgcolor": paper,
         "bordercolor": colour,
         "borderpad": 1,
         "opacity": 0.85,
@@ -146,8 +150,5 @@ def _layout(points: np.ndarray, drawing: np.ndarray | None, extent: np.ndarray |
         "margin": MARGIN,
         "xaxis": {**axis, "range": [float(low[0] - room[0]), float(high[0] + room[0])]},
         "yaxis": {**axis, "range": [float(low[1] - room[1]), float(high[1] + room[1])]},
-        "hovermode": "closest",
-        "clickmode": "event",
-        "dragmode": "lasso",
         "legend": {"itemsizing": "constant", "itemclick": False, "itemdoubleclick": False},
     }

@@ -20,7 +20,7 @@ STYLE = """<style>
 </style>"""
 
 
-PLACE = ("data", "true", "predicted", "image", "corruption")
+PLACE = ("data", "true", "predicted", "image", "selected", "map", "colour", "corruption")
 """What the address of Results names, beside the model."""
 PANELS = ("corruption",)
 """Of these, what a panel writes that has a place of its own."""

@@ -6,6 +6,8 @@ import streamlit as st
 
 from ui import address
 
+LONGEST = 300  # characters of a parameter
+
 
 def read_place(page: str, names: tuple[str, ...]) -> None:
     """Sets the session's `{page}-{name}` from the address where that is new. Called before the widgets are made.
@@ -17,7 +19,7 @@ def read_place(page: str, names: tuple[str, ...]) -> None:
         return
     for name in names:
         if name in asked:
-            st.session_state[f"{page}-{name}"] = asked[name][:100]
+            st.session_state[f"{page}-{name}"] = asked[name][:LONGEST]
         else:
             st.session_state.pop(f"{page}-{name}", None)
     st.session_state[f"{page}-written"] = asked
@@ -34,7 +36,7 @@ def write_place(page: str, **place: object) -> None:
 
 def write_part(page: str, keep: tuple[str, ...], **part: object) -> None:
     """Writes a part of the place; of what stands in the address, what `keep` names stays."""
-    there = st.query_params.to_dict()
+    there = address.own()
     write_place(page, **{name: there.get(name) for name in keep if name not in part}, **part)
 
 
