@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 
 import numpy as np
 import streamlit as st
-from streamlit.runtime.scriptrunner import add_script_run_ctx
 
 from mnist_core.data.dataset import Dataset
 from mnist_core.explain.activations import Activation, activations
@@ -22,9 +20,7 @@ from mnist_core.models.classifier import Classifier
 from mnist_core.runs.catalogue import Model, predictor
 from mnist_core.system.device import serve_with_one_thread, threads
 from mnist_core.system.progress import Progress
-from ui.turns import in_turn
-
-SOON_SECONDS = 0.15
+from ui.turns import in_turn, progress_soon
 
 
 def network(model: Model) -> Classifier:
@@ -39,24 +35,9 @@ def _key(model: Model) -> tuple[str, float]:
 
 @contextlib.contextmanager
 def progress_in_turn(text: str) -> Iterator[Progress]:
-    """`in_turn` with all of torch's threads."""
+    """As in turns.py, with all of torch's threads."""
     with in_turn(text) as show, threads():
         yield show
-
-
-@contextlib.contextmanager
-def progress_soon(text: str) -> Iterator[None]:
-    """A bar with a text while what takes longer than SOON_SECONDS is computed; Streamlit's spinner waits for 0.5 s."""
-    place = st.empty()
-    timer = threading.Timer(SOON_SECONDS, lambda: place.progress(0.0, text))
-    add_script_run_ctx(timer)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()
-        place.empty()
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)  # megabytes each

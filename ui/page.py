@@ -20,6 +20,7 @@ MENU = (
     ("pages/draw.py", "Draw", ":material/draw:"),
     ("pages/teach.py", "Teach", ":material/school:"),
     ("pages/inside.py", "Inside", ":material/visibility:"),
+    ("pages/replay.py", "Replay", ":material/history:"),
     ("pages/results.py", "Results", ":material/grid_on:"),
     ("pages/compare.py", "Compare", ":material/compare_arrows:"),
     ("pages/data.py", "Data", ":material/dataset:"),

@@ -7,6 +7,7 @@ not buy. They are those that validation judges: of a run that averages its weigh
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from mnist_core.training.events import Event
 
 FOLDER = "snapshots"
+MOST_SHOWN = 60  # of a run with many epochs
 NAME = re.compile(r"step-(\d{8,12})\.safetensors")
 
 
@@ -37,6 +39,14 @@ def snapshots(run: Run) -> dict[int, Path]:
     except OSError:
         return {}
     return dict(sorted((int(named[1]), path) for path, named in found.items() if named))
+
+
+def thinned(steps: Sequence[int], most: int = MOST_SHOWN) -> list[int]:
+    """About `most` of the steps: powers of two, the last one, and of the others every so many."""
+    kept = {step for step in steps if step & (step - 1) == 0} | set(steps[-1:])
+    others = [step for step in steps if step not in kept]
+    every = max(1, -(-len(others) // max(1, most - len(kept))))
+    return sorted(kept | set(others[every - 1 :: every]))
 
 
 def remove_later(run: Run, step: int) -> None:

@@ -23,7 +23,7 @@ from ui import warmup
 
 PAGES = (
     "home.py",
-    *(f"pages/{name}.py" for name in ("train", "draw", "teach", "inside", "results", "compare", "data")),
+    *(f"pages/{name}.py" for name in ("train", "draw", "teach", "inside", "replay", "results", "compare", "data")),
 )
 
 

@@ -9,7 +9,14 @@ import torch
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.explain.neighbours import features
 from mnist_core.inference.first_layer import filters, maps
-from mnist_core.inference.learning import MOST_POINTS, answers, learning_order, sample
+from mnist_core.inference.learning import (
+    MOST_POINTS,
+    answers,
+    fixed_digits,
+    in_fixed_directions,
+    learning_order,
+    sample,
+)
 from mnist_core.models.architectures import MODELS
 from tests.helpers.checkpoints import saved
 
@@ -44,6 +51,21 @@ def test_the_sample_is_the_same_every_time_and_without_doubles():
     assert len(set(sample(5000).tolist())) == 2000
     assert sorted(sample(30).tolist()) == list(range(30))
     assert np.array_equal(sample(5000), sample(5000))
+
+
+def test_directions_are_those_of_scikit_learn():
+    from sklearn.decomposition import PCA
+
+    random = np.random.default_rng(0)
+    moments = [random.normal(size=(200, 7)) @ np.diag(np.arange(1.0, 8)) * size for size in (0.5, 1)]
+    expected = [PCA(2).fit(moments[-1]).transform(each) for each in moments]
+    found = in_fixed_directions(moments)
+    for place, other in zip(found, expected, strict=True):
+        assert place.min() >= 0
+        assert place.max() <= 1
+        for axis in range(2):
+            assert abs(np.corrcoef(place[:, axis], other[:, axis])[0, 1]) > 0.99  # but for points moved to the edge
+    assert np.ptp(found[0], axis=0).max() < np.ptp(found[1], axis=0).max()
 
 
 def test_answers_are_those_of_torch(tmp_path):
@@ -89,3 +111,9 @@ def test_the_first_layer_is_that_of_torch(model, shape, tmp_path):
         each.shape == (first.out_channels, *found.shape[1:]) and np.allclose(each[:32], found, atol=1e-4)
         for each in answered[1:]
     )
+
+
+def test_fixed_digits_have_as_many_of_each_class_as_there_can_be():
+    labels = np.array([3, 3, 3, 1, 0, 0, 3])
+    assert fixed_digits(labels, 4).tolist() == [4, 5, 3, 0]
+    assert fixed_digits(labels, 100).tolist() == [4, 5, 3, 0, 1, 2, 6]

@@ -12,7 +12,7 @@ from mnist_core.models.weights_file import read_weights_file
 from mnist_core.runs.execute import execute
 from mnist_core.runs.run import Run
 from mnist_core.runs.storage import delete_run, size
-from mnist_core.runs.weight_snapshots import snapshot_path, snapshots
+from mnist_core.runs.weight_snapshots import snapshot_path, snapshots, thinned
 from tests.helpers.runs import RESUMABLE, Killed, created, timeless, weights
 
 KEEPING = RESUMABLE.replace(snapshots=True)
@@ -83,3 +83,12 @@ def test_other_files_are_no_snapshots(tmp_path):
     for name in ("step-1.safetensors", "step-00000001.safetensors.tmp", "../x", "model.safetensors"):
         (other.folder / "snapshots" / name).write_bytes(b"")
     assert snapshots(other) == {}
+
+
+def test_of_many_epochs_some_are_left_out():
+    steps = sorted({2**n for n in range(17)} | {0} | {573 * n for n in range(1, 201)})
+    kept = thinned(steps)
+    assert len(kept) <= 61
+    assert {0, 1, 2, 4, 65536, 573 * 200} <= set(kept)
+    assert thinned([0, 1, 2, 3]) == [0, 1, 2, 3]
+    assert thinned([0]) == [0]

@@ -1,0 +1,157 @@
+"""What the frames of Replay hold: a run's snapshots as small packed arrays, and its curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mnist_core.data.dataset import Dataset
+from mnist_core.figures.curves import smooth
+from mnist_core.figures.images import as_picture, data_url, enlarge
+from mnist_core.inference.first_layer import filters, maps
+from mnist_core.inference.learning import Answers, fixed_digits, in_fixed_directions
+from mnist_core.inference.predictor import Predictor
+from mnist_core.models.checkpoint import Checkpoint
+from mnist_core.runs.history import Series, shared_reader
+from mnist_core.runs.run import Run
+from ui.live.frames import packed, scale_of, signed
+
+CURVE_POINTS = 200
+# of Okabe and Ito (2008), and three more; of more classes hues around the circle
+COLOURS = (
+    *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9"),
+    *("#D55E00", "#8C6BB1", "#7A8B00", "#B8860B", "#8A94A6"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """(C, H, W) uint8, as the network reads it; whether a person has drawn it."""
+
+    image: np.ndarray
+    drawn: bool
+
+
+def frames(
+    run: Run, kept: Sequence[Checkpoint], found: Sequence[Answers], data: Dataset, picture: Picture
+) -> dict[str, Any]:
+    """What the component in ui/live/frames.py shows of the snapshots `kept`, which gave the answers `found`."""
+    classes, labels = list(data.classes), found[-1].labels
+    digits = fixed_digits(data.test_labels)
+    places = in_fixed_directions([each.features for each in found])
+    kernels, seen = _tiles([filters(each) for each in kept]), _tiles([maps(each, picture.image) for each in kept])
+    start = shared_reader(run).start()
+    per_epoch = start["steps_per_epoch"] if start else 0
+    shown = []
+    for number, (checkpoint, result) in enumerate(zip(kept, found, strict=True)):
+        said = answered(checkpoint, np.stack([*data.test_images[digits], picture.image]))
+        shown.append(
+            {
+                "step": checkpoint.card.step,
+                "words": _words(checkpoint.card.step, per_epoch, result),
+                "confusion": packed(result.confusion, "u2"),
+                "worst": _worst(result, classes),
+                "points": packed(places[number] * 65535, "u2"),
+                "filters": kernels[number],
+                "maps": seen[number],
+                "digits": said[:-1],
+                "drawn": said[-1],
+            }
+        )
+    return {
+        "classes": classes,
+        "colours": _colours(len(classes)),
+        "rows": np.bincount(labels, minlength=len(classes)).tolist(),
+        "points": packed(labels[: len(places[0])]),
+        "digits": pictured(data.test_images[digits], data.test_labels[digits], classes),
+        "picture": picture_url(picture.image),
+        "curves": _curves(run),
+        "frames": shown,
+        "words": {
+            "curves": "Blue: training, orange: validation. The steps are spaced by doubling, as the snapshots are.",
+            "digits": "Test images: the network did not learn from these.",
+            "confusion": f"A row per true class, a column per answer, of {len(labels):,} test images. "
+            "Orange: mistakes.",
+            "map": f"{len(places[0]):,} test images by the network's last features, in the two directions in which "
+            "those of the last snapshot differ most (PCA). The directions stay the same.",
+            "filters": "Blue: positive weights, orange: negative ones, all on one scale."
+            if data.shape.channels == 1
+            else "Each in its colours; grey is zero.",
+            "drawnTitle": "Your drawing" if picture.drawn else "One test image",
+            "drawn": "Below it, what the first layer makes of it."
+            if picture.drawn or data.shape.channels > 1
+            else "Below it, what the first layer makes of it. Draw a digit on Draw, and yours is here.",
+        },
+    }
+
+
+def answered(checkpoint: Checkpoint, images: np.ndarray) -> list[tuple[int, float]]:
+    """The class that the network reads in each of (N, C, H, W) uint8 images, and its probability."""
+    read = Predictor(checkpoint).probabilities(images)
+    return [(int(each.argmax()), round(float(each.max()), 4)) for each in read]
+
+
+def pictured(images: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Images with their labels, for the component."""
+    return [
+        {"picture": picture_url(image), "label": classes[label], "row": int(label)}
+        for image, label in zip(images, labels.tolist(), strict=True)
+    ]
+
+
+def picture_url(image: np.ndarray) -> str:
+    """(C, H, W) uint8 → a `data:` URL, twice as large."""
+    return data_url(enlarge(as_picture(image), 2))
+
+
+def _tiles(all_maps: Sequence[np.ndarray | None]) -> list[dict[str, Any] | None]:
+    """(n, C, H, W) or (n, H, W) of each snapshot → as the component draws them, all on one scale."""
+    known = [each for each in all_maps if each is not None]
+    scale = scale_of(known)
+    return [None if each is None else signed(_as_pictures(each), scale) for each in all_maps]
+
+
+def _as_pictures(tiles: np.ndarray) -> np.ndarray:
+    """Filters of grey images lose their only channel; those of colour images become (n, H, W, 3)."""
+    if tiles.ndim == 3:
+        return tiles
+    return tiles[:, 0] if tiles.shape[1] == 1 else np.moveaxis(tiles, 1, -1)
+
+
+def _words(step: int, per_epoch: int, result: Answers) -> str:
+    epoch = f" · epoch {step / per_epoch:.3g}" if per_epoch else ""
+    return f"step {step:,}{epoch} · {result.accuracy:.1%} right · loss {result.loss:.2f}"
+
+
+def _worst(result: Answers, classes: Sequence[str]) -> str:
+    wrong = result.confusion - np.diag(np.diag(result.confusion))
+    true, said = np.unravel_index(wrong.argmax(), wrong.shape)
+    return f"{classes[true]} read as {classes[said]}, {wrong[true, said]} times" if wrong.any() else "no mistake"
+
+
+def _colours(count: int) -> list[str]:
+    if count <= len(COLOURS):
+        return list(COLOURS[:count])
+    return [f"hsl({round(360 * n / count)} 70% {45 + 12 * (n % 2)}%)" for n in range(count)]
+
+
+def _curves(run: Run) -> list[dict[str, Any]]:
+    """Loss and accuracy over steps: points that lie evenly where steps are spaced by doubling."""
+    measured = shared_reader(run).history()
+    drawn = []
+    for what in ("loss", "accuracy"):
+        lines = [
+            _line(measured.train, smooth(getattr(measured.train, what))),
+            _line(measured.validation, getattr(measured.validation, what)),
+        ]
+        drawn.append({"title": what.capitalize(), "percent": what == "accuracy", "lines": lines})
+    return drawn
+
+
+def _line(series: Series, values: np.ndarray) -> dict[str, Any]:
+    rows = np.unique(np.geomspace(1, max(1, len(values)), CURVE_POINTS).astype(int)) - 1
+    rows = rows[: len(values)]
+    return {"x": series.step[rows].tolist(), "y": np.round(values[rows], 4).tolist()}
