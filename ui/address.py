@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-ALONG = ("lesson", "step", "hide")
+ALONG = ("lesson", "lesson_step", "hide")
 LONGEST = 500  # characters of a parameter
 _KEY = "address-along"
 
@@ -31,7 +31,7 @@ def begin() -> None:
     asked = st.query_params.to_dict()
     found: dict[str, str | None] = {name: asked[name][:LONGEST] for name in ALONG if name in asked}
     if found.get("lesson", along().get("lesson")) != along().get("lesson"):
-        found.setdefault("step", None)  # another lesson, from its beginning
+        found.setdefault("lesson_step", None)  # another lesson, from its beginning
     take_along(**found)
     write(own())
 

@@ -44,7 +44,7 @@ def show_lessons() -> None:
 
 def show_lesson(here: str) -> None:
     """The panel; `here` is the page's name. Ends a lesson that there is not, with a sentence."""
-    name, said = address.along()["lesson"], address.along().get("step", "1")
+    name, said = address.along()["lesson"], address.along().get("lesson_step", "1")
     try:
         lesson = get_lesson(name)
     except LessonError:
@@ -69,7 +69,7 @@ def show_lesson(here: str) -> None:
 
 def leave() -> None:
     """Ends the lesson under way."""
-    address.take_along(lesson=None, step=None)
+    address.take_along(lesson=None, lesson_step=None)
     address.write(address.own())  # or the next run of the page would find it there
 
 
@@ -194,6 +194,6 @@ def _buttons(lesson: Lesson, number: int, here: str, runs: dict[str, Run], done:
 def _turn_to(lesson: Lesson, number: int, here: str, runs: dict[str, Run]) -> None:
     """To a step on its page, set up for it; one that is on no page in particular is shown where one is."""
     step = lesson.steps[number - 1]
-    address.take_along(step=str(number))
+    address.take_along(lesson_step=str(number))
     own = address.own() if step.page is None else _parameters(lesson, step, runs)
     st.switch_page(file_of(step.page or here), query_params={**own, **address.along()})
