@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -11,8 +12,9 @@ from mnist_core.figures.classification import probability_bars
 from mnist_core.figures.images import as_picture, data_url, enlarge
 from mnist_core.runs.catalogue import Model, predictor
 from ui import page
-from ui.live.chart import live_chart
-from ui.widgets.canvas import Drawing
+
+if TYPE_CHECKING:
+    from ui.widgets.canvas import Drawing
 
 WIDTH = 104  # px of a picture: three are as wide as a phone
 LARGE = 168
@@ -78,6 +80,7 @@ def _preparations(model: Model, pixels: np.ndarray | None) -> None:
 @st.fragment
 def _break(model: Model, image: np.ndarray) -> None:
     from mnist_core.inference.corruptions import corrupted, corruptions_for
+    from ui.live.chart import live_chart  # imports plotly
 
     batch = image[None, None] if image.ndim == 2 else image.transpose(2, 0, 1)[None]
     kinds = corruptions_for(batch.shape[1])
