@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -52,6 +53,17 @@ class Robustness:
             return None
         enough = FAILS_BELOW * self.right[0] - 1e-9  # exactly nine tenths are enough
         return next((place for place, right in enumerate(self.right) if right < enough), None)
+
+    def record(self) -> dict[str, Any]:
+        """As JSON holds it, on the command line; `fails_at` is a level, null where it fails at none."""
+        place = self.fails_at
+        return {
+            "name": self.corruption,
+            "levels": list(self.levels),
+            "accuracy": list(self.accuracy),
+            "intervals": [list(interval) for interval in self.intervals],
+            "fails_at": None if place is None else self.levels[place],
+        }
 
 
 def sample(images: int, count: int, seed: int = SAMPLE_SEED) -> np.ndarray:

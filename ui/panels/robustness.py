@@ -183,9 +183,13 @@ def _strip(model: Model, data: Dataset, result: Evaluation, rows: np.ndarray, co
                 width=WIDTH,
                 alt=f"Test image {rows[place]} with {kind.title.lower()}, {strength}: read as {said}",
             )
-    if st.button("Another image", icon=":material/refresh:", key="robustness-another"):
-        st.session_state["robustness-example"] = number + 1
-        st.rerun(scope="fragment")
+    st.button(
+        "Another image",
+        icon=":material/refresh:",
+        key="robustness-another",
+        on_click=st.session_state.update,
+        args=({"robustness-example": number + 1},),
+    )
 
 
 def _table(against: list[Model], data: Dataset, rows: np.ndarray, kinds: list[str]) -> None:
