@@ -1,4 +1,4 @@
-"""What the frames of Replay hold: a run's snapshots as small packed arrays, and its curves."""
+"""Snapshots of a network as frames that a browser draws (ui/live/frames.js): small packed arrays, and curves."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import numpy as np
 from mnist_core.data.dataset import Dataset
 from mnist_core.figures.curves import smooth
 from mnist_core.figures.images import as_picture, data_url, enlarge
+from mnist_core.figures.packed import packed, scale_of, signed, unpacked
+from mnist_core.figures.style import TRAIN, VALIDATION
 from mnist_core.inference.first_layer import filters, maps
 from mnist_core.inference.learning import Answers, fixed_digits, in_fixed_directions
 from mnist_core.inference.predictor import Predictor
 from mnist_core.models.checkpoint import Checkpoint
 from mnist_core.runs.history import Series, shared_reader
 from mnist_core.runs.run import Run
-from ui.live.frames import packed, scale_of, signed
+from mnist_core.training.optim import learning_rate_at
 
 CURVE_POINTS = 200
 # of Okabe and Ito (2008), and three more; of more classes hues around the circle
@@ -38,11 +40,11 @@ class Picture:
 def frames(
     run: Run, kept: Sequence[Checkpoint], found: Sequence[Answers], data: Dataset, picture: Picture
 ) -> dict[str, Any]:
-    """What the component in ui/live/frames.py shows of the snapshots `kept`, which gave the answers `found`."""
+    """The snapshots `kept`, which gave the answers `found` to `sample` of the test images of `data`."""
     classes, labels = list(data.classes), found[-1].labels
     digits = fixed_digits(data.test_labels)
     places = in_fixed_directions([each.features for each in found])
-    kernels, seen = _tiles([filters(each) for each in kept]), _tiles([maps(each, picture.image) for each in kept])
+    kernels, seen = tiles([filters(each) for each in kept]), tiles([maps(each, picture.image) for each in kept])
     start = shared_reader(run).start()
     per_epoch = start["steps_per_epoch"] if start else 0
     shown = []
@@ -68,10 +70,12 @@ def frames(
         "points": packed(labels[: len(places[0])]),
         "digits": pictured(data.test_images[digits], data.test_labels[digits], classes),
         "picture": picture_url(picture.image),
-        "curves": _curves(run),
+        "charts": _curves(run, kept[-1].card.step),
         "frames": shown,
         "words": {
-            "curves": "Blue: training, orange: validation. The steps are spaced by doubling, as the snapshots are.",
+            "chartsTitle": "The run's curves",
+            "charts": "Blue: training, orange: validation. The steps are spaced by doubling, as the snapshots are.",
+            "digitsTitle": "The same images again and again",
             "digits": "Test images: the network did not learn from these.",
             "confusion": f"A row per true class, a column per answer, of {len(labels):,} test images. "
             "Orange: mistakes.",
@@ -107,7 +111,7 @@ def picture_url(image: np.ndarray) -> str:
     return data_url(enlarge(as_picture(image), 2))
 
 
-def _tiles(all_maps: Sequence[np.ndarray | None]) -> list[dict[str, Any] | None]:
+def tiles(all_maps: Sequence[np.ndarray | None]) -> list[dict[str, Any] | None]:
     """(n, C, H, W) or (n, H, W) of each snapshot → as the component draws them, all on one scale."""
     known = [each for each in all_maps if each is not None]
     scale = scale_of(known)
@@ -138,16 +142,21 @@ def _colours(count: int) -> list[str]:
     return [f"hsl({round(360 * n / count)} 70% {45 + 12 * (n % 2)}%)" for n in range(count)]
 
 
-def _curves(run: Run) -> list[dict[str, Any]]:
+def _curves(run: Run, last: int) -> list[dict[str, Any]]:
     """Loss and accuracy over steps: points that lie evenly where steps are spaced by doubling."""
     measured = shared_reader(run).history()
     drawn = []
     for what in ("loss", "accuracy"):
+        train = _line(measured.train, smooth(getattr(measured.train, what)))
         lines = [
-            _line(measured.train, smooth(getattr(measured.train, what))),
-            _line(measured.validation, getattr(measured.validation, what)),
+            {**train, "colour": TRAIN},
+            {**_line(measured.validation, getattr(measured.validation, what)), "colour": VALIDATION, "dots": True},
         ]
-        drawn.append({"title": what.capitalize(), "percent": what == "accuracy", "lines": lines})
+        limits = {"low": 0} if what == "loss" else {"high": 1}
+        percent = what == "accuracy"
+        drawn.append(
+            {"title": what.capitalize(), "percent": percent, "double": True, "last": last, "lines": lines, **limits}
+        )
     return drawn
 
 
@@ -155,3 +164,86 @@ def _line(series: Series, values: np.ndarray) -> dict[str, Any]:
     rows = np.unique(np.geomspace(1, max(1, len(values)), CURVE_POINTS).astype(int)) - 1
     rows = rows[: len(values)]
     return {"x": series.step[rows].tolist(), "y": np.round(values[rows], 4).tolist()}
+
+
+def live_frame(run: Run, checkpoint: Checkpoint, notes: dict[str, Any], drawing: np.ndarray | None) -> dict[str, Any]:
+    """The network of a look at a run that trains (looks.py), as `frames` shows a snapshot: one frame alone.
+
+    `drawing` is (C, H, W) uint8, as the network reads it. Raises KeyError, TypeError or ValueError where the notes are
+    damaged.
+    """
+    shape, classes, step = checkpoint.card.shape, checkpoint.card.classes, checkpoint.card.step
+    images, labels = unpacked(notes["digits"]["images"]), np.array(notes["digits"]["labels"], int)
+    image = images[0] if drawing is None else drawing
+    kernel, seen = filters(checkpoint), maps(checkpoint, image)
+    said = answered(checkpoint, np.stack([*images, image]))
+    per_epoch = int(notes["per_epoch"])
+    frame = {
+        "step": step,
+        "words": f"step {step:,} · epoch {step / per_epoch:.3g}",
+        "filters": tiles([kernel])[0],
+        "maps": tiles([seen])[0],
+        "digits": said[:-1],
+        "drawn": said[-1],
+    }
+    return {
+        "classes": classes,
+        "digits": pictured(images, labels, classes),
+        "picture": picture_url(image),
+        "charts": _inner_charts(run, checkpoint, notes["norms"], per_epoch),
+        "frames": [frame],
+        "words": {
+            "chartsTitle": "Step size, weights and gradients",
+            "charts": "The learning rate of the whole training, with a line at this step; and the Euclidean norms of "
+            "each layer's weights, and of their gradients in one batch, since somebody watches. From the first layer "
+            "(blue) to the last (orange).",
+            "digitsTitle": "Validation images, read again and again",
+            "digits": "The same ones all the time; the network does not learn from them.",
+            "filters": "Blue: positive weights, orange: negative ones."
+            if shape.channels == 1
+            else "Each in its colours; grey is zero.",
+            "drawnTitle": "Your drawing" if drawing is not None else "One validation image",
+            "drawn": "The answer changes as the network learns. Below it, what the first layer makes of the picture.",
+        },
+    }
+
+
+def _inner_charts(run: Run, checkpoint: Checkpoint, norms: dict[str, Any], per_epoch: int) -> list[dict[str, Any]]:
+    config, rows = checkpoint.card.config, norms["rows"]
+    total = config.epochs * per_epoch
+    made = [(change.step, {change.field: change.to}) for change in checkpoint.card.changes]
+    jumps = {at for step, _ in made for at in (step - 1, step) if 0 <= at < total}
+    places = sorted(jumps.union(np.linspace(0, max(total - 1, 0), CURVE_POINTS).astype(int).tolist()))
+    start = run.config()
+
+    def rate(step: int) -> float:
+        changed = [wanted for at, wanted in made if at <= step]
+        now = start.replace(**{name: value for wanted in changed for name, value in wanted.items()})
+        return learning_rate_at(now, step, per_epoch)
+
+    charts = [
+        {
+            "title": "Learning rate",
+            "low": 0,
+            "last": total,
+            "line": True,
+            "lines": [{"x": places, "y": [rate(step) for step in places], "colour": TRAIN}],
+        }
+    ]
+    steps = [row[0] for row in rows]
+    for number, title in ((1, "Norm of the weights"), (2, "Norm of the gradients")):
+        lines = [
+            {"x": steps, "y": [row[number][layer] for row in rows], "colour": _between(layer, len(norms["layers"]))}
+            for layer in range(len(norms["layers"]))
+        ]
+        charts.append({"title": title, "log": True, "first": min(steps, default=0), "last": max(steps, default=1)})
+        charts[-1]["lines"] = lines
+    return charts
+
+
+def _between(layer: int, layers: int) -> str:
+    """A colour from that of training for the first layer to that of validation for the last."""
+    share = layer / max(layers - 1, 1)
+    ends = [[int(colour[place : place + 2], 16) for place in (1, 3, 5)] for colour in (TRAIN, VALIDATION)]
+    red, green, blue = (round(one + share * (other - one)) for one, other in zip(*ends, strict=True))
+    return f"rgb({red}, {green}, {blue})"
