@@ -10,6 +10,8 @@ from mnist_core.runs.run import list_runs
 from mnist_core.system.device import default_device
 from mnist_core.system.settings import data_folder, runs_folder
 from ui import actions, page, warmup
+from ui.hidden import hidden
+from ui.panels.lesson import show_lessons
 from ui.widgets.dataset import offer_download
 from ui.widgets.model import show_models
 
@@ -39,7 +41,7 @@ ways = (
     ("pages/compare.py", "Compare", ":material/compare_arrows:", "Runs side by side, and what a setting changes."),
     ("pages/data.py", "Data", ":material/dataset:", "The images themselves: classes, pixels, split, augmentation."),
 )
-shown = [way for way in ways if way[1] in page.reachable()]
+shown = [way for way in ways if way[1] in page.reachable() and not hidden(way[1].lower())]
 for column, (target, label, icon, text) in zip(st.columns(len(shown)), shown, strict=True):
     with column.container(border=True):
         st.page_link(target, label=f"**{label}**", icon=icon)
@@ -48,6 +50,8 @@ for column, (target, label, icon, text) in zip(st.columns(len(shown)), shown, st
 if actions.changeable():
     with page.errors_as_messages():
         offer_download("mnist", "home")
+    with page.errors_as_messages():
+        show_lessons()
 
 st.subheader("Overview")
 runs = list_runs()

@@ -6,18 +6,12 @@ closed asks no more, and nothing is written.
 
 from __future__ import annotations
 
-import base64
 import functools
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from server import listing
 from server.errors import RequestError
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from mnist_core.config import Shape
 
 _computing = threading.Lock()  # looks are computed one at a time: the training needs the cores
 LONGEST_IMAGE = 20_000  # characters
@@ -38,16 +32,13 @@ def look(name: str, since: str, image: str) -> dict[str, Any]:
     found = looks.newest(run)
     if found is None or found[0] == since:
         return {"stamp": found[0] if found else ""}
-    stamp, checkpoint, _ = found
-    pixels = _pixels(image, checkpoint.card.shape)
     with _computing:
-        return {"stamp": stamp, "shown": _shown(name, stamp, None if pixels is None else pixels.tobytes())}
+        return {"stamp": found[0], "shown": _shown(name, found[0], image[:LONGEST_IMAGE])}
 
 
 @functools.lru_cache(16)
-def _shown(name: str, stamp: str, pixels: bytes | None) -> dict[str, Any]:
-    import numpy as np
-
+def _shown(name: str, stamp: str, image: str) -> dict[str, Any]:
+    from mnist_core.figures.packed import pixels
     from mnist_core.runs import frames, looks
 
     run = listing.find_run(name)
@@ -55,19 +46,9 @@ def _shown(name: str, stamp: str, pixels: bytes | None) -> dict[str, Any]:
     if found is None:
         raise RequestError(404, f"There is no look at run {name} any more.")
     _, checkpoint, notes = found
-    drawing = None if pixels is None else np.frombuffer(pixels, np.uint8).reshape(checkpoint.card.input_shape)
-    return frames.live_frame(run, checkpoint, notes, drawing)
-
-
-def _pixels(image: str, shape: Shape) -> np.ndarray | None:
-    """Raises RequestError for what is no image of that shape."""
-    if not image:
-        return None
-    import numpy as np
-
     try:
-        content = base64.b64decode(image[:LONGEST_IMAGE], altchars=b"-_", validate=True)
-        return np.frombuffer(content, np.uint8).reshape(shape.channels, shape.height, shape.width)
+        drawing = pixels(image, checkpoint.card.input_shape) if image else None
     except ValueError:
-        size = f"{shape.channels}×{shape.height}×{shape.width}"
+        size = "×".join(map(str, checkpoint.card.input_shape))
         raise RequestError(400, f"'image' is {size} pixels in base64, as the network reads them.") from None
+    return frames.live_frame(run, checkpoint, notes, drawing)

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route, Router
 from server import openapi
 from server.answers import json_response
 from server.guard import Guard
+from server.images import image
 from server.plotly import script
 from server.predict import Predictions
 from server.runs import Runs
@@ -46,6 +47,7 @@ def routes(
             Route(f"{base}/api/runs/{{run}}", runs.one),
             Route(f"{base}/api/runs/{{run}}/events", runs.events),
             Route(f"{base}/api/runs/{{run}}/look", runs.look),
+            Route(f"{base}/lab/images/{{token}}/{{row}}.png", image),
             Route(f"{base}/lab/{{name}}", script),
         ],
         redirect_slashes=False,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnist_core.figures.style import HIGHLIGHT, QUIET
+from mnist_core.figures.style import HIGHLIGHT, QUIET, TRAIN
 from mnist_core.lazy import LazyModule
 
 if TYPE_CHECKING:
@@ -56,13 +56,18 @@ def _ticks(labels: Sequence[str], most: int) -> dict[str, object]:
 
 
 def confusion_figure(
-    confusion: np.ndarray, classes: Sequence[str], normalized: bool = False, ink: str = "#1f2937"
+    confusion: np.ndarray,
+    classes: Sequence[str],
+    normalized: bool = False,
+    ink: str = "#1f2937",
+    selected: Sequence[tuple[int, int]] = (),
 ) -> go.Figure:
     """(K, K) counts, a row per true class → a matrix of selectable cells. `ink` is the colour of its numbers.
 
     `normalized` shows shares of each row. Only mistakes are coloured: on one scale with the diagonal they would all be
     white. A heatmap has no selection events, so transparent markers lie over it; `customdata` of a selected point is
-    [true, predicted]. For more than 20 classes the numbers appear on hover only.
+    [true, predicted], and the cells `selected` by these are framed. For more than 20 classes the numbers appear
+    on hover only.
     """
     counts = np.asarray(confusion)
     rows = counts.sum(axis=1, keepdims=True)
@@ -104,7 +109,6 @@ def confusion_figure(
             "color": "rgba(0,0,0,0)",
             "line": {"width": 0},
         },
-        selected={"marker": {"color": "rgba(0,114,178,0.45)"}},
         # the numbers must not fade when one cell is selected
         unselected={"marker": {"opacity": 1}, "textfont": {"color": ink}},
         customdata=[[row, column] for row, column in cells],
@@ -122,5 +126,12 @@ def confusion_figure(
         yaxis={**axis, "title": "true", "range": [len(labels) - 0.5, -0.5]},
         clickmode="event+select",
         dragmode=False,
+        shapes=[_frame(*cell) for cell in selected],
     )
     return figure
+
+
+def _frame(true: int, predicted: int) -> dict[str, Any]:
+    """A frame around a cell; the centres of cells are whole numbers."""
+    ends = {"x0": predicted - 0.5, "x1": predicted + 0.5, "y0": true - 0.5, "y1": true + 0.5}
+    return {"type": "rect", **ends, "line": {"color": TRAIN, "width": 2}}

@@ -23,6 +23,11 @@ def unpacked(value: dict[str, Any], kind: str = "u1") -> np.ndarray:
     return numbers.reshape(value["shape"])
 
 
+def pixels(text: str, shape: tuple[int, ...]) -> np.ndarray:
+    """uint8 values in base64, as it stands in an address → an array of that shape. Raises ValueError."""
+    return np.frombuffer(base64.b64decode(text, altchars=b"-_", validate=True), np.uint8).reshape(shape)
+
+
 def signed(maps: np.ndarray, scale: float) -> dict[str, Any]:
     """(n, H, W) or (n, H, W, 3) float → packed whole numbers from -127 to 127 for values from -`scale` to `scale`."""
     return packed(np.clip(np.round(maps / max(scale, 1e-12) * MOST), -MOST, MOST), "i1")

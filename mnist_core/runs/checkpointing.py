@@ -94,7 +94,7 @@ class RunCheckpoints:
             "step": state.step,
             "train_seconds": round(state.seconds, 3),
             "about": About(
-                data=[source[:1000] for source in self.data.sources],
+                data=[source[:1000] for source in (*self.data.sources, *state.notes)],
                 limits=[self.data.warning[:1000]] if self.data.warning else [],  # what was left out, say
             ),
         }

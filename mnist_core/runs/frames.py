@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from mnist_core.data.dataset import Dataset
+from mnist_core.explain.projection import PCA
 from mnist_core.figures.curves import smooth
 from mnist_core.figures.images import as_picture, data_url, enlarge
 from mnist_core.figures.packed import packed, scale_of, signed, unpacked
 from mnist_core.figures.style import TRAIN, VALIDATION
 from mnist_core.inference.first_layer import filters, maps
-from mnist_core.inference.learning import Answers, fixed_digits, in_fixed_directions
+from mnist_core.inference.learning import Answers, fixed_digits
 from mnist_core.inference.predictor import Predictor
 from mnist_core.models.checkpoint import Checkpoint
 from mnist_core.runs.history import Series, shared_reader
@@ -90,6 +91,19 @@ def frames(
             else "Below it, what the first layer makes of it. Draw a digit on Draw, and yours is here.",
         },
     }
+
+
+def in_fixed_directions(features: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """T arrays (M, F), of the same images → T arrays (M, 2) float32 in [0, 1]: places on a map that stays the same.
+
+    The two directions are those in which the last of them differ most, and what 996 in 1,000 points of all T need
+    fills the map; what lies outside is moved to its edge.
+    """
+    fitted = PCA(features[-1].astype(np.float32))
+    places = [fitted.project(each.astype(np.float32)) for each in features]
+    low, high = np.quantile(np.concatenate(places), [0.002, 0.998], axis=0)
+    middle, half = (low + high) / 2, max(float((high - low).max()) / 2, 1e-9) * 1.05
+    return [np.clip((each - middle) / (2 * half) + 0.5, 0, 1).astype(np.float32) for each in places]
 
 
 def answered(checkpoint: Checkpoint, images: np.ndarray) -> list[tuple[int, float]]:

@@ -11,7 +11,9 @@ from mnist_core.data.loading import load_dataset
 from mnist_core.data.mnist import mnist_available
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.drawing.strokes import european_one, render_strokes
+from mnist_core.explain.neighbours import features
 from mnist_core.inference.network import CHUNK, Network
+from mnist_core.models.architectures import MODELS
 from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint, shipped_names
 from tests.helpers.checkpoints import saved
 from tests.helpers.drawing import EIGHT, SEVEN
@@ -52,6 +54,25 @@ def test_a_shipped_model_answers_as_in_torch(name, drawings):
     np.testing.assert_allclose(found, expected, atol=1e-4)
     odds = np.exp(found.astype(float))
     np.testing.assert_allclose(odds / odds.sum(axis=1, keepdims=True), expected.double().softmax(dim=1), atol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", MODELS)
+def test_features_are_those_of_torch(tmp_path, name, channels):
+    side = 28 if channels == 1 else 32
+    checkpoint = saved(tmp_path / "c", TrainConfig(model=name), Shape(channels, side, side, 4), temperature=2.0)
+    images = noise(CHUNK + 3, channels, side)
+    logits, found = Network(checkpoint).infer_with_features(images)
+    np.testing.assert_allclose(found, features(checkpoint.model, images), rtol=0, atol=1e-4)
+    np.testing.assert_array_equal(logits, Network(checkpoint).infer(images))
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_features_of_shipped_models_are_those_of_torch(name, drawings):
+    checkpoint = load_checkpoint(find_checkpoint(name))
+    expected = features(checkpoint.model, drawings)
+    assert expected.std() > 0.05
+    np.testing.assert_allclose(Network(checkpoint).infer_with_features(drawings)[1], expected, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5])

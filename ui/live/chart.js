@@ -34,6 +34,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
   chart.theme = null; // this call may be due to another one
   chart.rerun = () => setTriggerValue("changed", true);
   chart.closed = () => setTriggerValue("closed", true);
+  chart.pick = (picked) => setTriggerValue("picked", picked);
   chart.given = { time: data.time, points: data.points, spec: JSON.parse(data.figure), progress: data.progress };
   follow(chart, data.feed);
   box.dataset.key = data.key;
@@ -192,8 +193,8 @@ async function draw(Plotly, chart) {
   const kept = before?.frame === frame;
   const traces = spec.data.flatMap((trace, i) => (kept && isSame(trace, before.spec.data[i]) ? [] : [i]));
   if (kept && !traces.length) return;
-  // To animate a curve that the legend hides would take the others away.
-  const seen = kept && traces.every((i) => (box.data[i].visible ?? true) === true);
+  // To animate a curve that the legend hides would take the others away; points are drawn as a whole.
+  const seen = kept && traces.every((i) => (box.data[i].visible ?? true) === true && !isGl(spec.data[i]));
   if (!before) box.replaceChildren();
   chart.drawn = { frame, spec };
 
@@ -208,8 +209,11 @@ async function draw(Plotly, chart) {
     if (width < NARROW) layout.legend = { ...layout.legend, ...LEGEND_BELOW };
     delete layout.transition;
     nameTraces(own.data);
-    box.setAttribute("aria-label", layout.title?.text ?? data.key);
-    await Plotly.react(box, own.data, layout, CONFIG);
+    box.setAttribute("aria-label", data.alt || layout.title?.text || data.key);
+    takePoints(chart, { data: own.data, layout });
+    await Plotly.react(box, own.data, layout, configOf(data));
+    listenForPicks(chart);
+    showPoints(chart);
   }
   box.dataset.points = points;
   box.dataset.draws = ++chart.draws;

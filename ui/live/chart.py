@@ -12,7 +12,8 @@ listens for its figures itself (server/curves.py), and the progress above the ch
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,14 +35,34 @@ _component = st.components.v2.component(
     "mnist_lab.live_chart",
     html='<div class="live-chart"></div>',
     css=(HERE / "chart.css").read_text(encoding="utf-8"),
-    js=(HERE / "chart.js").read_text(encoding="utf-8"),
+    js="".join((HERE / name).read_text(encoding="utf-8") for name in ("chart.js", "points.js")),
     # Plotly keeps its style sheet in the document's head, which a shadow root would not see.
     isolate_styles=False,
 )
 
 
+@dataclass(frozen=True)
+class Picks:
+    """What a person picks in a chart: one point by a click, and several by a lasso where `lasso` is set.
+
+    `hear` is called, before the page is run anew, with {"point": its customdata}, {"lasso": [[x, y], …]} in the units
+    of the axes, or {} where the selection is to go. `images` is a path below the app's root: at `images`/N.png is the
+    image of the point whose customdata begins with N, for the pointer over it. `alt` describes the chart in words.
+    """
+
+    hear: Callable[[dict[str, Any]], None]
+    lasso: bool = False
+    images: str = ""
+    alt: str = ""
+
+
 def live_chart(
-    figure: go.Figure | dict[str, Any], key: str, height: int = 320, feed: str | None = None, state: str = ""
+    figure: go.Figure | dict[str, Any],
+    key: str,
+    height: int = 320,
+    feed: str | None = None,
+    state: str = "",
+    picks: Picks | None = None,
 ) -> bool:
     """Shows `figure`, `height` pixels tall, and moves the chart already on the page under `key` to it.
 
@@ -53,7 +74,9 @@ def live_chart(
     returns True, as soon as the state reported there is no longer `state`, or the feed is closed to it.
     """
     shown = {"plotly": f"lab/{plotly_js_name()}", "points": count_points(figure), "figure": figure_json(figure)}
-    return _mounted(key, height, feed, state, shown)
+    if picks is not None:
+        shown |= {"picks": "lasso" if picks.lasso else "points", "images": picks.images, "alt": picks.alt}
+    return _mounted(key, height, feed, state, shown, picks)
 
 
 def live_progress(progress: ProgressBar, key: str, height: int = 40, feed: str | None = None, state: str = "") -> bool:
@@ -61,11 +84,23 @@ def live_progress(progress: ProgressBar, key: str, height: int = 40, feed: str |
     return _mounted(key, height, feed, state, {"progress": progress, "points": 0, "figure": "null"})
 
 
-def _mounted(key: str, height: int, feed: str | None, state: str, shown: dict[str, Any]) -> bool:
+def _mounted(
+    key: str, height: int, feed: str | None, state: str, shown: dict[str, Any], picks: Picks | None = None
+) -> bool:
+    def heard() -> None:
+        picked = st.session_state[key].get("picked")
+        if picks is not None and isinstance(picked, dict):
+            picks.hear(picked)
+
     data = {"key": key, "height": height, "time": time.time(), "feed": feed, "state": state, **shown}
     # The height given to Streamlit reserves the room before any script has run, so nothing below jumps.
     result = _component(
-        key=key, data=data, height=height, on_changed_change=lambda: None, on_closed_change=lambda: None
+        key=key,
+        data=data,
+        height=height,
+        on_changed_change=lambda: None,
+        on_closed_change=lambda: None,
+        on_picked_change=heard,
     )
     if result.get("closed"):
         st.session_state[CLOSED] = time.monotonic()

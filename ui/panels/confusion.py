@@ -1,8 +1,7 @@
-"""The confusion matrix, and the images of one of its cells."""
+"""The confusion matrix and the map of the test images, and beside them the images that are selected in either."""
 
 from __future__ import annotations
 
-import numpy as np
 import streamlit as st
 
 from mnist_core.data.dataset import Dataset
@@ -10,52 +9,86 @@ from mnist_core.figures.classification import confusion_figure
 from mnist_core.inference.metrics import Evaluation
 from mnist_core.runs.catalogue import Model
 from ui import page
-from ui.panels.answers import MOST, answers, place
-from ui.widgets.place import number, write_place
+from ui.live.chart import Picks, live_chart
+from ui.panels.answers import MOST, PANELS, answers, place
+from ui.panels.map import map_place, show_map
+from ui.panels.selection import Selecting, Selection
+from ui.widgets.place import write_part
+
+# on a wide page the images stay beside matrix and map, whichever of the two is in view
+STYLE = """<style>
+@media (min-width: 641px) {
+  [data-testid="stColumn"]:has(.st-key-selected) > div { position: sticky; top: 1rem; height: fit-content; }
+}
+</style>"""
 
 
 @st.fragment
 def confusions(model: Model, data: Dataset, result: Evaluation, key: str) -> None:
-    """The matrix, and the images of the cell that was clicked or selected."""
-    wrong = result.confusion - np.diag(np.diag(result.confusion))
-    worst = [int(i) for i in np.unravel_index(wrong.argmax(), wrong.shape)]
-    for name, value in (("true", worst[0]), ("predicted", worst[1])):
-        asked = st.session_state.pop(f"results-{name}", None)  # by the address
-        if asked is not None:
-            st.session_state[f"{key}-{name}"] = asked
-        number(f"{key}-{name}", len(data.classes), value)
+    """The matrix, the map, and the images of what was clicked or selected in them."""
+    st.html(STYLE)
+    selecting = Selecting(model, data, result, key)
+    chosen = {"selected": selecting.picked or None, **map_place(key)}
+    true, predicted = selecting.cell
+    said = {name: value for name, value in chosen.items() if value}
+    write_part("results", PANELS, **place(model, data, true=true, predicted=predicted, **said))
+    with page.errors_as_messages():
+        selected = selecting.selection()
+        charts, images = st.columns([1.2, 1], gap="large")
+        with charts:
+            _matrix(selecting, selected)
+            shown = st.container()
+        with images, st.container(key="selected"):
+            _images(selecting, selected)
+        with shown, page.errors_as_messages():  # last, as it may take a while
+            show_map(selecting, selected)
 
-    def clicked() -> None:
-        points = st.session_state[f"{key}-matrix"]["selection"]["points"]
-        if points:
-            st.session_state[f"{key}-true"], st.session_state[f"{key}-predicted"] = points[0]["customdata"]
 
-    matrix, cell = st.columns([1.2, 1], gap="large")
-    with matrix:
-        normalized = st.toggle("As shares of each true class", key=f"{key}-normalized")
-        st.plotly_chart(
-            confusion_figure(result.confusion, data.classes, normalized, page.text_colour()),
-            key=f"{key}-matrix",
-            on_select=clicked,
-            selection_mode="points",
-            height=460,
-            config={"displayModeBar": False, "showSendToCloud": False},
+def _matrix(selecting: Selecting, selected: Selection) -> None:
+    result, classes = selecting.result, selecting.data.classes
+    normalized = st.toggle("As shares of each true class", key=f"{selecting.key}-normalized")
+    wrong = len(result.mistakes())
+    live_chart(
+        confusion_figure(result.confusion, classes, normalized, page.text_colour(), selected.cells),
+        f"{selecting.key}-matrix",
+        height=460,
+        picks=Picks(
+            selecting.select_cell,
+            alt=f"Confusion matrix of {len(classes)} classes: {len(result.labels) - wrong:,} images on the diagonal, "
+            f"{wrong:,} mistakes beside it. The fields True and Predicted select a cell, too.",
+        ),
+    )
+    st.caption("A row per true class, a column per prediction. Colour shows mistakes. Click a cell to see its images.")
+
+
+def _images(selecting: Selecting, selected: Selection) -> None:
+    """The fields that select without a mouse, and the images of what is selected."""
+    model, data, result, key = selecting.model, selecting.data, selecting.result, selecting.key
+    left, middle, right = st.columns(3)
+    names = data.classes.__getitem__
+    for column, label in ((left, "True"), (middle, "Predicted")):
+        column.selectbox(
+            label, range(len(data.classes)), format_func=names, key=f"{key}-{label.lower()}", on_change=selecting.select
         )
+
+    def select_row() -> None:
+        row = st.session_state[f"{key}-row"]
+        selecting.select("" if row is None else f"row.{row}")
+
+    st.session_state[f"{key}-row"] = selecting.row
+    last = len(result.labels) - 1
+    right.number_input("Test image", 0, last, key=f"{key}-row", on_change=select_row, placeholder=f"0 to {last}")
+    st.markdown(selected.title)
+    if selecting.picked:
+        again = f"Back to {selecting.name(selecting.cell)}"
+        st.button(again, icon=":material/undo:", key=f"{key}-back", on_click=selecting.select)
+    if len(selected.rows):
+        answers(model, data, result, selected.rows[:MOST], "cell")
+    else:
+        st.caption("No test image. Choose another cell.")
+    if len(selected.rows) > MOST:
         st.caption(
-            "A row per true class, a column per prediction. Colour shows mistakes. Click a cell to see its images."
+            f"The {MOST} that the model was most sure of."
+            if selected.outline is None
+            else f"{MOST} of them: mistakes first, the most confident ones, then what it was least sure of."
         )
-    with cell:
-        classes = range(len(data.classes))
-        left, right = st.columns(2)
-        true = left.selectbox("True", classes, format_func=data.classes.__getitem__, key=f"{key}-true")
-        said = right.selectbox("Predicted", classes, format_func=data.classes.__getitem__, key=f"{key}-predicted")
-        write_place("results", **place(model, data, true=true, predicted=said))
-        rows = result.cell(true, said)
-        names = page.escape_markdown(data.classes[true]), page.escape_markdown(data.classes[said])
-        st.markdown(f"**{len(rows):,} × {names[0]} read as {names[1]}**")
-        if len(rows):
-            answers(model, data, result, rows[:MOST], "cell")
-            if len(rows) > MOST:
-                st.caption(f"The {MOST} that the model was most sure of.")
-        else:
-            st.caption("No test image. Choose another cell.")

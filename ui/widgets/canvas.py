@@ -108,6 +108,13 @@ def _restart(objects: list[dict[str, Any]], name: str) -> None:
     st.rerun(scope="fragment")
 
 
+def kept_pixels(name: str = "") -> np.ndarray | None:
+    """The pixels of the session's drawing on the canvas called `name`, as `Drawing` has them, on any page."""
+    state = st.session_state.get(_state(name))
+    found: np.ndarray | None = state["pictures"].get(len(state["now"])) if state and state["now"] else None
+    return found
+
+
 def clear(name: str) -> None:
     """The canvas called `name` is blank in the next run."""
     _begin_with([], name)

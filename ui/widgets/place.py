@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui import address
+
+LONGEST = 300  # characters of a parameter
+
 
 def read_place(page: str, names: tuple[str, ...]) -> None:
     """Sets the session's `{page}-{name}` from the address where that is new. Called before the widgets are made.
 
     A link leaves out what is to be as at first; a visit without any parameter finds the page as it was left.
     """
-    asked = st.query_params.to_dict()
+    asked = address.own()
     if not asked or asked == st.session_state.get(f"{page}-written"):
         return
     for name in names:
         if name in asked:
-            st.session_state[f"{page}-{name}"] = asked[name][:100]
+            st.session_state[f"{page}-{name}"] = asked[name][:LONGEST]
         else:
             st.session_state.pop(f"{page}-{name}", None)
     st.session_state[f"{page}-written"] = asked
@@ -26,9 +30,14 @@ def read_place(page: str, names: tuple[str, ...]) -> None:
 def write_place(page: str, **place: object) -> None:
     """Writes what is chosen into the address; None is left out."""
     said = {name: str(value) for name, value in place.items() if value is not None}
-    if st.session_state.pop(f"{page}-followed", False) or st.query_params.to_dict() != said:
-        st.query_params.from_dict(said)
+    address.write(said, anew=st.session_state.pop(f"{page}-followed", False))
     st.session_state[f"{page}-written"] = said
+
+
+def write_part(page: str, keep: tuple[str, ...], **part: object) -> None:
+    """Writes a part of the place; of what stands in the address, what `keep` names stays."""
+    there = address.own()
+    write_place(page, **{name: there.get(name) for name in keep if name not in part}, **part)
 
 
 def number(key: str, limit: int, default: int = 0) -> int:
