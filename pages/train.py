@@ -13,6 +13,7 @@ from mnist_core.system.settings import data_folder
 from ui import actions, cache, page, warmup
 from ui.hidden import hidden
 from ui.labels import preparation_words, run_labels
+from ui.panels.look import look_inside
 from ui.panels.queue import show_queue
 from ui.panels.run import outcome, show_no_run, show_read_only, show_run
 from ui.panels.run_controls import evaluate_stopped, start_run
@@ -105,6 +106,7 @@ with charts:
         with panel:
             show_run(run, [other for other in behind if other.id in compared])
             with page.errors_as_messages():
+                look_inside(run)
                 evaluate_stopped(run)
                 outcome(run)
     with page.errors_as_messages():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,20 +96,6 @@ def fixed_digits(labels: np.ndarray, count: int = DIGITS) -> np.ndarray:
 def answers(checkpoint: Checkpoint, images: np.ndarray, labels: np.ndarray) -> Answers:
     """The network's answers to (N, C, H, W) uint8 images with (N,) int64 labels, computed with ONNX Runtime."""
     logits, features = Network(checkpoint).infer_with_features(images)
-    kept = features[:MOST_POINTS].astype(np.float16)
-    return Answers(softmax(logits, axis=1), labels, cross_entropy(logits, labels), kept)
-
-
-def in_fixed_directions(features: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """T arrays (M, F), of the same images → T arrays (M, 2) float32 in [0, 1]: places on a map that stays the same.
-
-    The two directions are those in which the last of them differ most (principal components, K. Pearson, 1901), and
-    what 996 in 1,000 points of all T need fills the map; what lies outside is moved to its edge.
-    """
-    last = features[-1].astype(np.float32)
-    centre = last.mean(axis=0)
-    _, _, directions = np.linalg.svd(last - centre, full_matrices=False)
-    places = [(each.astype(np.float32) - centre) @ directions[:2].T for each in features]
-    low, high = np.quantile(np.concatenate(places), [0.002, 0.998], axis=0)
-    middle, half = (low + high) / 2, max(float((high - low).max()) / 2, 1e-9) * 1.05
-    return [np.clip((each - middle) / (2 * half) + 0.5, 0, 1).astype(np.float32) for each in places]
+    largest = float(np.finfo(np.float16).max)
+    kept = np.nan_to_num(features[:MOST_POINTS]).clip(-largest, largest)
+    return Answers(softmax(logits, axis=1), labels, cross_entropy(logits, labels), kept.astype(np.float16))

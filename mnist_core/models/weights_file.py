@@ -6,6 +6,7 @@ For weights that are kept many times over a training. Loading never unpickles.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,21 +25,30 @@ _LENGTH_BYTES = 8  # of the header, which is JSON: https://huggingface.co/docs/s
 _METADATA = "__metadata__"
 
 
-def write_weights_file(path: Path, model: Classifier, durable: bool = True, **card: Any) -> Card:
-    """Writes `model` to `path`, atomically. `card` holds the Card's fields except those of the weights.
+def write_weights_file(
+    path: Path, model: Classifier, durable: bool = True, notes: Mapping[str, Any] | None = None, **card: Any
+) -> Card:
+    """Writes `model` to `path`, atomically. `card` holds the Card's fields except those of the weights, `notes` what
+    else is to lie beside them, as JSON.
 
     The card's `weights_sha256` is that of the same weights in a checkpoint's folder. `durable=False` does not wait for
     the disk. Raises OSError.
     """
     full, weights = card_and_weights(model, **card)
     header, values = _parts(weights)
-    written = _joined({_METADATA: {"card": full.model_dump_json()}, **header}, values)
+    metadata = {"card": full.model_dump_json(), **({"notes": json.dumps(notes)} if notes else {})}
+    written = _joined({_METADATA: metadata, **header}, values)
     write_atomic(path, written, durable=durable)
     return full
 
 
 def read_weights_file(path: Path) -> Checkpoint:
     """What `write_weights_file` wrote, checked against its card. Raises CheckpointError."""
+    return read_with_notes(path)[0]
+
+
+def read_with_notes(path: Path) -> tuple[Checkpoint, dict[str, Any]]:
+    """The same, and its notes, which nothing has checked. Raises CheckpointError."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise CheckpointError(f"{path} is too large to be the weights of a model of this lab.")
@@ -47,10 +57,11 @@ def read_weights_file(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path} cannot be read ({error.strerror}).") from None
     try:
         header, values = _parts(content)
-        card = Card(**json.loads(header.pop(_METADATA)["card"]))
+        metadata = header.pop(_METADATA)
+        card, notes = Card(**json.loads(metadata["card"])), json.loads(metadata.get("notes", "{}"))
     except (ValueError, ValidationError, KeyError, TypeError, AttributeError, RecursionError):
         raise CheckpointError(f"{path} is damaged: it holds no weights with their card.") from None
-    return checked(card, _joined(header, values), path)
+    return checked(card, _joined(header, values), path), notes
 
 
 def _parts(content: bytes) -> tuple[dict[str, Any], bytes]:

@@ -63,7 +63,7 @@ class RunCheckpoints:
         save_checkpoint(
             folder,
             state.best_model,
-            **self._described(state),
+            **self.described(state),
             metrics=metrics,
             **calibrated(logits.numpy(), self.data.train_labels[state.val_indices]),
         )
@@ -77,9 +77,9 @@ class RunCheckpoints:
         """Writes the weights of this step, with a card that has neither metrics nor temperature. Raises OSError."""
         path = snapshot_path(self.run, state.step)
         path.parent.mkdir(exist_ok=True)
-        write_weights_file(path, state.best_model, **self._described(state))
+        write_weights_file(path, state.best_model, **self.described(state))
 
-    def _described(self, state: TrainState) -> dict[str, Any]:
+    def described(self, state: TrainState) -> dict[str, Any]:
         """The fields of the card that do not depend on what was measured."""
         return {
             "name": self.run.id,

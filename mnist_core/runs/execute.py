@@ -104,6 +104,8 @@ def _follow(writer: RunWriter, place: _Place, state: TrainState, changes: Pendin
             writer.save_checkpoint(state, event)
         if state.config.snapshots and snapshot_due(event):
             writer.save_snapshot(state)
+        if event["event"] == "step":
+            writer.look(state)  # now, as the gradients of this step are still there
         if event["event"] == "epoch" or writer.state_age > RESUME_EVERY_SECONDS:
             writer.save_state(state)
         over_time = allowed.over_time(state.seconds)
@@ -125,6 +127,7 @@ def _paused(writer: RunWriter, place: _Place, state: TrainState) -> bool:
     while True:
         place.release()
         while commands.command == "pause" and not commands.step_requested():
+            writer.look(state)
             time.sleep(POLL_SECONDS)
         if not writer.insist(partial(place.wait, commands, first=True)):
             return False

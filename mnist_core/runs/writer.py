@@ -51,6 +51,7 @@ class RunWriter:
     def open(self, data: Dataset, state: TrainState, note: str = "") -> None:
         """Opens the event log and the checkpoints. A log with events gets a `resume` event, with `note`."""
         from mnist_core.runs.checkpointing import RunCheckpoints
+        from mnist_core.runs.looks import Looks
 
         self._log = self._files.enter_context(self.insist(partial(EventLog, self.run.metrics_path)))
         if self._log.resumed:
@@ -63,6 +64,7 @@ class RunWriter:
             self.append({**resume, "note": note} if note else resume)
         self._checkpoints = self.insist(partial(RunCheckpoints, self.run, data, state))
         self.insist(partial(remove_later, self.run, state.step))  # those steps are taken again
+        self._looks = self._files.enter_context(Looks(self.run, data, state, self._checkpoints.described))
 
     def close(self) -> None:
         """Closes what `open` opened."""
@@ -102,6 +104,10 @@ class RunWriter:
     def save_snapshot(self, state: TrainState) -> None:
         """Saves the weights of this step for Replay."""
         self.insist(partial(self._checkpoints.save_snapshot, state))
+
+    def look(self, state: TrainState) -> None:
+        """Writes what the network is just now, where somebody watches; at most once a second."""
+        self._looks.take(state)
 
     def evaluate_on_test(self) -> dict[str, float]:
         """The one look at the test images, by the checkpoint that is the run's result; its metrics."""

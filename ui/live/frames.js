@@ -6,7 +6,8 @@ const PLAY_MS = 700; // a frame
 const MOVE_MS = 450; // in which the points of the map go to their next places
 const SETTLED_MS = 500; // after the last move of the slider the page is told where it stands
 const BELOW = [255, 158, 61], ABOVE = [214, 240, 255]; // as in figures/tiles.py
-const TRAIN = "#0072B2", VALIDATION = "#D55E00";
+const ASK_MS = 1000; // between two questions for the newest frame of a feed
+const FAILED_MS = 3000;
 const CALM = matchMedia("(prefers-reduced-motion: reduce)");
 
 export default function ({ parentElement, data, setTriggerValue }) {
@@ -15,6 +16,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
   let view = views.get(parentElement);
   if (!view) views.set(parentElement, (view = { at: 0, asked: null, timer: 0, told: 0, moving: 0, parts: {} }));
   view.tell = (step) => setTriggerValue("step", step);
+  if (data.feed) return follow(parentElement, box, view, data);
   if (view.version !== data.version) {
     if (!data.frames) return view.tell(-1); // a new place on the page, which has never had them
     const before = view.frames?.[view.at]?.step;
@@ -36,8 +38,50 @@ function close(parentElement) {
   if (!view) return;
   views.delete(parentElement);
   stop(view);
+  clearTimeout(view.asking);
   view.watch?.disconnect();
   cancelAnimationFrame(view.moving);
+}
+
+// ---- a network that trains ----
+
+function follow(parentElement, box, view, data) {
+  const begun = view.feed;
+  Object.assign(view, { box, feed: data.feed, image: data.image, seen: view.image === data.image ? view.seen : "" });
+  if (begun !== data.feed) {
+    clearTimeout(view.asking);
+    ask(view);
+  }
+  return () => setTimeout(() => box.isConnected || close(parentElement), 0);
+}
+
+async function ask(view) {
+  const { box, feed } = view;
+  let rest = ASK_MS;
+  try {
+    if (!document.hidden) rest = await askOnce(view);
+  } catch {
+    rest = FAILED_MS; // the server is busy, or begins anew
+  }
+  if (rest && box.isConnected && view.feed === feed) view.asking = setTimeout(ask, rest, view);
+}
+
+async function askOnce(view) {
+  const query = new URLSearchParams({ since: view.seen ?? "", image: view.image ?? "" });
+  const url = new URL(view.feed, window.__streamlit?.BACKEND_BASE_URL ?? document.baseURI);
+  const answer = await fetch(`${url}?${query}`);
+  if (!answer.ok) throw new Error(answer.statusText);
+  const { ended, stamp, shown } = await answer.json();
+  if (shown && view.box.isConnected) {
+    const image = query.get("image");
+    view.seen = view.image === image || (!view.image && !image) ? stamp : "";
+    Object.assign(view, { data: shown, frames: shown.frames.map(unpackFrame), at: 0 });
+    const looks = JSON.stringify([shown.classes, shown.digits, shown.words]);
+    if (view.looks !== looks) build(view);
+    view.looks = looks;
+    show(view);
+  }
+  return ended ? 0 : ASK_MS;
 }
 
 function nearest({ frames }, step) {
@@ -85,6 +129,7 @@ function build(view) {
   box.dataset.testid = "frames";
   view.parts = {};
   view.places = null;
+  if (frames.length === 1) view.parts.words = element("p", "frames-words", box);
   if (frames.length > 1) buildBar(view);
   const panels = element("div", "frames-panels", box);
   const [first] = frames;
@@ -96,8 +141,8 @@ function build(view) {
     return (view.parts[name] = inner);
   };
   const canvas = (inner) => element("canvas", "", inner, { role: "img" });
-  if (data.curves) canvas(add("curves", "The run's curves", data.words.curves, true));
-  if (first.digits) buildDigits(view, add("digits", "The same images again and again", data.words.digits, true));
+  if (data.charts) canvas(add("charts", data.words.chartsTitle, data.words.charts, true));
+  if (first.digits) buildDigits(view, add("digits", data.words.digitsTitle, data.words.digits, true));
   if (first.confusion) canvas(add("confusion", "Confusion matrix", data.words.confusion));
   if (first.points) canvas(add("map", "Map of the test images", data.words.map));
   if (first.filters) canvas(add("filters", "Filters of the first layer", data.words.filters));
@@ -172,8 +217,8 @@ function show(view) {
   if (range) {
     range.value = view.at;
     range.setAttribute("aria-valuetext", frame.words);
-    words.textContent = frame.words;
   }
+  if (words) words.textContent = frame.words;
   view.box.dataset.step = frame.step;
   draw(view);
 }
@@ -182,13 +227,14 @@ function draw(view) {
   const { parts } = view;
   const frame = view.frames[view.at];
   const ink = getComputedStyle(view.box).color;
-  if (parts.curves) drawCurves(parts.curves.firstChild, view, frame, ink);
+  if (parts.charts) drawCharts(parts.charts.firstChild, view, frame, ink);
   if (parts.confusion) drawConfusion(parts.confusion.firstChild, view, frame, ink);
   if (parts.map) movePoints(view, frame, ink);
   if (parts.filters) drawTiles(parts.filters.firstChild, frame.filters, "Filters of the first layer");
   if (parts.digits) frame.digits.forEach((answer, n) => sayDigit(view, n, answer));
   if (parts.drawn) {
     const [answer, maps] = parts.drawn.children;
+    if (answer.firstChild.src !== view.data.picture) answer.firstChild.src = view.data.picture;
     answer.lastChild.textContent = said(view, frame.drawn);
     if (maps) drawTiles(maps, frame.maps, "What the filters make of the picture");
   }
@@ -214,52 +260,67 @@ function blank(canvas, height) {
   return [pen, width];
 }
 
-function drawCurves(canvas, { data, frames }, frame, ink) {
-  const stacked = canvas.parentElement.clientWidth < 520;
-  const [pen, width] = blank(canvas, stacked ? 300 : 150);
-  const each = stacked ? width : (width - 24) / 2;
-  const last = Math.max(...frames.map(({ step }) => step), 1);
-  const across = (step) => Math.log2(step + 1) / Math.log2(last + 1);
-  data.curves.forEach(({ title, percent, lines }, place) => {
-    const left = (stacked ? 0 : place * (each + 24)) + 42, right = left + each - 48;
+// Lines over steps: spaced evenly or, where `double`, by doubling; a vertical line at the frame.
+function drawCharts(canvas, { data, frames }, frame, ink) {
+  const count = data.charts.length, stacked = canvas.parentElement.clientWidth < 520;
+  const [pen, width] = blank(canvas, stacked ? 150 * count : 150);
+  const each = stacked ? width : (width - 24 * (count - 1)) / count;
+  data.charts.forEach((chart, place) => {
+    const left = (stacked ? 0 : place * (each + 24)) + 46, right = left + each - 52;
     const top = (stacked ? place * 150 : 0) + 22, bottom = top + 104;
-    const all = lines.flatMap(({ y }) => y);
-    const low = percent ? Math.min(...all, 0.9) : 0, high = percent ? 1 : Math.max(...all, 0.1);
-    const x = (step) => left + across(step) * (right - left);
-    const y = (value) => bottom - ((value - low) / (high - low)) * (bottom - top);
-    pen.font = "12px sans-serif";
-    pen.fillStyle = ink;
-    pen.textAlign = "left";
-    pen.fillText(title, left, top - 8);
-    pen.textAlign = "right";
-    for (const value of [low, high]) {
-      pen.fillText(percent ? `${Math.round(100 * value)} %` : value.toFixed(1), left - 4, y(value) + 4);
-    }
-    for (let step = 1; step <= last; step *= 10) {
-      pen.textAlign = x(step) > right - 20 ? "right" : "center";
-      pen.fillText(step.toLocaleString("en"), Math.min(x(step), right), bottom + 16);
-    }
-    pen.strokeStyle = ink;
-    pen.globalAlpha = 0.3;
-    pen.lineWidth = 1;
-    pen.strokeRect(left, top, right - left, bottom - top);
-    pen.globalAlpha = 1;
-    lines.forEach((line, n) => {
-      pen.strokeStyle = pen.fillStyle = n ? VALIDATION : TRAIN;
-      pen.lineWidth = n ? 2 : 1.5;
-      pen.beginPath();
-      line.x.forEach((step, i) => pen.lineTo(x(step), y(line.y[i])));
-      pen.stroke();
-      if (n) for (const [i, step] of line.x.entries()) pen.fillRect(x(step) - 2, y(line.y[i]) - 2, 4, 4);
-    });
-    pen.strokeStyle = ink;
-    pen.lineWidth = 1.5;
-    pen.beginPath();
-    pen.moveTo(x(frame.step), top);
-    pen.lineTo(x(frame.step), bottom);
-    pen.stroke();
+    drawChart(pen, chart, { left, right, top, bottom }, ink, frame.step, frames.length > 1 || chart.line);
   });
-  canvas.setAttribute("aria-label", `Loss and accuracy of the run over its steps, with a line at step ${frame.step}`);
+  const titles = data.charts.map(({ title }) => title).join(", ");
+  canvas.setAttribute("aria-label", `${titles}, over the steps of the training. ${frame.words}`);
+}
+
+function drawChart(pen, chart, { left, right, top, bottom }, ink, step, marked) {
+  const { first = 0, last, double, log, percent } = chart;
+  const across = double ? (at) => Math.log2(at + 1) / Math.log2(last + 1) : (at) => (at - first) / (last - first || 1);
+  const up = log ? (value) => Math.log10(Math.max(value, 1e-9)) : (value) => value;
+  const all = chart.lines.flatMap(({ y }) => y).filter((value) => value !== null && (!log || value > 0));
+  const low = chart.low ?? Math.min(...all), high = chart.high ?? Math.max(...all);
+  const x = (at) => left + across(at) * (right - left);
+  const y = (value) => bottom - ((up(value) - up(low)) / (up(high) - up(low) || 1)) * (bottom - top);
+  pen.font = "12px sans-serif";
+  pen.fillStyle = ink;
+  pen.textAlign = "left";
+  pen.fillText(chart.title, left, top - 8);
+  pen.strokeStyle = ink;
+  pen.lineWidth = 1;
+  pen.globalAlpha = 0.3;
+  pen.strokeRect(left, top, right - left, bottom - top);
+  pen.globalAlpha = 1;
+  if (!all.length) return;
+  pen.textAlign = "right";
+  const text = (value) => (percent ? `${Math.round(100 * value)} %` : Number(value.toPrecision(2)).toString());
+  for (const value of low === high ? [low] : [low, high]) pen.fillText(text(value), left - 4, y(value) + 4);
+  const ticks = double ? powersOfTen(last) : [first, last];
+  for (const at of ticks) {
+    pen.textAlign = x(at) > right - 20 ? "right" : x(at) < left + 10 ? "left" : "center";
+    pen.fillText(at.toLocaleString("en"), Math.min(x(at), right), bottom + 16);
+  }
+  for (const line of chart.lines) {
+    pen.strokeStyle = pen.fillStyle = line.colour;
+    pen.lineWidth = line.dots ? 2 : 1.5;
+    pen.beginPath();
+    line.x.forEach((at, i) => line.y[i] !== null && pen.lineTo(x(at), y(line.y[i])));
+    pen.stroke();
+    if (line.dots || line.x.length === 1) line.x.forEach((at, i) => pen.fillRect(x(at) - 2, y(line.y[i]) - 2, 4, 4));
+  }
+  if (!marked) return;
+  pen.strokeStyle = ink;
+  pen.lineWidth = 1.5;
+  pen.beginPath();
+  pen.moveTo(x(step), top);
+  pen.lineTo(x(step), bottom);
+  pen.stroke();
+}
+
+function powersOfTen(last) {
+  const found = [];
+  for (let at = 1; at <= last; at *= 10) found.push(at);
+  return found;
 }
 
 function drawConfusion(canvas, { data }, frame, ink) {

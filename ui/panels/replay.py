@@ -18,11 +18,11 @@ from mnist_core.inference.predictor import Predictor
 from mnist_core.models.checkpoint import Checkpoint
 from mnist_core.models.weights_file import read_weights_file
 from mnist_core.runs.catalogue import Model
+from mnist_core.runs.frames import Picture, frames
 from mnist_core.runs.run import Run
 from mnist_core.runs.weight_snapshots import MOST_SHOWN, snapshots, thinned
 from ui import cache, page
 from ui.live.frames import show_frames
-from ui.panels.replay_frames import Picture, frames
 from ui.turns import in_turn
 from ui.widgets import canvas
 from ui.widgets.place import write_place

@@ -69,6 +69,7 @@ def knobs(start: TrainConfig) -> TrainConfig:
             st.caption(
                 "Better is a higher accuracy on validation, or the same with a lower loss. Test images choose nothing."
             )
+    panel.switch("snapshots", "Keep the weights on the way, for Replay")
     panel.integer("seed", "Seed")
     return start.replace(**panel.values)
 
