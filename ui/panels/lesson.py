@@ -64,6 +64,8 @@ def show_lesson(here: str) -> None:
             st.badge(f"Lesson: {lesson.title}", icon=":material/menu_book:")
             st.caption(f"Step {number} of {len(lesson.steps)}")
         st.markdown(f"**{step.title}**")
+        if number == 1 and lesson.runs and not current_user():
+            st.caption("In a class, choose *Your name* on Train first: it tells your runs from those of others.")
         text = filled(step.text, runs)
         st.markdown(text if text is not None else _missing(lesson, runs))
         done, first = _task(lesson, step, number)
