@@ -67,10 +67,10 @@ def show_lesson(here: str) -> None:
         if number == 1 and lesson.runs and not current_user():
             st.caption("In a class, choose *Your name* on Train first: it tells your runs from those of others.")
         text = filled(step.text, runs)
-        st.markdown(text if text is not None else _missing(lesson, runs))
-        done, first = _task(lesson, step, number)
         if step.reveal is not None:
             _reveal(lesson, step.reveal, runs)
+        st.markdown(text if text is not None else _missing(lesson, runs))
+        done, first = _task(lesson, step, number)
         if step.page not in (None, here):
             _link(step, lesson, runs)
         _buttons(lesson, number, here, runs, done and text is not None, first)
