@@ -107,8 +107,8 @@ def verdict(found: Robustness) -> str:
         )
     held = "Weaker ones were not tried" if place == 1 else f"Up to {kind.text(found.levels[place - 1])} it holds"
     return (
-        f"It fails at {kind.text(found.levels[place])}: {share_text(found, place)} are read right, less than nine tenths "
-        f"of the {clean:.1%} without. {held}."
+        f"It fails at {kind.text(found.levels[place])}: {share_text(found, place)} are read right, less than nine "
+        f"tenths of the {clean:.1%} without. {held}."
     )
 
 

@@ -217,6 +217,7 @@ def _table(against: list[Model], data: Dataset, rows: np.ndarray, kinds: list[st
     st.dataframe(lines, hide_index=True, placeholder="–")
     st.caption(
         "A model fails at the first of eight strengths where it reads less than nine tenths of what it reads without. "
-        f"In brackets the 95 % interval (Wilson) of {len(rows):,} test images. Strengths of different kinds cannot be compared with each other. "
+        f"In brackets the 95 % interval (Wilson) of {len(rows):,} test images. Strengths of different kinds cannot be "
+        "compared with each other. "
         f"{SOURCES}"
     )
