@@ -103,15 +103,16 @@ def verdict(found: Robustness) -> str:
     if place is None:
         return (
             f"It does not fail: at the last level, {kind.text(found.levels[last])}, it still reads "
-            f"{_share(found, last)}, {clean:.1%} of the images as they are."
+            f"{share_text(found, last)}, {clean:.1%} of the images as they are."
         )
     held = "Weaker ones were not tried" if place == 1 else f"Up to {kind.text(found.levels[place - 1])} it holds"
     return (
-        f"It fails at {kind.text(found.levels[place])}: {_share(found, place)} are read right, less than nine tenths "
-        f"of the {clean:.1%} without. {held}."
+        f"It fails at {kind.text(found.levels[place])}: {share_text(found, place)} are read right, less than nine "
+        f"tenths of the {clean:.1%} without. {held}."
     )
 
 
-def _share(found: Robustness, place: int) -> str:
+def share_text(found: Robustness, place: int) -> str:
+    """The accuracy at a place among the levels, with its interval in percent: `87.2% (85.0–89.1)`."""
     low, high = found.intervals[place]
     return f"{found.accuracy[place]:.1%} ({100 * low:.1f}–{100 * high:.1f})"
