@@ -2,10 +2,11 @@
 
     python -m benchmarks.start [--starts 5] [--clicks 3]
 
-Each start is a new server process, the pages in turn: a one-line Streamlit script, Home, Draw and Train. The time runs
-from the start of the process until the page can be used: all of it is there (bare, Home), the canvas can be drawn on
-(Draw), *Run* can be clicked (Train). `--clicks` fresh servers more: from a click on *Run*, ten seconds after the page
-came, to the first point of the curve. Real MNIST (MNIST_LAB_DATA), Debian's Chromium, started beforehand.
+Each start is a new server process, the pages in turn: a one-line Streamlit script, one with the canvas alone, Home,
+Draw and Train. The time runs from the start of the process until the page can be used: all of it is there (bare, Home),
+the canvas can be drawn on (canvas, Draw), *Run* can be clicked (Train). `--clicks` fresh servers more: from a click on
+*Run*, ten seconds after the page came, to the first point of the curve. Real MNIST (MNIST_LAB_DATA), Debian's Chromium,
+started beforehand.
 """
 
 from __future__ import annotations
@@ -30,9 +31,13 @@ from mnist_core.runs.run import list_runs
 from mnist_core.system.settings import data_folder
 from tests.e2e.lab import ROOT, chromium
 
-BARE = 'import streamlit as st\n\nst.markdown("Hello")\n'
+BARE = {  # scripts that pages of the lab are compared with
+    "bare": 'import streamlit as st\n\nst.markdown("Hello")\n',
+    "canvas": 'from streamlit_drawable_canvas import st_canvas\n\nst_canvas(width=480, height=480, key="canvas")\n',
+}
 PAGES = {  # name → (path, what is there when the page can be used)
     "bare": ("", "text=Hello"),
+    "canvas": ("", "canvas.upper-canvas"),
     "Home": ("", "text=, which comes with the lab >> nth=4"),
     "Draw": ("draw", "canvas.upper-canvas"),
     "Train": ("train", "button:has-text('Run'):not([disabled]) >> nth=0"),
@@ -97,9 +102,9 @@ def open_page(page: Page, url: str, ready: str) -> None:
 
 def first_use(browser: Browser, name: str, folder: Path) -> float:
     """Seconds from the start of a fresh server until its first visitor can use the page."""
-    if name == "bare":
-        script = folder / "bare.py"
-        script.write_text(BARE)
+    if name in BARE:
+        script = folder / f"{name}.py"
+        script.write_text(BARE[name])
     else:
         script = ROOT / "app.py"
     path, ready = PAGES[name]

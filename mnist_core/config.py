@@ -164,6 +164,20 @@ class TrainConfig(BaseModel):
         le=0.5,
         description="Share held out for validation: of the training images, or of all when pooled",
     )
+    train_share: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Share of the training images to learn from, the same of each class, drawn with the seed; "
+        "validation and test stay as they are. With fewer images, see how many it takes",
+    )
+    label_noise: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the training labels replaced by another class at random, with the seed; validation and "
+        "test keep theirs. See how much wrong teaching a network bears",
+    )
     precision: Precision = Field(
         "float32",
         description="Number format of the network while training: bfloat16 is faster where the processor has it",
@@ -183,6 +197,11 @@ class TrainConfig(BaseModel):
         ge=0,
         le=200,
         description="Early stopping: end after this many epochs without a better validation; 0 is off",
+    )
+    snapshots: bool = Field(
+        False,
+        description="Keep the weights at steps 0, 1, 2, 4, 8, … and after every epoch, so that Replay can show how the "
+        "network learned; the training is the same",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Same seed, same result")
 

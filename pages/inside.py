@@ -8,7 +8,7 @@ from ui.widgets.place import read_place
 page.begin("Inside", "🔬")
 canvas.carry_over()
 with page.errors_as_messages():
-    read_place("inside", ("image", "view", "layer", "unit", "row", "column", "method", "target"))
+    read_place("inside", ("image", "view", "layer", "unit", "row", "column", "method", "target", "attack"))
     model = choose_model("Model", in_address=True)
     if model is not None:
         with page.loading_torch():

@@ -15,10 +15,11 @@ from mnist_core.runs.catalogue import Model
 from mnist_core.system.settings import data_folder
 from ui import cache, page
 from ui.labels import preparation_words
-from ui.panels.answers import MOST, answers, place
+from ui.panels.answers import MOST, PLACE, answers, place
 from ui.panels.calibration import calibration
 from ui.panels.confusion import confusions
 from ui.panels.doubts import doubts, versus
+from ui.panels.robustness import robustness
 from ui.widgets.classes import map_classes
 from ui.widgets.dataset import choose_dataset, offer_download, preset_dataset
 from ui.widgets.model import choose_model
@@ -112,6 +113,7 @@ def results(model: Model, data: Dataset) -> None:
     confusions(model, data, result, f"confusion-{model.id}-{data.name}")
     samples(model, data, result)
     mistakes(model, data, result)
+    robustness(model, data, result)
     doubts(model, data, result)
     versus(model, data, result)
     calibration(model, data, result)
@@ -119,7 +121,7 @@ def results(model: Model, data: Dataset) -> None:
 
 
 with page.errors_as_messages():
-    read_place("results", ("data", "true", "predicted", "image", "selected", "map", "colour"))
+    read_place("results", PLACE)
     model = choose_model("Model", in_address=True)
     if model is not None:
         own = model.card.dataset

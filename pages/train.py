@@ -11,7 +11,9 @@ from mnist_core.runs.run import Run, list_runs
 from mnist_core.runs.snapshot import duration
 from mnist_core.system.settings import data_folder
 from ui import actions, cache, page, warmup
+from ui.hidden import hidden
 from ui.labels import preparation_words, run_labels
+from ui.panels.look import look_inside
 from ui.panels.queue import show_queue
 from ui.panels.run import outcome, show_no_run, show_read_only, show_run
 from ui.panels.run_controls import evaluate_stopped, start_run
@@ -91,23 +93,27 @@ with charts:
         behind = [other for other in runs if other.id != run.id]
         names = run_labels(behind)
         panel = st.container()
-        compared = st.multiselect(
-            "Earlier runs behind the curves",
-            list(names),
-            default=list(names)[:1],
-            format_func=lambda run_id: names.get(run_id, run_id),
-            max_selections=3,
-            key=f"behind-{run.id}",
-        )
+        compared = list(names)[:1]
+        if not hidden("earlier"):
+            compared = st.multiselect(
+                "Earlier runs behind the curves",
+                list(names),
+                default=compared,
+                format_func=lambda run_id: names.get(run_id, run_id),
+                max_selections=3,
+                key=f"behind-{run.id}",
+            )
         with panel:
             show_run(run, [other for other in behind if other.id in compared])
             with page.errors_as_messages():
+                look_inside(run)
                 evaluate_stopped(run)
                 outcome(run)
     with page.errors_as_messages():
         show_queue()
 with page.errors_as_messages():
-    show_run_list()
+    if not hidden("runs"):
+        show_run_list()
 show_confirmation()
 # last, since all else is on the page by now
 with page.errors_as_messages():
@@ -119,7 +125,8 @@ def show_details(config: TrainConfig, dataset: str) -> None:
     data = cache.dataset(dataset, preparation=config.preparation)
     st.caption(preparation_words(data.preparation))
     page.show_note(data.warning)
-    show_layers(config, data.shape)
+    if not hidden("layers"):
+        show_layers(config, data.shape)
 
 
 def show_estimate(config: TrainConfig) -> None:

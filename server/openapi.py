@@ -147,6 +147,20 @@ def document(base: str) -> dict[str, Any]:
                 "responses": _answers("The run", thing, 404),
             }
         },
+        "/api/runs/{run}/look": {
+            "get": {
+                "summary": "A network while it trains, as the Train page draws it",
+                "description": "To ask has the training write, for some seconds, what it is just now: that changes "
+                "nothing of it. Under `shown`: filters, norms, and answers to validation images, packed for that page, "
+                "whose form may change with any version. `ended` says that there will be no more.",
+                "parameters": [
+                    RUN_ID,
+                    _query("since", "The `stamp` of the answer before: without a newer look there is no `shown`", text),
+                    _query("image", "A drawing as the network reads it: its pixels in base64", text),
+                ],
+                "responses": _answers("The newest look", thing, 400, 404),
+            }
+        },
         "/api/runs/{run}/events": {
             "get": {
                 "summary": "The run's events as they happen (server-sent events)",

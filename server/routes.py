@@ -46,6 +46,7 @@ def routes(
             Route(f"{base}/api/runs", runs.list),
             Route(f"{base}/api/runs/{{run}}", runs.one),
             Route(f"{base}/api/runs/{{run}}/events", runs.events),
+            Route(f"{base}/api/runs/{{run}}/look", runs.look),
             Route(f"{base}/lab/images/{{token}}/{{row}}.png", image),
             Route(f"{base}/lab/{{name}}", script),
         ],

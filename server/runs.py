@@ -1,4 +1,4 @@
-"""GET /api/models, /api/runs, /api/runs/ID and /api/runs/ID/events."""
+"""GET /api/models, /api/runs, and /api/runs/ID with its /events and /look."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server import listing
+from server import listing, looks
 from server.answers import json_response
 from server.curves import Followers
 from server.errors import RequestError
@@ -49,6 +49,12 @@ class Runs:
         """The route."""
         _require_runs()
         return await self._json(functools.partial(listing.run, request.path_params["run"]))
+
+    async def look(self, request: Request) -> Response:
+        """The route: what a network that trains is just now, for a page that watches."""
+        _require_runs()
+        asked = request.path_params["run"], request.query_params.get("since", ""), request.query_params.get("image", "")
+        return await self._json(functools.partial(looks.look, *asked))
 
     async def events(self, request: Request) -> Response:
         """The route: each event of the log, or with `?view=curves` each newest state of the curves."""

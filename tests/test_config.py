@@ -34,11 +34,14 @@ RANGES = {
     "test_fraction": (0, 0.5),
     "validation_fraction": (0, 0.5),
     "validations_per_epoch": (1, 20),
+    "train_share": (0, 1),
+    "label_noise": (0, 1),
     "threads": (0, 256),
     "patience": (0, 200),
     "seed": (0, 2**31 - 1),
 }
-EXCLUSIVE_LOW = {"step_factor", "test_fraction", "validation_fraction"}
+EXCLUSIVE_LOW = {"step_factor", "test_fraction", "validation_fraction", "train_share"}
+EXCLUSIVE_HIGH = {"label_noise"}
 
 
 def test_the_table_above_names_every_number():
@@ -50,10 +53,12 @@ def test_the_table_above_names_every_number():
 def test_both_ends_of_a_range_are_allowed_and_beyond_is_refused(field):
     low, high = RANGES[field]
     assert field_range(field) == (low, high)
-    assert getattr(parse_config({field: high}), field) == high
+    if field not in EXCLUSIVE_HIGH:
+        assert getattr(parse_config({field: high}), field) == high
     if field not in EXCLUSIVE_LOW:
         assert getattr(parse_config({field: low}), field) == low
-    for wrong in (low - 1, high + 1, *([low] if field in EXCLUSIVE_LOW else [])):
+    ends = [*([low] if field in EXCLUSIVE_LOW else []), *([high] if field in EXCLUSIVE_HIGH else [])]
+    for wrong in (low - 1, high + 1, *ends):
         with pytest.raises(ConfigError) as caught:
             parse_config({field: wrong})
         message = str(caught.value)

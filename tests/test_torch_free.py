@@ -61,6 +61,21 @@ for name in ("pen", "tiny"):
 disagreement(*results)
 """
 
+BREAK = """
+from mnist_core.data.loading import load_dataset
+from mnist_core.drawing.naive import boxed, shrunk
+from mnist_core.figures.robustness import robustness_figure
+from mnist_core.inference.corruptions import CORRUPTIONS
+from mnist_core.inference.predictor import Predictor
+from mnist_core.inference.robustness import robustness, verdict
+from ui.panels import break_it, robustness as panel
+data, network = load_dataset("digits"), Predictor("tiny").network
+for name in CORRUPTIONS:
+    found = robustness(network, data.test_images[:9], data.test_labels[:9], name)
+    verdict(found), robustness_figure({"tiny": found})
+boxed(data.test_images[0, 0]), shrunk(data.test_images[0, 0])
+"""
+
 LAYERS = """
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.models.architectures import MODELS
@@ -100,6 +115,10 @@ def test_a_program_that_loads_torch_is_found():
 
 def test_answers_and_tables_need_no_torch():
     assert not torch_is_loaded(PREDICT.format(strokes=SEVEN) + EVALUATE + LAYERS)
+
+
+def test_images_are_broken_without_torch():
+    assert not torch_is_loaded(BREAK)
 
 
 def test_digits_and_folders_are_prepared_without_torch(folder):

@@ -77,7 +77,7 @@ def measured_seconds(config: TrainConfig) -> float:
     """How long the training takes here, from a few of its steps. Validation adds about a tenth of a step an image."""
     data = dataset(config.dataset, preparation=config.preparation)
     seconds: float = workers().call("training.profile:seconds_per_image", config, data.shape)
-    return seconds * len(data.train_labels) * config.epochs
+    return seconds * len(data.train_labels) * config.train_share * config.epochs
 
 
 @st.cache_data(show_spinner=False, max_entries=50)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 
 import numpy as np
 import streamlit as st
-from streamlit.runtime.scriptrunner import add_script_run_ctx
 
 from mnist_core.data.dataset import Dataset
 from mnist_core.explain.activations import Activation, activations
+from mnist_core.explain.adversarial import Attack, attack, smallest_strength
+from mnist_core.explain.adversarial import Method as AttackMethod
 from mnist_core.explain.counterfactual import Edit, smallest_edit
 from mnist_core.explain.maximisation import Maximised, maximise, most_exciting
 from mnist_core.explain.neighbours import features
@@ -20,9 +20,7 @@ from mnist_core.models.classifier import Classifier
 from mnist_core.runs.catalogue import Model, predictor
 from mnist_core.system.device import serve_with_one_thread, threads
 from mnist_core.system.progress import Progress
-from ui.turns import in_turn
-
-SOON_SECONDS = 0.15
+from ui.turns import in_turn, progress_soon
 
 
 def network(model: Model) -> Classifier:
@@ -37,24 +35,9 @@ def _key(model: Model) -> tuple[str, float]:
 
 @contextlib.contextmanager
 def progress_in_turn(text: str) -> Iterator[Progress]:
-    """`in_turn`, with all threads for torch."""
+    """As in turns.py, with all of torch's threads."""
     with in_turn(text) as show, threads():
         yield show
-
-
-@contextlib.contextmanager
-def progress_soon(text: str) -> Iterator[None]:
-    """A bar with a text while what takes longer than SOON_SECONDS is computed; Streamlit's spinner waits for 0.5 s."""
-    place = st.empty()
-    timer = threading.Timer(SOON_SECONDS, lambda: place.progress(0.0, text))
-    add_script_run_ctx(timer)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()
-        place.empty()
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)  # megabytes each
@@ -95,6 +78,32 @@ def _edit(_model: Model, key: tuple[str, float], _image: np.ndarray, pixels: byt
 def edit(model: Model, image: np.ndarray, target: int | None = None) -> Edit | None:
     """The smallest edit found that makes `target`, or any other class, the answer."""
     return _edit(model, _key(model), image, image.tobytes(), target)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _strength(
+    _model: Model, key: tuple[str, float], _image: np.ndarray, pixels: bytes, method: AttackMethod
+) -> int | None:
+    with in_turn("Looking for the weakest attack that works …") as progress:
+        return smallest_strength(network(_model), _image, method, progress)
+
+
+def weakest_attack(model: Model, image: np.ndarray, method: AttackMethod) -> int | None:
+    """The smallest strength found, in grey levels of 255, at which the attack changes the answer to a model's input."""
+    return _strength(model, _key(model), image, image.tobytes(), method)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _attacked(
+    _model: Model, key: tuple[str, float], _image: np.ndarray, pixels: bytes, method: AttackMethod, strength: int
+) -> Attack:
+    with progress_soon("Attacking the image …"):
+        return attack(network(_model), _image, method, (strength,))
+
+
+def attacked(model: Model, image: np.ndarray, method: AttackMethod, strength: int) -> Attack:
+    """A model's input before and after an attack of `strength` grey levels of 255."""
+    return _attacked(model, _key(model), image, image.tobytes(), method, strength)
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)

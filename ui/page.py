@@ -11,7 +11,7 @@ import streamlit as st
 
 from mnist_core.errors import LabError
 from mnist_core.system.settings import limits
-from ui import warmup
+from ui import address, hidden, warmup
 from ui.visitors import mark_active
 
 MENU = (
@@ -20,6 +20,7 @@ MENU = (
     ("pages/draw.py", "Draw", ":material/draw:"),
     ("pages/teach.py", "Teach", ":material/school:"),
     ("pages/inside.py", "Inside", ":material/visibility:"),
+    ("pages/replay.py", "Replay", ":material/history:"),
     ("pages/results.py", "Results", ":material/grid_on:"),
     ("pages/compare.py", "Compare", ":material/compare_arrows:"),
     ("pages/data.py", "Data", ":material/dataset:"),
@@ -47,15 +48,32 @@ def begin(title: str, icon: str) -> None:
     st.html(STYLE)
     warmup.start()
     mark_active()
+    address.begin()
     with errors_as_messages():
         shown = reachable()
         _menu(shown)
         st.title("MNIST Lab" if title == "Home" else title, anchor=False)
         if title in shown:
+            _lesson(title)
             return
         st.info("This lab shows its Draw page only (MNIST_LAB_MODE=draw-only).", icon=":material/info:")
         st.page_link("pages/draw.py", label="Draw a digit", icon=":material/draw:")
     st.stop()
+
+
+def _lesson(title: str) -> None:
+    """The lesson under way, and what the address would hide and cannot."""
+    if names := hidden.unknown():
+        st.warning(
+            f"The address would hide what there is not: {escape_markdown(', '.join(names)[:100])}.",
+            icon=":material/visibility_off:",
+        )
+    if "lesson" not in address.along():
+        return
+    from ui.panels.lesson import show_lesson
+
+    with errors_as_messages():
+        show_lesson(title.lower())
 
 
 def reachable() -> tuple[str, ...]:
@@ -65,9 +83,11 @@ def reachable() -> tuple[str, ...]:
 
 def _menu(shown: tuple[str, ...]) -> None:
     # our own menu, on the page itself: Streamlit's hides behind an arrow on a phone
+    if hidden.hidden("menu"):
+        return
     with st.container(horizontal=True, gap="small"):
         for page, label, symbol in MENU:
-            if label in shown:
+            if label in shown and not hidden.hidden(label.lower()):
                 st.page_link(page, label=label, icon=symbol, width="content")
 
 

@@ -1,4 +1,4 @@
-"""Heavy computations of a server wait for each other, and their bars say so."""
+"""Heavy computing in the server: one at a time, with its progress on the page, and without torch."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import threading
 from collections.abc import Iterator
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import add_script_run_ctx
 
 from mnist_core.system.progress import Progress
 
+SOON_SECONDS = 0.15
 _heavy = threading.Lock()
 
 
 @contextlib.contextmanager
 def in_turn(text: str) -> Iterator[Progress]:
-    """A progress bar; while another visitor's heavy view is computed, it says so and waits."""
+    """A progress bar; while another visitor's heavy look is computed, it says so and waits."""
     bar = st.progress(0.0, text)
 
     def show(share: float) -> None:
@@ -31,3 +33,18 @@ def in_turn(text: str) -> Iterator[Progress]:
             _heavy.release()
     finally:
         bar.empty()
+
+
+@contextlib.contextmanager
+def progress_soon(text: str) -> Iterator[None]:
+    """A bar with a text while what takes longer than SOON_SECONDS is computed; Streamlit's spinner waits for 0.5 s."""
+    place = st.empty()
+    timer = threading.Timer(SOON_SECONDS, lambda: place.progress(0.0, text))
+    add_script_run_ctx(timer)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        place.empty()

@@ -6,6 +6,7 @@ import streamlit as st
 
 from mnist_core.errors import LabError
 from mnist_core.runs.run import Run, list_runs, parse_owner
+from ui.hidden import hidden
 
 _KEY = "owner"
 
@@ -24,7 +25,9 @@ def belongs_to_another(run: Run) -> bool:
 
 
 def ask_user() -> None:
-    """A box for the name. Raises ConfigError for an invalid one."""
+    """A box for the name, unless a link hides it. Raises ConfigError for an invalid one."""
+    if hidden("name"):
+        return
     known = sorted({current_user(), *(run.owner for run in list_runs())} - {""})
     typed = st.selectbox(
         "Your name",

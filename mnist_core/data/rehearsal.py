@@ -36,8 +36,14 @@ def load_mixed(
 
     The test images are drawings that are held out. The validation images are those that a training on
     `config.rehearsal` with these settings would hold out, so that temperature and threshold stay what they were but for
-    the teaching. Each training drawing comes `copies` times, varied; once and as it is for 0. Raises DataError.
+    the teaching. Each training drawing comes `copies` times, varied; once and as it is for 0.
+
+    Raises DataError, also where a share of the images or wrong labels are asked for: a teaching has neither.
     """
+    if config.train_share < 1 or config.label_noise:
+        raise DataError(
+            "A teaching learns all drawings with their labels: leave train_share at 1 and label_noise at 0."
+        )
     name = default_dataset(data_folder() if data_dir is None else data_dir)
     name = name if config.rehearsal == AUTO else config.rehearsal
     earlier = arrange(load_dataset(name, data_dir, None, config.preparation), config)

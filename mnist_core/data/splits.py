@@ -12,6 +12,7 @@ import numpy as np
 
 from mnist_core.config import TrainConfig
 from mnist_core.data.dataset import Dataset
+from mnist_core.data.draws import drawn_share
 from mnist_core.errors import DataError
 
 MAX_CLASSES = 100
@@ -82,7 +83,11 @@ def _pooled(data: Dataset, test_fraction: float, seed: int) -> Dataset:
 
 
 def train_and_validation(data: Dataset, config: TrainConfig) -> tuple[np.ndarray, np.ndarray]:
-    """(training indices, validation indices) into the training images of an arranged dataset. Raises DataError."""
+    """(training indices, validation indices) into the training images of an arranged dataset. Raises DataError.
+
+    `config.train_share` applies to the dataset's own images. Auxiliary images are all there, and validation is that of
+    a training on all images.
+    """
     fraction = config.validation_fraction
     if config.split == "pooled":  # the setting is a share of all images, the test part included
         fraction = min(fraction / (1 - config.test_fraction), 0.9)
@@ -91,6 +96,7 @@ def train_and_validation(data: Dataset, config: TrainConfig) -> tuple[np.ndarray
         train, validation = np.arange(own - data.validation), np.arange(own - data.validation, own)
     else:
         train, validation = split(data.train_labels[:own], fraction, config.seed)
+        train = drawn_share(train, data.train_labels, config.train_share, config.seed)
     return np.concatenate([train, np.arange(own, own + data.extra)]), validation
 
 

@@ -14,6 +14,7 @@ from mnist_core.models.checkpoint import CARD, WEIGHTS
 from mnist_core.recipes import RECIPES
 from mnist_core.runs.replay import field_names, replay
 from mnist_core.runs.run import Run
+from mnist_core.runs.weight_snapshots import FOLDER, snapshots
 
 README = """Run {run_id} of MNIST Lab
 
@@ -21,6 +22,7 @@ config.json        the settings that the training began with; card.json has thos
 model.safetensors  the trained weights (read them with the safetensors package)
 card.json          what the weights are: architecture, classes, normalisation, metrics, SHA-256
 metrics.csv        what was measured, a row per event: losses in nats, accuracies from 0 to 1, times in seconds
+snapshots          the weights during the training, where it kept them (setting `snapshots`)
 README.txt         this file
 
 To repeat the training, in the lab's folder (one line, quoted for a POSIX shell such as bash):
@@ -44,7 +46,7 @@ def command(config: TrainConfig) -> str:
 
 
 def bundle(run: Run) -> bytes:
-    """The run as a .zip: config.json, card.json, model.safetensors, metrics.csv, README.txt.
+    """The run as a .zip: config.json, card.json, model.safetensors, metrics.csv, README.txt, and its snapshots.
 
     Raises RunError when the run has no checkpoint (yet), or its files cannot be read.
     """
@@ -59,6 +61,8 @@ def bundle(run: Run) -> bytes:
             bundled.write(checkpoint / WEIGHTS, WEIGHTS)
             with bundled.open("metrics.csv", "w") as file, io.TextIOWrapper(file, "utf-8", newline="") as text:
                 write_events(run, text)
+            for path in snapshots(run).values():
+                bundled.write(path, f"{FOLDER}/{path.name}", zipfile.ZIP_STORED)  # weights do not become smaller
             bundled.writestr("README.txt", README.format(run_id=run.id, command=command(config)))
     except OSError as error:
         raise RunError(f"Run {run.id} cannot be bundled: {error.filename} cannot be read ({error.strerror}).") from None

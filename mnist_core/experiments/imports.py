@@ -20,17 +20,21 @@ from typing import IO, Any
 
 from mnist_core.config import TrainConfig, parse_stored_config
 from mnist_core.errors import ConfigError, RunError
+from mnist_core.models.card import Card
 from mnist_core.models.checkpoint import CARD, WEIGHTS, load_checkpoint
+from mnist_core.models.weights_file import read_weights_file
 from mnist_core.runs.history import EventLog
 from mnist_core.runs.lines import parse_event
 from mnist_core.runs.run import META, Run, new_folder, parse_owner
+from mnist_core.runs.weight_snapshots import FOLDER, NAME, snapshot_path, snapshots
 from mnist_core.system.files import write_json
 from mnist_core.system.settings import runs_folder
 from mnist_core.training.events import Event
 
 LIMITS = {"config.json": 10**6, CARD: 10**6, WEIGHTS: 500 * 10**6, "metrics.csv": 500 * 10**6}
 """The files of a bundle that are read, and the most bytes that each may have unpacked."""
-MOST_ENTRIES = 1000  # of an archive; a bundle has five
+SNAPSHOTS_LIMIT = 500 * 10**6  # bytes of all of them
+MOST_ENTRIES = 1000  # of an archive; a bundle has five, and its snapshots
 MOST_EVENTS = 5_000_000
 FLUSHED = 1000  # events are written at a time
 TEXTS = ("event", "reason", "diagnosis", "note", "device", "processor", "field")  # what stays text in metrics.csv
@@ -68,6 +72,7 @@ def _keep(files: dict[str, _Open], name: str, folder: Path, root: Path, owner: s
     checkpoint = unchecked.with_name(f"epoch-{card.epoch:03d}")
     os.replace(unchecked, checkpoint)
     run, completed = Run(folder), False
+    _keep_snapshots(files, name, run, card)
     with EventLog(run.metrics_path) as log:
         for number, event in enumerate(_events(files["metrics.csv"], name) if "metrics.csv" in files else ()):
             log.add(event)
@@ -86,11 +91,29 @@ def _keep(files: dict[str, _Open], name: str, folder: Path, root: Path, owner: s
     return Run(place)
 
 
+def _keep_snapshots(files: dict[str, _Open], name: str, run: Run, card: Card) -> None:
+    """Copies and checks the weights of earlier steps. Raises RunError, CheckpointError and OSError."""
+    left = SNAPSHOTS_LIMIT
+    for part in (part for part in files if NAME.fullmatch(part)):
+        path = run.folder / FOLDER / part
+        path.parent.mkdir(exist_ok=True)
+        _copy(files[part], path, left, name)
+        left -= path.stat().st_size
+        kept = read_weights_file(path).card
+        if path != snapshot_path(run, kept.step) or (kept.classes, kept.input_shape) != (
+            card.classes,
+            card.input_shape,
+        ):
+            raise RunError(f"{part} in {name} is no snapshot of this run.")
+
+
 @contextlib.contextmanager
 def _files(source: Path | bytes, name: str) -> Iterator[dict[str, _Open]]:
-    """The files of LIMITS that are there: in a folder, or in a .zip, at its top or in its only folder."""
+    """The files of LIMITS and the snapshots that are there: in a folder, or in a .zip, at its top or in its only
+    folder."""
     if isinstance(source, Path) and source.is_dir():
-        yield {part: _file(source / part) for part in LIMITS if (source / part).is_file()}
+        found = {part: _file(source / part) for part in LIMITS if (source / part).is_file()}
+        yield found | {path.name: _file(path) for path in snapshots(Run(source)).values() if path.is_file()}
         return
     try:
         if isinstance(source, Path) and not source.is_file():
@@ -99,10 +122,12 @@ def _files(source: Path | bytes, name: str) -> Iterator[dict[str, _Open]]:
             entries = archive.infolist()
             if len(entries) > MOST_ENTRIES:
                 raise RunError(f"{name} has {len(entries):,} files: it is no bundle of a run.")
-            found: dict[str, _Open] = {}
+            found = {}
             for entry in entries:
                 path = PurePosixPath(entry.filename)
-                if path.name in LIMITS and len(path.parts) <= 2 and "__MACOSX" not in path.parts:
+                of_run = path.name in LIMITS and len(path.parts) <= 2
+                of_step = NAME.fullmatch(path.name) and len(path.parts) <= 3 and path.parent.name == FOLDER
+                if (of_run or of_step) and "__MACOSX" not in path.parts:
                     if path.name in found:
                         raise RunError(f"{name} has several files {path.name}: it is no bundle of one run.")
                     found[path.name] = _opener(archive, entry)

@@ -141,6 +141,18 @@ def _data(config: TrainConfig) -> str:
             "test_images, test_labels, images, labels = images[test], labels[test], images[rest], labels[rest]",
         ]
     lines.append(f"train_rows, val_rows = split(labels, {fraction:.6g})")
+    if config.train_share < 1:
+        lines += [
+            "# as many images of each class as the lab learns from, but others: it draws them by NumPy",
+            f"train_rows = train_rows[split(labels[train_rows], {config.train_share:g})[1]]",
+        ]
+    if config.label_noise:
+        lines += [
+            "# as many wrong labels as in the lab, but others: each is one of the other classes at random",
+            f"wrong = train_rows[torch.randperm(len(train_rows))[: round({config.label_noise:g} * len(train_rows))]]",
+            "kinds = len(labels.unique())",
+            "labels[wrong] = (labels[wrong] + torch.randint(1, kinds, (len(wrong),))) % kinds",
+        ]
     if config.normalization == "standard":
         lines += [
             "pixels = images[train_rows].float().div(255)",

@@ -35,15 +35,18 @@ def mosaic(tiles: np.ndarray, columns: int | None = None) -> tuple[np.ndarray, n
     return whole, corners
 
 
-def map_picture(maps: np.ndarray, marked: int | None = None, least: int = 400) -> np.ndarray:
+def map_picture(
+    maps: np.ndarray, marked: int | None = None, least: int = 400, limit: float | None = None
+) -> np.ndarray:
     """(C, H, W) float32 → (h, w, 4) uint8: all maps on one scale, the `marked` one framed; at least `least` px wide.
 
-    Values above 0 are blue to white, below 0 orange, 0 is black; between the maps it is transparent.
+    Values above 0 are blue to white, below 0 orange, 0 is black; between the maps it is transparent. `limit` is the
+    value of the full colours, which pictures to be compared share; by default the largest of these maps.
     """
     framed = np.pad(maps, ((0, 0), (1, 1), (1, 1)), constant_values=np.nan)
     whole, corners = mosaic(framed)
-    scale = max(float(np.abs(maps).max()), 1e-12)
-    share = np.nan_to_num(whole / scale)[..., None]
+    scale = max(float(np.abs(maps).max()) if limit is None else limit, 1e-12)
+    share = np.nan_to_num(whole / scale).clip(-1, 1)[..., None]
     colour = np.where(share > 0, share * _ABOVE, -share * _BELOW)
     opaque = ~np.isnan(whole)[..., None]
     if marked is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import onnxruntime
@@ -12,8 +12,20 @@ from mnist_core.models.onnx_graph import FEATURES, INPUT, onnx_model
 from mnist_core.system.progress import Progress
 from mnist_core.system.threads import cores, map_in_threads
 
+if TYPE_CHECKING:
+    import onnx
+
 LOGITS: Final = "logits"
 CHUNK = 100  # images at once: more are no faster, and take more memory
+
+
+def session(graph: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    """A graph, ready to compute on one core."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False  # it would keep the memory of the largest batch
+    options.log_severity_level = 3  # errors
+    return onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 class Network:
@@ -24,13 +36,7 @@ class Network:
         calibrated = card.mean, card.std, card.temperature
         # the second output costs nothing measurable: it is there in the network, and laid out flat only when asked for
         graph = onnx_model(card.network, card.shape, checkpoint.weights, *calibrated, LOGITS, with_features=True)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.enable_cpu_mem_arena = False  # it would keep the memory of the largest batch
-        options.log_severity_level = 3  # errors
-        self._session = onnxruntime.InferenceSession(
-            graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = session(graph)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """(N, C, H, W) uint8, or float32 in [0, 255], in the network's own shape → (N, K) float32 logits.

@@ -61,11 +61,17 @@ def save_checkpoint(folder: Path, model: Classifier, **card: Any) -> Card:
 
     A crash in between leaves a folder without a card; a full disk leaves the old checkpoint. Raises OSError.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    full, weights = card_and_weights(model, **card)
+    write_pair((folder / WEIGHTS, weights), (folder / CARD, json_bytes(full.model_dump(mode="json"))))
+    return full
+
+
+def card_and_weights(model: Classifier, **card: Any) -> tuple[Card, bytes]:
+    """The card of `model`, whose other fields are in `card`, and its weights as a safetensors file."""
     from safetensors.torch import save
 
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    weights = save(tensors)
+    weights = save({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()})
     full = Card(
         weights_sha256=hashlib.sha256(weights).hexdigest(),
         parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
@@ -74,8 +80,7 @@ def save_checkpoint(folder: Path, model: Classifier, **card: Any) -> Card:
         versions=versions(),
         **card,
     )
-    write_pair((folder / WEIGHTS, weights), (folder / CARD, json_bytes(full.model_dump(mode="json"))))
-    return full
+    return full, weights
 
 
 def update_card(folder: Path, **changes: Any) -> Card:
@@ -104,14 +109,18 @@ def read_card(folder: Path) -> Card:
 
 def load_checkpoint(folder: Path | str) -> Checkpoint:
     """Weights and card, checked against each other. Raises CheckpointError, which says what of them is wrong."""
+    folder = Path(folder)
+    return checked(read_card(folder), _weights(folder), folder)
+
+
+def checked(card: Card, weights: bytes, folder: Path) -> Checkpoint:
+    """The checkpoint of a card and a safetensors file, which lie in `folder`. Raises CheckpointError."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
     from mnist_core.models.architectures import describe
     from mnist_core.models.layers import tensor_shapes
 
-    folder = Path(folder)
-    card, weights = read_card(folder), _weights(folder)
     if hashlib.sha256(weights).hexdigest() != card.weights_sha256:
         raise CheckpointError(
             f"The weights in {folder} are not those that its card describes (SHA-256 differs): "

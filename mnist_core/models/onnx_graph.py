@@ -91,6 +91,32 @@ def onnx_model(
     )
 
 
+def onnx_beginning(
+    config: TrainConfig,
+    shape: Shape,
+    weights: Mapping[str, np.ndarray],
+    mean: Sequence[float],
+    std: Sequence[float],
+    count: int,
+) -> onnx.ModelProto:
+    """The first `count` layers of the network of `config`, as in `onnx_model`; their output is called `maps`."""
+    graph = _Graph(weights)
+    scaled = graph.divide(graph.subtract(INPUT, _channels(mean)), _channels(std))
+    layers = describe(config, shape).layers[:count]
+    graph.name("Identity", [graph.sequence(Sequential(*layers), scaled, "net.")], "maps")
+    helper, number = onnx.helper, onnx.TensorProto.FLOAT
+    made = helper.make_graph(
+        graph.nodes,
+        config.model,
+        [helper.make_tensor_value_info(INPUT, number, ["N", shape.channels, shape.height, shape.width])],
+        [helper.make_tensor_value_info("maps", number, ["N", "C", "H", "W"])],
+        graph.tensors,
+    )
+    return helper.make_model(
+        made, producer_name="mnist-lab", ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", OPSET)]
+    )
+
+
 def _channels(values: Sequence[float]) -> np.ndarray:
     return np.array(values, np.float32).reshape(1, -1, 1, 1)
 

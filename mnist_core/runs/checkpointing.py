@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from filelock import Timeout
 
@@ -17,9 +17,11 @@ from mnist_core.inference.metrics import evaluate
 from mnist_core.inference.network import Network
 from mnist_core.models.card import About
 from mnist_core.models.checkpoint import is_whole, load_checkpoint, read_card, save_checkpoint, update_card
+from mnist_core.models.weights_file import write_weights_file
 from mnist_core.runs.forgetting import before_and_after
 from mnist_core.runs.history import EventLog, EventReader, end_event
 from mnist_core.runs.run import Run
+from mnist_core.runs.weight_snapshots import snapshot_path
 from mnist_core.training.events import EpochEvent
 
 if TYPE_CHECKING:
@@ -61,22 +63,8 @@ class RunCheckpoints:
         save_checkpoint(
             folder,
             state.best_model,
-            name=self.run.id,
-            architecture=self.config.model,
-            classes=list(self.data.classes),
-            input_shape=tuple(self.data.train_images.shape[1:]),
-            dataset=self.config.dataset,
-            ground=self._ground,
-            config=state.config,
-            changes=[{name: change[name] for name in ("step", "field", "from", "to")} for change in state.changes],
-            epoch=state.epoch,
-            step=state.step,
-            train_seconds=round(state.seconds, 3),
+            **self.described(state),
             metrics=metrics,
-            about=About(
-                data=[source[:1000] for source in self.data.sources],
-                limits=[self.data.warning[:1000]] if self.data.warning else [],  # what was left out, say
-            ),
             **calibrated(logits.numpy(), self.data.train_labels[state.val_indices]),
         )
         self._consider(folder, metrics)
@@ -84,6 +72,32 @@ class RunCheckpoints:
         for old in self.run.folder.glob("checkpoints/epoch-*"):
             if old not in kept and old != self.chosen:
                 shutil.rmtree(old, ignore_errors=True)
+
+    def save_snapshot(self, state: TrainState) -> None:
+        """Writes the weights of this step, with a card that has neither metrics nor temperature. Raises OSError."""
+        path = snapshot_path(self.run, state.step)
+        path.parent.mkdir(exist_ok=True)
+        write_weights_file(path, state.best_model, **self.described(state))
+
+    def described(self, state: TrainState) -> dict[str, Any]:
+        """The fields of the card that do not depend on what was measured."""
+        return {
+            "name": self.run.id,
+            "architecture": self.config.model,
+            "classes": list(self.data.classes),
+            "input_shape": tuple(self.data.train_images.shape[1:]),
+            "dataset": self.config.dataset,
+            "ground": self._ground,
+            "config": state.config,
+            "changes": [{name: change[name] for name in ("step", "field", "from", "to")} for change in state.changes],
+            "epoch": state.epoch,
+            "step": state.step,
+            "train_seconds": round(state.seconds, 3),
+            "about": About(
+                data=[source[:1000] for source in (*self.data.sources, *state.notes)],
+                limits=[self.data.warning[:1000]] if self.data.warning else [],  # what was left out, say
+            ),
+        }
 
     def _folder(self, state: TrainState) -> Path:
         return self.run.folder / "checkpoints" / f"epoch-{state.epoch + bool(state.batch):03d}"

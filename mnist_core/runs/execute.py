@@ -17,6 +17,7 @@ from mnist_core.runs.commands import Commands, PendingChanges
 from mnist_core.runs.history import end_event
 from mnist_core.runs.queue import Queue, Slot
 from mnist_core.runs.run import META, Run
+from mnist_core.runs.weight_snapshots import snapshot_due
 from mnist_core.runs.writer import POLL_SECONDS, RunWriter, UnwrittenError, log
 from mnist_core.system.files import remove_temporaries
 from mnist_core.system.settings import limits
@@ -101,6 +102,10 @@ def _follow(writer: RunWriter, place: _Place, state: TrainState, changes: Pendin
         writer.append(event)
         if event["event"] == "epoch":
             writer.save_checkpoint(state, event)
+        if state.config.snapshots and snapshot_due(event):
+            writer.save_snapshot(state)
+        if event["event"] == "step":
+            writer.look(state)  # now, as the gradients of this step are still there
         if event["event"] == "epoch" or writer.state_age > RESUME_EVERY_SECONDS:
             writer.save_state(state)
         over_time = allowed.over_time(state.seconds)
@@ -122,6 +127,7 @@ def _paused(writer: RunWriter, place: _Place, state: TrainState) -> bool:
     while True:
         place.release()
         while commands.command == "pause" and not commands.step_requested():
+            writer.look(state)
             time.sleep(POLL_SECONDS)
         if not writer.insist(partial(place.wait, commands, first=True)):
             return False

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from mnist_core.errors import LabError
 from mnist_core.runs.commands import Commands
 from mnist_core.runs.history import EventLog
+from mnist_core.runs.weight_snapshots import remove_later
 from mnist_core.system.files import disk_error_sentence
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class RunWriter:
     def open(self, data: Dataset, state: TrainState, note: str = "") -> None:
         """Opens the event log and the checkpoints. A log with events gets a `resume` event, with `note`."""
         from mnist_core.runs.checkpointing import RunCheckpoints
+        from mnist_core.runs.looks import Looks
 
         self._log = self._files.enter_context(self.insist(partial(EventLog, self.run.metrics_path)))
         if self._log.resumed:
@@ -61,6 +63,8 @@ class RunWriter:
             }
             self.append({**resume, "note": note} if note else resume)
         self._checkpoints = self.insist(partial(RunCheckpoints, self.run, data, state))
+        self.insist(partial(remove_later, self.run, state.step))  # those steps are taken again
+        self._looks = self._files.enter_context(Looks(self.run, data, state, self._checkpoints.described))
 
     def close(self) -> None:
         """Closes what `open` opened."""
@@ -96,6 +100,14 @@ class RunWriter:
     def save_checkpoint(self, state: TrainState, event: EpochEvent | None = None) -> None:
         """Saves the weights, with the metrics of the epoch that `event` reports."""
         self.insist(partial(self._checkpoints.save, state, event))
+
+    def save_snapshot(self, state: TrainState) -> None:
+        """Saves the weights of this step for Replay."""
+        self.insist(partial(self._checkpoints.save_snapshot, state))
+
+    def look(self, state: TrainState) -> None:
+        """Writes what the network is just now, where somebody watches; at most once a second."""
+        self._looks.take(state)
 
     def evaluate_on_test(self) -> dict[str, float]:
         """The one look at the test images, by the checkpoint that is the run's result; its metrics."""

@@ -50,7 +50,7 @@ def train(state: TrainState, data: Dataset) -> Iterator[Event]:
     times in seconds. The test images are not looked at. Raises DivergedError when the loss is no longer finite.
     """
     device = state.device
-    images, labels = (torch.from_numpy(part).to(device) for part in (data.train_images, data.train_labels))
+    images, labels = (torch.from_numpy(part).to(device) for part in (data.train_images, state.labels))
     val_images, val_labels = images[state.val_indices], labels[state.val_indices]
     checks = state.checks
     own = len(labels) - data.extra  # behind these are the images that `config.rehearsal` teaches

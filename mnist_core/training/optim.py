@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-
-import torch
-from torch import Tensor, nn
-from torch.optim.swa_utils import PARAM_LIST, get_ema_multi_avg_fn
+from typing import TYPE_CHECKING
 
 from mnist_core.config import TrainConfig
+from mnist_core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+    from torch.optim.swa_utils import PARAM_LIST
+else:  # the schedule is drawn where there is no torch
+    torch = LazyModule("torch")
 
 
 def learning_rate_at(config: TrainConfig, step: int, steps_per_epoch: int) -> float:
@@ -46,6 +51,8 @@ def _averager(decay: float) -> Callable[[PARAM_LIST, PARAM_LIST, Tensor | int], 
 
     With a long memory from the start, the random first weights would spoil the average for the first epochs.
     """
+
+    from torch.optim.swa_utils import get_ema_multi_avg_fn
 
     def update(averages: PARAM_LIST, values: PARAM_LIST, steps: Tensor | int) -> None:
         taken = int(steps)

@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 from mnist_core.config import NETWORK, Shape, TrainConfig, parse_stored_config
 from mnist_core.data.classes import MAPPING, match_classes
 from mnist_core.data.dataset import Dataset
+from mnist_core.data.draws import draw_notes, noisy_labels
 from mnist_core.data.splits import train_and_validation
 from mnist_core.data.statistics import pixel_statistics
 from mnist_core.errors import ConfigError
@@ -45,6 +46,10 @@ class TrainState:
         own = len(data.train_labels) - data.extra
         check_data(data.train_images[:own], data.train_labels[:own])
         self.train_indices, self.val_indices = train_and_validation(data, config)
+        drawn = self.train_indices[self.train_indices < own]
+        # what is learned from: the labels of validation and of auxiliary images stay as they are
+        self.labels = noisy_labels(data.train_labels, drawn, len(data.classes), config.label_noise, config.seed)
+        self.notes = draw_notes(config, len(drawn))
         pretrained = load_pretrained(config, data.shape, data.classes) if config.init_from else None
         self.teachers = [model.to(self.device) for model in load_teachers(config, data.shape, data.classes)]
         if pretrained is not None:  # its weights know its own normalisation

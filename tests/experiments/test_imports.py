@@ -21,6 +21,7 @@ from mnist_core.recipes import get_recipe
 from mnist_core.runs.execute import execute
 from mnist_core.runs.history import EventReader
 from mnist_core.runs.run import create_run, list_runs
+from mnist_core.runs.weight_snapshots import snapshot_path, snapshots
 from tests.helpers import strict_json
 
 
@@ -112,6 +113,40 @@ def test_what_is_no_bundle_is_a_sentence_and_leaves_nothing(what, packed, tmp_pa
     assert isinstance(refused.value, RunError | CheckpointError)
     assert said in str(refused.value)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A run that kept its weights on the way."""
+    config = get_recipe("quick").config("digits").replace(epochs=1, snapshots=True)
+    run = create_run(config, tmp_path_factory.mktemp("kept"))
+    execute(run)
+    return run
+
+
+def test_snapshots_travel_with_the_run(kept, tmp_path):
+    expected = {path.name: path.read_bytes() for path in snapshots(kept).values()}
+    assert len(expected) > 4
+    for number, source in enumerate((bundle(kept), changed(bundle(kept), wrap="again/"))):
+        brought = import_bundle(source, tmp_path / str(number))
+        assert {path.name: path.read_bytes() for path in snapshots(brought).values()} == expected
+
+
+@pytest.mark.parametrize("content", [b"", b"torn", "another step"])
+def test_a_damaged_snapshot_is_a_sentence(kept, tmp_path, content):
+    found = bundle(kept)
+    if isinstance(content, str):
+        content = snapshot_path(kept, 2).read_bytes()
+    source = changed(found, **{"snapshots/step-00000001__safetensors": content})
+    with pytest.raises((RunError, CheckpointError)):
+        import_bundle(source, tmp_path)
+    assert list_runs(tmp_path) == []
+
+
+def test_all_snapshots_together_are_limited(kept, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "SNAPSHOTS_LIMIT", 150_000)  # two of them have more
+    with pytest.raises(RunError, match="no bundle of this lab"):
+        import_bundle(bundle(kept), tmp_path)
 
 
 def test_names_that_lead_elsewhere_are_never_followed(packed, tmp_path):

@@ -134,6 +134,21 @@ def test_the_learning_rate_moves_as_in_the_lab(schedule):
         assert rate(step, 20) == pytest.approx(learning_rate_at(config, step, 5))
 
 
+def test_a_script_has_as_few_images_and_as_many_wrong_labels():
+    labels = torch.arange(1000) % 10
+    config = TrainConfig(validation_fraction=0.2, train_share=0.25, label_noise=0.3, normalization="unit")
+    code = next(part.code for part in parts(card(config)) if part.title == "The images")
+    for read in ("images, labels = load(train=True)", "test_images, test_labels = load(train=False)"):
+        code = code.replace(read, "")
+    names = {"torch": torch, "labels": labels.clone(), "images": torch.zeros(1000, 1, 28, 28, dtype=torch.uint8)}
+    exec(code, names)
+    rows, wrong = names["train_rows"], names["labels"] != labels
+    assert torch.bincount(labels[rows], minlength=10).tolist() == [20] * 10  # a quarter of the 80 that are left
+    assert int(wrong[rows].sum()) == int(wrong.sum()) == 60
+    assert len(names["val_rows"]) == 200
+    assert "but others" in code
+
+
 def test_what_a_script_cannot_do_is_said():
     for settings, said in (
         ({"dataset": "folder:~/mine"}, "torchvision has no"),

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 from PIL import Image
@@ -22,7 +23,7 @@ from ui import warmup
 
 PAGES = (
     "home.py",
-    *(f"pages/{name}.py" for name in ("train", "draw", "teach", "inside", "results", "compare", "data")),
+    *(f"pages/{name}.py" for name in ("train", "draw", "teach", "inside", "replay", "results", "compare", "data")),
 )
 
 
@@ -52,6 +53,14 @@ def answer(app: AppTest) -> dict:
     """What the Draw page gives to the component that shows the answer; see ui/live/answer.py."""
     (shown,) = (each.proto for each in app.get("bidi_component") if each.proto.component_name == "mnist_lab.answer")
     return json.loads(shown.json)
+
+
+def html_table(app: AppTest) -> list[dict[str, str]]:
+    """The rows of the page's only HTML table, by their columns' headings; see ui/widgets/table.py."""
+    (html,) = (each.proto.body for each in app.get("html") if "<table" in each.proto.body)
+    table = ElementTree.fromstring(html[html.index("<table") : html.index("</table>") + len("</table>")])
+    head, *rows = (["".join(cell.itertext()) for cell in row] for row in table.iter("tr"))
+    return [dict(zip(head, row, strict=True)) for row in rows]
 
 
 def finished_run(**settings: object) -> Run:

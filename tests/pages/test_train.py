@@ -91,6 +91,13 @@ def test_a_set_up_opens_elsewhere_as_it_was():
     assert run.config() == expected
 
 
+def test_fewer_images_and_wrong_labels_are_knobs():
+    app = opened(recipe="quick", dataset="digits", train_share="0.3")
+    slider(app, "Share of wrong labels").set_value(0.2).run()
+    assert "Changed: train share 0.3, label noise 0.2." in words(app)
+    assert address(app)["label_noise"] == "0.2"
+
+
 def test_back_to_the_recipe_restores_every_setting():
     app = opened(recipe="quick", dataset="digits", dropout="0.5", epochs="150")
     assert slider(app, "Epochs").value == 150  # beyond the slider's usual end

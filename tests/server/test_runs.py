@@ -93,6 +93,7 @@ def test_the_description_names_every_route(web):
         "/api/runs",
         "/api/runs/{run}",
         "/api/runs/{run}/events",
+        "/api/runs/{run}/look",
     }
     assert described == json.loads(json.dumps(openapi.document("")))
     for path, methods in described["paths"].items():

@@ -321,6 +321,16 @@ def test_an_interrupted_training_ends_with_the_same_result(tiny_data, uninterrup
     assert state.step == whole.step == 8
 
 
+def test_a_resume_has_the_same_few_images_and_wrong_labels(tiny_data, tmp_path):
+    config = FULL.replace(train_share=0.6, label_noise=0.3)
+    whole, events = finished(config, tiny_data)
+    state, all_events = interrupted(config, tiny_data, 3, tmp_path)
+    assert np.array_equal(state.labels, whole.labels)
+    assert not np.array_equal(state.labels, tiny_data.train_labels)
+    assert same(weights(whole.model), weights(state.model))
+    assert untimed(all_events) == untimed(events)
+
+
 @pytest.mark.parametrize("after", [3, 4])
 def test_a_validation_within_an_epoch_survives_interruption(tiny_data, tmp_path, after):
     config = FULL.replace(epochs=1, validations_per_epoch=2)

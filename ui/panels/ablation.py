@@ -41,6 +41,8 @@ READY: dict[str, tuple[str, list[str]]] = {
     "optimizer": ("Optimizer", ["adam", "adamw", "sgd"]),
     "activation": ("Activation", ["relu", "gelu", "tanh"]),
     "model": ("Network", ["quick-cnn", "two-conv", "mlp"]),
+    "train_share": ("Share of the training images", ["1", "0.1", "0.01"]),
+    "label_noise": ("Share of wrong labels", ["0", "0.2", "0.5"]),
 }
 CHOICES = {
     "batch_norm": ["on", "off"],

@@ -20,6 +20,12 @@ STYLE = """<style>
 </style>"""
 
 
+PLACE = ("data", "true", "predicted", "image", "selected", "map", "colour", "corruption")
+"""What the address of Results names, beside the model."""
+PANELS = ("corruption",)
+"""Of these, what a panel writes that has a place of its own."""
+
+
 def place(model: Model, data: Dataset, **further: object) -> dict[str, str]:
     """The address of a place on Results."""
     return {"model": model.id, "data": data.name, **{name: str(value) for name, value in further.items()}}

@@ -10,10 +10,10 @@ from mnist_core.inference.metrics import Evaluation
 from mnist_core.runs.catalogue import Model
 from ui import page
 from ui.live.chart import Picks, live_chart
-from ui.panels.answers import MOST, answers, place
+from ui.panels.answers import MOST, PANELS, answers, place
 from ui.panels.map import map_place, show_map
 from ui.panels.selection import Selecting, Selection
-from ui.widgets.place import write_place
+from ui.widgets.place import write_part
 
 # on a wide page the images stay beside matrix and map, whichever of the two is in view
 STYLE = """<style>
@@ -31,7 +31,7 @@ def confusions(model: Model, data: Dataset, result: Evaluation, key: str) -> Non
     chosen = {"selected": selecting.picked or None, **map_place(key)}
     true, predicted = selecting.cell
     said = {name: value for name, value in chosen.items() if value}
-    write_place("results", **place(model, data, true=true, predicted=predicted, **said))
+    write_part("results", PANELS, **place(model, data, true=true, predicted=predicted, **said))
     with page.errors_as_messages():
         selected = selecting.selection()
         charts, images = st.columns([1.2, 1], gap="large")

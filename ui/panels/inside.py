@@ -16,6 +16,7 @@ from mnist_core.runs.catalogue import Model, predictor
 from mnist_core.system.settings import data_folder
 from ui import cache, explained, page
 from ui.live.chart import live_chart
+from ui.panels.attack import attack_it
 from ui.panels.layers import layer_strip, shown_layers
 from ui.panels.saliency import choose_class, choose_layer, choose_method, has_maps, show_overlays
 from ui.panels.unit import choose_unit, show_arithmetic, show_weights, show_wish
@@ -23,7 +24,7 @@ from ui.visitors import mark_active
 from ui.widgets import canvas
 from ui.widgets.place import number, write_place
 
-VIEWS = {"layers": "Layer by layer", "saliency": "Where it looked"}
+VIEWS = {"layers": "Layer by layer", "saliency": "Where it looked", "attack": "Attack it"}
 
 
 def own_images(model: Model) -> Dataset | None:
@@ -134,5 +135,10 @@ def look(model: Model) -> None:
                 key="inside-view",
                 persist_state="session",
             )
-        place = layer_by_layer(model, image, data) if view == "layers" else where_it_looked(model, image, best)
+        if view == "layers":
+            place = layer_by_layer(model, image, data)
+        elif view == "saliency":
+            place = where_it_looked(model, image, best)
+        else:
+            place = {"attack": attack_it(model, image, "inside-attack")}
         write_place("inside", model=model.id, image=name, view=view, **place)

@@ -16,6 +16,7 @@ from mnist_core.system.settings import runs_folder
 from ui import actions, explained, page
 from ui.live.chart import live_chart
 from ui.panels.answers import place
+from ui.panels.attack import attack_it
 from ui.panels.saliency import choose_layer, choose_method, has_maps, show_overlays
 from ui.widgets.images import pictures
 
@@ -42,6 +43,7 @@ def one_image(model: Model, data: Dataset, result: Evaluation, row: int) -> None
         _neighbours(model, data, row)
     with flip, page.errors_as_messages():
         _edit(model, image, true, said, names)
+    _attack(model, image)
 
 
 def _links(model: Model, data: Dataset, true: int, said: int, row: int) -> None:
@@ -94,6 +96,14 @@ def _saliency(model: Model, image: np.ndarray, true: int, said: int, names: list
     else:
         captions.append(f"**For {names[said]}**, the answer")
     show_overlays(model, image, method, targets, 0.7, layer, captions)
+
+
+@st.fragment
+def _attack(model: Model, image: np.ndarray) -> None:
+    st.subheader("A change that nobody sees, and another answer", anchor=False)
+    if st.toggle("Attack this image", key="results-attack-on", persist_state="session"):
+        with page.errors_as_messages():
+            attack_it(model, image, "results-attack")
 
 
 def _neighbours(model: Model, data: Dataset, row: int) -> None:

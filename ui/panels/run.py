@@ -131,7 +131,8 @@ def _what(run: Run) -> None:
     """What is trained, on what. The line is there from the start, so that the curves below stay in place."""
     config, start = run.config(), shared_reader(run).start()
     known = f"{start['parameters']:,} parameters on {start['train_images']:,} images of " if start is not None else ""
-    st.caption(f"{known}{page.escape_markdown(dataset_title(config.dataset))}, seed {config.seed}")
+    noise = f", {config.label_noise:.3g} of the training labels wrong" if config.label_noise else ""
+    st.caption(f"{known}{page.escape_markdown(dataset_title(config.dataset))}{noise}, seed {config.seed}")
 
 
 def _charts(run: Run, earlier: list[Run], feed: str | None) -> None:

@@ -83,8 +83,14 @@ def canvas(buttons: DeltaGenerator, controls: DeltaGenerator, example: bool = Tr
             _restart([], name)
         if st.button("Undo", icon=":material/undo:", disabled=not drawn, shortcut="Ctrl+Z", key="undo"):
             _restart(state["now"][:-1], name)
-    pixels = state["pictures"].get(len(state["now"])) if drawn else None
-    return Drawing(pixels, len(state["now"]), state["version"], wide, tuple(state["now"]))
+    return Drawing(drawn_pixels(name), len(state["now"]), state["version"], wide, tuple(state["now"]))
+
+
+def drawn_pixels(name: str = "") -> np.ndarray | None:
+    """The drawing that the session has on the canvas called `name`, as `Drawing.pixels`, on whichever page it is."""
+    state = st.session_state.get(_state(name))
+    pixels: np.ndarray | None = state["pictures"].get(len(state["now"])) if state and state["now"] else None
+    return pixels
 
 
 def _state(name: str) -> str:

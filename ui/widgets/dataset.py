@@ -13,6 +13,7 @@ from mnist_core.data.mirrors import SOURCES
 from mnist_core.errors import ConfigError, LabError
 from mnist_core.system.settings import data_folder
 from ui import actions, cache, page
+from ui.hidden import hidden
 
 OWN = {
     "folder": "Your own pictures …",
@@ -100,6 +101,8 @@ def choose_dataset(
     with the same. Datasets in `known` may be missing on this machine.
     """
     known = known or DATASETS
+    if hidden("dataset") and (kept := st.session_state.setdefault(key, default)) in known:
+        return str(kept)
     kind = st.selectbox(
         label,
         [*known, *_own()],

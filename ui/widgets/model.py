@@ -11,11 +11,24 @@ from mnist_core.models.checkpoint import SHIPPED, WEIGHTS
 from mnist_core.runs.catalogue import Model, models
 from ui import page
 from ui.labels import interval_words, model_label, model_name
+from ui.widgets.table import Column, show_table
 
-PERCENT = {
-    "test": "Accuracy on the test images of what it learned from",
-    "drawn": "Accuracy on digits drawn with a pen",
-    "calibration error": "How far its confidence is from how often it is right, on MNIST's test images; 0 is honest",
+INTERVAL = "In percent: the interval of that accuracy (Wilson)"
+COLUMNS = {
+    "test": Column("{:.2f} %", "Accuracy on the test images of what it learned from"),
+    "test, 95 %": Column(explanation=INTERVAL),
+    "drawn": Column("{:.2f} %", "Accuracy on digits drawn with a pen"),
+    "drawn, 95 %": Column(explanation=INTERVAL),
+    "parameters": Column("{:,}"),
+    "kB": Column("{:,}", "Size of the weights' file"),
+    "ms a prediction": Column(
+        "{:.1f}", "From the drawing to the answer, as measured on the machine that the card names"
+    ),
+    "calibration error": Column(
+        "{:.2f} %",
+        "How far its confidence is from how often it is right, on MNIST's test images; 0 is honest",
+    ),
+    "training (s)": Column("{:,.0f}"),
 }
 
 
@@ -23,22 +36,8 @@ def show_models(shown: list[Model]) -> None:
     """A table with a row per model; columns without any value are left out."""
     rows = [_row(model) for model in shown]
     known = [name for name in rows[0] if any(row[name] is not None for row in rows)]
-    columns: dict[str, Any] = {
-        "model": st.column_config.TextColumn(pinned=True, width="medium"),
-        "parameters": st.column_config.NumberColumn(format="localized"),
-        "kB": st.column_config.NumberColumn(format="localized", help="Size of the weights' file"),
-        "ms a prediction": st.column_config.NumberColumn(
-            format="%.1f", help="From the drawing to the answer, as measured on the machine that the card names"
-        ),
-        "training (s)": st.column_config.NumberColumn(format="%.0f"),
-        **{
-            f"{name}, 95 %": st.column_config.TextColumn(help="In percent: the interval of that accuracy (Wilson)")
-            for name in ("test", "drawn")
-        },
-    }
-    columns |= {name: st.column_config.NumberColumn(format="%.2f %%", help=text) for name, text in PERCENT.items()}
     table = [{name: row[name] for name in known} for row in rows]
-    st.dataframe(table, hide_index=True, placeholder="–", column_config=columns)
+    show_table(table, COLUMNS, "Models")
     for model in shown:
         if model.folder.parent == SHIPPED:
             _in_words(model)

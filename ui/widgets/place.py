@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui import address
+
 LONGEST = 300  # characters of a parameter
 
 
@@ -12,7 +14,7 @@ def read_place(page: str, names: tuple[str, ...]) -> None:
 
     A link leaves out what is to be as at first; a visit without any parameter finds the page as it was left.
     """
-    asked = st.query_params.to_dict()
+    asked = address.own()
     if not asked or asked == st.session_state.get(f"{page}-written"):
         return
     for name in names:
@@ -28,9 +30,14 @@ def read_place(page: str, names: tuple[str, ...]) -> None:
 def write_place(page: str, **place: object) -> None:
     """Writes what is chosen into the address; None is left out."""
     said = {name: str(value) for name, value in place.items() if value is not None}
-    if st.session_state.pop(f"{page}-followed", False) or st.query_params.to_dict() != said:
-        st.query_params.from_dict(said)
+    address.write(said, anew=st.session_state.pop(f"{page}-followed", False))
     st.session_state[f"{page}-written"] = said
+
+
+def write_part(page: str, keep: tuple[str, ...], **part: object) -> None:
+    """Writes a part of the place; of what stands in the address, what `keep` names stays."""
+    there = address.own()
+    write_place(page, **{name: there.get(name) for name in keep if name not in part}, **part)
 
 
 def number(key: str, limit: int, default: int = 0) -> int:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from mnist_core.config import TrainConfig, parse_assignments
 from mnist_core.recipes import RECIPES, get_recipe
+from ui import address
 from ui.widgets.dataset import preset_dataset
 
 _SEEN, _BEGINNING, _PREPARATIONS = "address-seen", "address-beginning", "address-preparations"
@@ -18,7 +19,7 @@ def read_address(dataset_key: str) -> None:
 
     Raises ConfigError for an unknown recipe, dataset or setting in the address; the widgets then keep their values.
     """
-    asked = st.query_params.to_dict()
+    asked = address.own()
     if not asked or asked == st.session_state.get(_SEEN):
         return
     st.session_state[_SEEN] = dict(asked)
@@ -56,6 +57,5 @@ def write_address(config: TrainConfig, recipe: TrainConfig) -> None:
     st.session_state.setdefault(_PREPARATIONS, {})[config.dataset] = config.preparation
     changed = {name: str(value) for name, value in config.differences(recipe).items()}
     said = {"recipe": config.recipe, "dataset": config.dataset, **changed}
-    if st.query_params.to_dict() != said:
-        st.query_params.from_dict(said)
+    address.write(said)
     st.session_state[_SEEN] = said

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import streamlit as st
 
 from mnist_core.config import TrainConfig, field_choices, field_help, field_range
+from mnist_core.data.rehearsal import is_teaching
 from mnist_core.models.architectures import MODELS, has_dropout
 from mnist_core.recipes import RECIPES, Recipe
 from mnist_core.system.threads import cores
 from mnist_core.training.changes import setting, shown
+from ui.hidden import hidden
 
 LEARNING_RATES = [1e-5, 3e-5, 1e-4, 2e-4, 3e-4, 5e-4, 1e-3, 2e-3, 3e-3, 6e-3, 1e-2, 2e-2, 3e-2, 5e-2, 0.1, 0.3, 1.0]
 WEIGHT_DECAYS = [0.0, 1e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1]
 BATCH_SIZES = [16, 32, 64, 100, 128, 256, 512, 1024]
+TRAIN_SHARES = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0]
 EMA_DECAYS = [0.0, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999]
 
 
 def choose_recipe(key: str, explanation: str) -> Recipe:
     """A select box over all recipes."""
+    if hidden("recipe"):
+        return RECIPES[st.session_state.setdefault(key, next(iter(RECIPES)))]
     name = st.selectbox(
         "Recipe",
         list(RECIPES),
@@ -37,6 +44,8 @@ def knobs(start: TrainConfig) -> TrainConfig:
     Raises ConfigError when the values do not fit together.
     """
     panel = _Panel(start)
+    if hidden("settings"):
+        return start
     st.markdown("**Settings**")
     panel.choice("model", list(MODELS), "Network")
     st.caption(MODELS[panel.values["model"]].summary)
@@ -47,53 +56,65 @@ def knobs(start: TrainConfig) -> TrainConfig:
     panel.number("dropout", "Dropout", 0.0, 0.9, 0.05)
     panel.switch("batch_norm", "Batch norm")
     panel.pick("weight_decay", "Weight decay", WEIGHT_DECAYS)
-    with st.expander("Augmentation", icon=":material/transform:"):
-        panel.augmentation()
-    with st.expander("More settings", icon=":material/tune:"):
-        panel.choice("schedule", field_choices("schedule"), "Learning-rate schedule")
-        if panel.values["schedule"] == "step":
-            panel.number("step_epochs", "Epochs between drops", 1, 50, 1)
-            panel.number("step_factor", "Drop factor", 0.05, 1.0, 0.05)
-        if panel.values["optimizer"] == "sgd":
-            panel.number("momentum", "Momentum", 0.0, 0.99, 0.01)
-        panel.choice("activation", field_choices("activation"), "Activation")
-        panel.number("label_smoothing", "Label smoothing", 0.0, 0.5, 0.01)
-        panel.pick("ema_decay", "Weight averaging", EMA_DECAYS)
-        panel.pick("l2_first", "L2 of the first dense layer", WEIGHT_DECAYS)
-        panel.choice("head", field_choices("head"), "Output")
-        panel.choice("labels", field_choices("labels"), "Labels")
-        kept = start.preparation  # not offered, but what a kept configuration of an earlier version may have
-        kinds = [kind for kind in field_choices("preparation") if kind != "unrecorded" or kind == kept]
-        panel.choice("preparation", kinds, "Preparation of pictures")
-        panel.choice("normalization", field_choices("normalization"), "Normalisation")
-        panel.choice("split", field_choices("split"), "Test images")
-        if panel.values["split"] == "pooled":
-            panel.number("test_fraction", "Test share", 0.05, 0.5, 0.01)
-        panel.validation()
-        panel.number("validations_per_epoch", "Validations per epoch", 1, 20, 1)
-        panel.choice("precision", field_choices("precision"), "Precision")
-        panel.number("threads", "CPU threads (0: all)", 0, cores(), 1)
-        panel.text("init_from", "Weights to begin with", "random; or a model's name: best")
-        if panel.values["init_from"]:
-            panel.number("init_share", "Share of those weights in what is kept", 0.0, 0.9, 0.05)
-        panel.text("teachers", "Teachers", "none; or models' names: best, accurate")
-        if panel.values["teachers"]:
-            panel.number("distillation", "Weight of the teachers", 0.0, 1.0, 0.05)
-        panel.text("extra", "Further drawings to learn from", "drawings:PATH")
-        if panel.values["extra"]:
-            panel.number("extra_copies", "Copies of each drawing", 1, 20, 1)
-        panel.number("non_digits", "Non-digits to learn from", 0, 20_000, 1000)
-        if start.rehearsal:
-            panel.text("rehearsal", "Dataset to rehearse", "what the model learned from before: mnist")
-            panel.number("rehearsal_images", "Images to rehearse", 0, 50_000, 500)
-    with st.expander("When to end and what to keep", icon=":material/flag:"):
-        panel.number("patience", "Early stopping (epochs without a better one)", 0, 30, 1)
-        panel.choice("keep", field_choices("keep"), "Keep the weights of the epoch that is")
-        st.caption(
-            "Better is a higher accuracy on validation, or the same with a lower loss. Test images choose nothing."
-        )
+    with panel.group("augmentation", "Augmentation", ":material/transform:") as is_shown:
+        if is_shown:
+            panel.augmentation()
+    with panel.group("more", "More settings", ":material/tune:") as is_shown:
+        if is_shown:
+            _more(panel)
+    with panel.group("ending", "When to end and what to keep", ":material/flag:") as is_shown:
+        if is_shown:
+            panel.number("patience", "Early stopping (epochs without a better one)", 0, 30, 1)
+            panel.choice("keep", field_choices("keep"), "Keep the weights of the epoch that is")
+            st.caption(
+                "Better is a higher accuracy on validation, or the same with a lower loss. Test images choose nothing."
+            )
+    panel.switch("snapshots", "Keep the weights on the way, for Replay")
     panel.integer("seed", "Seed")
     return start.replace(**panel.values)
+
+
+def _more(panel: _Panel) -> None:
+    start = panel.start
+    panel.choice("schedule", field_choices("schedule"), "Learning-rate schedule")
+    if panel.values["schedule"] == "step":
+        panel.number("step_epochs", "Epochs between drops", 1, 50, 1)
+        panel.number("step_factor", "Drop factor", 0.05, 1.0, 0.05)
+    if panel.values["optimizer"] == "sgd":
+        panel.number("momentum", "Momentum", 0.0, 0.99, 0.01)
+    panel.choice("activation", field_choices("activation"), "Activation")
+    panel.number("label_smoothing", "Label smoothing", 0.0, 0.5, 0.01)
+    panel.pick("ema_decay", "Weight averaging", EMA_DECAYS)
+    panel.pick("l2_first", "L2 of the first dense layer", WEIGHT_DECAYS)
+    panel.choice("head", field_choices("head"), "Output")
+    panel.choice("labels", field_choices("labels"), "Labels")
+    kept = start.preparation  # not offered, but what a kept configuration of an earlier version may have
+    kinds = [kind for kind in field_choices("preparation") if kind != "unrecorded" or kind == kept]
+    panel.choice("preparation", kinds, "Preparation of pictures")
+    panel.choice("normalization", field_choices("normalization"), "Normalisation")
+    panel.choice("split", field_choices("split"), "Test images")
+    if panel.values["split"] == "pooled":
+        panel.number("test_fraction", "Test share", 0.05, 0.5, 0.01)
+    panel.validation()
+    if not is_teaching(start):  # it learns all there is, with its labels
+        panel.pick("train_share", "Share of the training images", TRAIN_SHARES)
+        panel.number("label_noise", "Share of wrong labels", 0.0, 0.95, 0.05)
+    panel.number("validations_per_epoch", "Validations per epoch", 1, 20, 1)
+    panel.choice("precision", field_choices("precision"), "Precision")
+    panel.number("threads", "CPU threads (0: all)", 0, cores(), 1)
+    panel.text("init_from", "Weights to begin with", "random; or a model's name: best")
+    if panel.values["init_from"]:
+        panel.number("init_share", "Share of those weights in what is kept", 0.0, 0.9, 0.05)
+    panel.text("teachers", "Teachers", "none; or models' names: best, accurate")
+    if panel.values["teachers"]:
+        panel.number("distillation", "Weight of the teachers", 0.0, 1.0, 0.05)
+    panel.text("extra", "Further drawings to learn from", "drawings:PATH")
+    if panel.values["extra"]:
+        panel.number("extra_copies", "Copies of each drawing", 1, 20, 1)
+    panel.number("non_digits", "Non-digits to learn from", 0, 20_000, 1000)
+    if start.rehearsal:
+        panel.text("rehearsal", "Dataset to rehearse", "what the model learned from before: mnist")
+        panel.number("rehearsal_images", "Images to rehearse", 0, 50_000, 500)
 
 
 def augmentation_knobs(start: TrainConfig) -> TrainConfig:
@@ -143,28 +164,54 @@ class _Panel:
     def _common(self, field: str) -> dict[str, Any]:
         return {"key": f"{self.key}-{field}", "help": field_help(field), "persist_state": "session"}
 
+    def hidden(self, field: str) -> bool:
+        """Whether a link hides this setting, which then keeps its value."""
+        self.values[field] = getattr(self.start, field)
+        return hidden(field)
+
+    @contextlib.contextmanager
+    def group(self, name: str, label: str, icon: str) -> Iterator[bool]:
+        """Settings in an expander; whether they are shown at all."""
+        if hidden(name):
+            yield False
+            return
+        with st.expander(label, icon=icon):
+            yield True
+
     def choice(self, field: str, options: list[str], label: str) -> None:
+        if self.hidden(field):
+            return
         index = options.index(getattr(self.start, field))
         self.values[field] = st.selectbox(label, options, index=index, **self._common(field))
 
     def pick(self, field: str, label: str, options: list[Any]) -> None:
+        if self.hidden(field):
+            return
         value = getattr(self.start, field)
         places = sorted({*options, value})
         self.values[field] = st.select_slider(label, places, value=value, format_func=shown, **self._common(field))
 
     def number(self, field: str, label: str, low: float, high: float, step: float) -> None:
+        if self.hidden(field):
+            return
         value = type(step)(getattr(self.start, field))
         low, high = min(type(step)(low), value), max(type(step)(high), value)
         self.values[field] = st.slider(label, low, high, value=value, step=step, **self._common(field))
 
     def switch(self, field: str, label: str) -> None:
+        if self.hidden(field):
+            return
         self.values[field] = st.toggle(label, value=getattr(self.start, field), **self._common(field))
 
     def text(self, field: str, label: str, placeholder: str) -> None:
+        if self.hidden(field):
+            return
         value = st.text_input(label, getattr(self.start, field), placeholder=placeholder, **self._common(field))
         self.values[field] = value.strip()
 
     def integer(self, field: str, label: str) -> None:
+        if self.hidden(field):
+            return
         value = getattr(self.start, field)
         self.values[field] = int(st.number_input(label, 0, 2**31 - 1, value=value, step=1, **self._common(field)))
 

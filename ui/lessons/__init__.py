@@ -1,0 +1,1 @@
+"""Lessons: short guided tours, each of them a file of data beside this one."""

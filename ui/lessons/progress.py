@@ -1,0 +1,58 @@
+"""How far somebody is in a lesson: the runs that they made for it, and what these measured."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from mnist_core.config import TrainConfig
+from mnist_core.errors import LabError
+from mnist_core.runs.history import shared_reader
+from mnist_core.runs.run import Run, list_runs
+from ui.lessons.lesson import Guess, Lesson
+
+FREE = {"seed", "threads"}  # settings that may differ from the lesson's
+KEPT = ("train_accuracy", "val_accuracy", "train_loss", "val_loss")
+
+
+def find_run(config: TrainConfig, owner: str) -> Run | None:
+    """The newest run of that owner with these settings that is under way or has ended with measurements."""
+    for run in list_runs():
+        try:
+            same = run.owner == owner and not set(run.config().differences(config)) - FREE
+        except LabError:
+            continue  # a damaged one is none of ours
+        if same and (run.status().active or measured(run)):
+            return run
+    return None
+
+
+def measured(run: Run) -> dict[str, float]:
+    """What the run's last epoch measured, and `gap`: accuracy on training less that on validation. {} before one."""
+    for event in reversed(shared_reader(run).events()):
+        if event["event"] == "epoch":
+            found = {name: float(event[name]) for name in KEPT}  # type: ignore[literal-required]
+            return {**found, "gap": found["train_accuracy"] - found["val_accuracy"]}
+    return {}
+
+
+def ended_runs(lesson: Lesson, owner: str) -> dict[str, Run]:
+    """The lesson's trainings that this owner has made, by their names."""
+    found = {name: find_run(training.config, owner) for name, training in lesson.runs.items()}
+    return {name: run for name, run in found.items() if run is not None and not run.status().active}
+
+
+def outcome(guess: Guess, runs: dict[str, Run]) -> int | None:
+    """The place of the right option; None while it is not known."""
+    if guess.measure is None:
+        return guess.answer
+    if not all(name in runs for name in guess.runs):
+        return None
+    return guess.outcome([measured(runs[name])[guess.measure] for name in guess.runs])
+
+
+def filled(text: str, runs: dict[str, Run]) -> str | None:
+    """The text with the runs' values for `{NAME.val_accuracy:.1%}` and `{NAME.id}`; None while one is missing."""
+    try:
+        return text.format(**{name: SimpleNamespace(id=run.id, **measured(run)) for name, run in runs.items()})
+    except KeyError:
+        return None
