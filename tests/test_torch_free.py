@@ -44,6 +44,7 @@ for settings in ({{}}, {{"split": "pooled"}}):
 
 EVALUATE = """
 from mnist_core.data.loading import load_dataset
+from mnist_core.explain.projection import project
 from mnist_core.inference.calibration import calibrated, reliability
 from mnist_core.inference.disagreement import disagreement
 from mnist_core.inference.metrics import evaluate
@@ -51,6 +52,8 @@ from mnist_core.inference.predictor import Predictor
 data, results = load_dataset("digits"), []
 for name in ("pen", "tiny"):
     network = Predictor(name).network
+    features = network.infer_with_features(data.test_images)[1]
+    assert [len(project(method, features[:50]).points) for method in ("pca", "t-sne")] == [50, 50]
     results.append(evaluate(network, data.test_images, data.test_labels, lambda share: None))
     assert results[-1].accuracy > 0.9
     calibrated(network.infer(data.test_images), data.test_labels)

@@ -108,7 +108,8 @@ def test_a_lasso_selects_in_map_matrix_and_images(digits):
     assert not app.exception
     inside = np.flatnonzero(Polygon(corners).contains_points(points))
     assert 20 < len(inside) < len(points) / 2
-    (said,) = [text.value for text in app.markdown if "within the lasso" in text.value]
+    said, again = [text.value for text in app.markdown if "within the lasso" in text.value]
+    assert said == again  # beside the matrix and under the map
     count = int(said.split(" ")[0].strip("*"))
     assert abs(count - len(inside)) <= 2  # at the edge, by the rounding of the corners
     wrong = [row for row in result.mistakes() if row in inside]

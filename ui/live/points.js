@@ -295,6 +295,7 @@ function lift(chart, event) {
     return;
   }
   const found = dragged ? null : pointed(chart, event);
+  if (event.pointerType !== "mouse" && !dragged) showTip(chart, event); // nothing hovers there
   if (found?.trace.columns) chart.pick({ point: customOf(found) });
 }
 
