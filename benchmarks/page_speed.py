@@ -1,7 +1,7 @@
 """Claims: click to first point ≤ 1.5 s (median); stroke's end to the answer ≤ 120 ms (95th percentile);
 curves drawn once a second; training with the page open at ≥ 93 % of the headless rate. On 2 cores, Chromium included.
 
-    python -m benchmarks.page_speed [--clicks 10] [--strokes 60] [--pairs 5] [--turns 5] [--stops 40]
+    python -m benchmarks.page_speed [--clicks 10] [--strokes 60] [--pairs 5] [--turns 5] [--stops 40] [--inside]
 
 Starts a lab of its own with real MNIST (MNIST_LAB_DATA) and drives a real Chromium. Times are taken inside the
 browser, from the event to the first animation frame in which the chart has changed.
@@ -27,7 +27,7 @@ from playwright.sync_api import Browser, Page
 from benchmarks.long_run import batches_per_second, start_training
 from mnist_core.runs.run import list_runs
 from server.curves import LINGER_SECONDS
-from tests.e2e.lab import ROOT, Lab, draw, measured_lab, settled
+from tests.e2e.lab import ROOT, SEVEN, Lab, draw, measured_lab, settled
 
 PAIRS_A_RUN = 8  # a run of 200 epochs takes 140 s on a fast machine
 # `measured` resolves to the milliseconds from the next EVENT to the first frame in which READY holds
@@ -65,6 +65,14 @@ def open_page(browser: Browser, running: Lab, name: str, rest: float = 1.5) -> P
     settled(page)
     page.wait_for_timeout(1000 * rest)
     return page
+
+
+def look_inside(page: Page, rest: float) -> None:
+    """Switches on all that the Train page shows of a network while it trains, and draws at it."""
+    page.get_by_text("Look inside while it trains").click()
+    page.locator(".frames-digit").first.wait_for()
+    draw(page, SEVEN)
+    page.wait_for_timeout(1000 * rest)
 
 
 def clicks(browser: Browser, running: Lab, count: int) -> list[float]:
@@ -131,12 +139,12 @@ def rates(browser: Browser, running: Lab, pairs: int) -> tuple[list[float], list
 
 
 def watched_now_and_then(
-    browser: Browser, running: Lab, turns: int, seconds: float
+    browser: Browser, running: Lab, turns: int, seconds: float, inside: bool = False
 ) -> list[tuple[float, float, float]]:
     """Batches a second of long runs before their page is opened, with it open and after it was closed, `turns` times.
 
     Without the moments in which a page opens or closes, and without those after, in which the server still feeds it.
-    Each turn has a run of its own, which lasts longer than a turn.
+    Each turn has a run of its own, which lasts longer than a turn. `inside`: with all that Look inside shows.
     """
     open_page(browser, running, "train").close()  # the first visitor starts the worker
     rates = []
@@ -144,7 +152,9 @@ def watched_now_and_then(
         run = start_training(running)
         time.sleep(LINGER_SECONDS + 2)
         before = batches_per_second(run, seconds)
-        page = open_page(browser, running, "train", rest=10.0)
+        page = open_page(browser, running, "train", rest=0.0 if inside else 10.0)
+        if inside:
+            look_inside(page, rest=10.0)
         watched = batches_per_second(run, seconds)
         page.close()
         time.sleep(LINGER_SECONDS + 2)
@@ -229,6 +239,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--turns", type=int, default=5, help="of 15 s with the page open between 15 s without")
     parser.add_argument("--stops", type=int, default=40, help="of the browser, for 3 s each, beside a training")
+    parser.add_argument("--inside", action="store_true", help="the turns with all that Look inside shows")
     options = parser.parse_args()
     with measured_lab() as (running, browser):
         if options.strokes:
@@ -255,7 +266,7 @@ def main() -> None:
                 f"the chart drew {statistics.median(frames):.1f} times a second"
             )
         if options.turns:
-            rates_of_turns = watched_now_and_then(browser, running, options.turns, 15.0)
+            rates_of_turns = watched_now_and_then(browser, running, options.turns, 15.0, options.inside)
             ratios = [2 * watched / (before + after) for before, watched, after in rates_of_turns]
             listed = ", ".join(f"{ratio:.1%}" for ratio in ratios)
             deviation = statistics.stdev(ratios) if len(ratios) > 1 else 0.0

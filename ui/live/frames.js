@@ -356,6 +356,12 @@ function drawConfusion(canvas, { data }, frame, ink) {
   }
   canvas.setAttribute("aria-label", `Confusion matrix. ${frame.words}. Most often: ${frame.worst}`);
   canvas.title = `Most often: ${frame.worst}`;
+  canvas.onpointermove = ({ offsetX, offsetY }) => {
+    const [read, true_] = [offsetX, offsetY].map((place) => Math.floor((place - edge) / side));
+    const inside = Math.min(read, true_) >= 0 && Math.max(read, true_) < classes;
+    const cell = inside && `${data.classes[true_]} read as ${data.classes[read]}: ${frame.confusion[true_ * classes + read]}`;
+    canvas.title = cell || `Most often: ${frame.worst}`;
+  };
 }
 
 function movePoints(view, frame, ink) {
@@ -394,7 +400,8 @@ function drawPoints(canvas, view, places, frame, ink) {
     sums[label][2] += 1;
   });
   pen.globalAlpha = 1;
-  pen.font = "bold 15px sans-serif";
+  pen.font = `bold ${classes > 20 ? 11 : 15}px sans-serif`;
+  const above = Math.max(...data.classes.map(({ length }) => length)) > 2 ? 14 : 0; // a long name would hide its points
   pen.textAlign = "center";
   pen.textBaseline = "middle";
   pen.lineWidth = 4;
@@ -402,8 +409,8 @@ function drawPoints(canvas, view, places, frame, ink) {
   pen.fillStyle = ink;
   sums.forEach(([right, down, count], label) => {
     if (!count) return;
-    pen.strokeText(data.classes[label], right / count, down / count);
-    pen.fillText(data.classes[label], right / count, down / count);
+    pen.strokeText(data.classes[label], right / count, down / count - above);
+    pen.fillText(data.classes[label], right / count, down / count - above);
   });
   canvas.setAttribute("aria-label", `Map of the test images by the network's last features, in two dimensions. ${frame.words}`);
 }

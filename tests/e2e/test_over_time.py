@@ -1,4 +1,4 @@
-"""Replay in a browser: a run that keeps its weights, from the setting to the slider."""
+"""A network over time, in a browser: while it trains, and played again afterwards."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.lab import settled
+from mnist_core.runs.looks import is_asked, newest
+from mnist_core.runs.run import list_runs
+from tests.e2e.lab import SEVEN, draw, settled
+from tests.helpers import until
 
 pytestmark = pytest.mark.browser
 
@@ -48,3 +51,27 @@ def test_a_student_plays_how_a_network_learned(page, bare_lab):
     # the address leads there again
     page.goto(f"{bare_lab.url}/{page.url.rsplit('/', 1)[-1].split('step=')[0]}step=8")
     expect(frames).to_have_attribute("data-step", "8")
+
+
+def test_a_student_looks_inside_a_training_and_draws_at_it(page, bare_lab):
+    page.goto(f"{bare_lab.url}/train?dataset=digits&epochs=200")
+    settled(page)
+    page.get_by_text("Look inside while it trains").wait_for(state="detached")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_text("Look inside while it trains").click()
+    frames = page.get_by_test_id("frames")
+    expect(frames.locator(".frames-digit")).to_have_count(12)
+    expect(frames.get_by_role("img", name=re.compile("^Learning rate, Norm of the weights"))).to_be_visible()
+    before = frames.get_attribute("data-step")
+    expect(frames).not_to_have_attribute("data-step", before)
+    draw(page, SEVEN)
+    expect(frames.get_by_role("heading", name="Your drawing")).to_be_visible()
+    expect(frames.locator(".frames-answer strong")).to_have_text(re.compile(r"^\d · \d+ %$"))
+    # switched off, nothing is asked or written any more
+    page.get_by_text("Look inside while it trains").click()
+    expect(frames).to_have_count(0)
+    (run,) = [run for run in list_runs(bare_lab.runs_dir) if run.status().active]
+    until(lambda: not is_asked(run))
+    run.command("stop")
+    until(lambda: not run.status().active)
+    assert newest(run) is None
