@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from mnist_core.data.dataset import Dataset
 from mnist_core.data.loading import load_dataset
+from mnist_core.errors import DataError
 from mnist_core.explain.neighbours import features
 from mnist_core.explain.projection import METHODS, PCA
 from mnist_core.figures.lasso import encode_lasso
@@ -169,3 +170,21 @@ def test_a_drawing_is_a_star_on_the_map(digits):
     assert "★ Your drawing: read as " in words(app)
     names = [trace.get("name") for trace in json.loads(charts(app, "-points")[0]["figure"])["data"]]
     assert "Your drawing" in names
+
+
+@pytest.mark.parametrize("place", [{"map": "t-sne"}, {"map": "pca", "selected": "t-sne.m4j4m3ilm0i3"}])
+def test_a_map_that_cannot_be_drawn_is_one_sentence(place, monkeypatch):
+    from ui import maps
+
+    def fail(*_arguments: object) -> None:
+        raise DataError("The network's last features are not all numbers.")
+
+    monkeypatch.setattr(maps, "project", fail)
+    maps.st.cache_resource.clear()
+    app = results(finished_run(), **place)
+    assert not app.exception
+    assert {error.value for error in app.error} == {"The network's last features are not all numbers."}
+    assert charts(app, "-matrix")
+    assert shown(app)
+    assert not charts(app, "-points")
+    maps.st.cache_resource.clear()
