@@ -7,7 +7,6 @@ import json
 import pytest
 
 from mnist_core.models.architectures import has_dropout
-from mnist_core.recipes import get_recipe
 from mnist_core.runs.run import create_run
 from tests.helpers.pages import finished_run, visit, words
 from ui.lessons.lesson import FOLDER, PAGES, Guess, LessonError, get_lesson, lessons, read
@@ -139,7 +138,15 @@ def test_a_lab_that_only_shows_says_that_it_does_not_train(monkeypatch):
     assert "does not train for visitors" in words(app)
 
 
-def test_hidden_settings_keep_the_values_of_the_address():
+def test_a_lab_that_shows_draw_alone_has_no_lessons(monkeypatch):
+    monkeypatch.setenv("MNIST_LAB_MODE", "draw-only")
+    app = visit("pages/draw.py", **{"address-along": {"lesson": "data"}})
+    assert not app.exception
+    assert "Lessons need pages that this lab does not show" in words(app)
+    assert "Step 1" not in words(app)
+
+
+def test_a_link_hides_settings_one_by_one_or_in_groups():
     app = visit("pages/train.py", **{"address-along": {"hide": "dropout,more,seed"}})
     assert not app.exception
     labels = {
@@ -147,4 +154,3 @@ def test_hidden_settings_keep_the_values_of_the_address():
     }
     assert "Learning rate" in labels
     assert not {"Dropout", "Seed", "Activation"} & labels
-    assert get_recipe("quick").config("digits").dropout is not None
