@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnist_core.figures.style import HIGHLIGHT, QUIET, TRAIN
+from mnist_core.figures.style import HIGHLIGHT, QUIET, TRAIN, short_name
 from mnist_core.lazy import LazyModule
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ def probability_bars(probabilities: np.ndarray, classes: Sequence[str], chosen: 
 def _ticks(labels: Sequence[str], most: int) -> dict[str, object]:
     """Axis ticks for class names: long names are cut in the middle, and about `most` names are shown."""
     shown = labels[:: -(-len(labels) // most)]
-    short = [name if len(name) <= 12 else f"{name[:6]}…{name[-5:]}" for name in shown]
-    return {"tickvals": shown, "ticktext": short, "automargin": True}
+    return {"tickvals": shown, "ticktext": [short_name(name) for name in shown], "automargin": True}
 
 
 def confusion_figure(

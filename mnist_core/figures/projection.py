@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnist_core.figures.style import QUIET
+from mnist_core.figures.style import QUIET, short_name
 from mnist_core.lazy import LazyModule
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def projection_figure(
                 x=points[members, 0].astype(np.float32),
                 y=points[members, 1].astype(np.float32),
                 mode="markers",
-                name=_plain(classes[group]),
+                name=_plain(short_name(classes[group])),
                 showlegend=hit or not (right & (colours == group)).any(),
                 marker=_marker(group, hit, len(points)),
                 customdata=np.stack([rows[members], confidence[members]], axis=1).astype(np.float32),
@@ -131,7 +131,7 @@ def _name(name: str, place: np.ndarray, colour: str, crowded: bool) -> dict[str,
     return {
         "x": float(place[0]),
         "y": float(place[1]),
-        "text": f"<b>{_plain(name if len(name) <= 12 else name[:11] + '…')}</b>",
+        "text": f"<b>{_plain(short_name(name))}</b>",
         "showarrow": False,
         "font": {"size": 11 if crowded else 13, "color": colour},
         "bordercolor": colour,

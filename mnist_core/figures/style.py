@@ -7,3 +7,8 @@ TRAIN, VALIDATION, HIGHLIGHT, QUIET = "#0072B2", "#D55E00", "#009E73", "#8A94A6"
 MARGIN = {"l": 56, "r": 12, "t": 36, "b": 44}
 # above the figure; without "paper" the live chart's template hides it on a phone
 LEGEND = {"orientation": "h", "yref": "paper", "y": 1.0, "yanchor": "bottom", "x": 1, "xanchor": "right"}
+
+
+def short_name(name: str) -> str:
+    """The name of a class for a narrow place: a long one is cut in the middle."""
+    return name if len(name) <= 12 else f"{name[:6]}…{name[-5:]}"

@@ -90,6 +90,8 @@ def test_an_extent_keeps_the_axes():
     assert first.xaxis.range == second.xaxis.range
     assert first.yaxis.range == second.yaxis.range
     assert first.xaxis.range[0] < -10 < 10 < first.xaxis.range[1]
+    # or Plotly would fit the axes to the names, as it does not know of the points that the page draws
+    assert [(axis.autorange, axis.fixedrange) for axis in (first.xaxis, first.yaxis)] == [(False, True)] * 2
 
 
 def test_no_two_of_47_classes_look_alike():
@@ -108,3 +110,11 @@ def test_names_are_text_and_no_markup():
     assert "<b>" not in said
     assert "%{x}" not in said
     assert "&amp;" in said
+
+
+def test_a_long_name_is_cut_in_the_legend_and_whole_at_the_point():
+    names = ["a very long name of a class", "one", "two"]
+    found = projection_figure(POINTS, LABELS, PREDICTED, CONFIDENCE, names)
+    first = images(found)[0]
+    assert first.name == "a very…class"
+    assert f"{names[0]}, read as {names[0]}" in first.hovertemplate

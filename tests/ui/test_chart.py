@@ -75,7 +75,24 @@ def test_a_feed_that_was_closed_is_tried_again_later():
 
 def test_a_chart_never_leaves_this_machine():
     """plotly.js 4 offers to post the figure to a cloud unless told not to; nor may any address be built in."""
-    script = (module.HERE / "chart.js").read_text(encoding="utf-8")
+    script = "".join((module.HERE / name).read_text(encoding="utf-8") for name in ("chart.js", "points.js"))
     assert "showSendToCloud: false" in script
     assert "https://" not in script
     assert "//cdn" not in script
+
+
+def test_what_is_picked_is_heard_and_the_chart_says_what_it_is():
+    def page():
+        import plotly.graph_objects as go
+
+        from ui.live.chart import Picks, live_chart
+
+        picks = Picks(lambda said: None, lasso=True, images="lab/images/x", alt="Three points")
+        live_chart(go.Figure(go.Scattergl(x=[1, 2, 3], y=[1, 2, 3])), key="points", picks=picks)
+        live_chart(go.Figure(go.Scatter(y=[1, 2])), key="plain")
+
+    at = AppTest.from_function(page, default_timeout=30).run()
+    assert not at.exception
+    points, plain = [json.loads(element.proto.json) for element in at.main.children.values()]
+    assert [points[name] for name in ("picks", "images", "alt")] == ["lasso", "lab/images/x", "Three points"]
+    assert "picks" not in plain

@@ -183,6 +183,11 @@ function redraw(chart) {
   if (chart.redrawing) return;
   chart.redrawing = requestAnimationFrame(() => {
     chart.redrawing = 0;
+    if (!chart.points || !chart.box.isConnected) return;
+    const { x, y } = view(chart.points);
+    // Plotly's names and lines go with the points
+    if (chart.points.moved) window.Plotly.relayout(chart.box, { "xaxis.range": [...x], "yaxis.range": [...y] });
+    chart.points.moved = false;
     showPoints(chart);
   });
 }
@@ -353,10 +358,7 @@ function zoomBy(chart, factor) {
   zoomTo(chart, { x: about(x), y: about(y) });
 }
 
-// Plotly's names and lines go with the points.
 function zoomTo(chart, zoomed) {
-  chart.points.zoomed = zoomed;
-  const { x, y } = view(chart.points);
-  window.Plotly.relayout(chart.box, { "xaxis.range": [...x], "yaxis.range": [...y] });
+  Object.assign(chart.points, { zoomed, moved: true });
   redraw(chart);
 }
