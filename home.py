@@ -15,6 +15,8 @@ from ui.panels.lesson import show_lessons
 from ui.widgets.dataset import offer_download
 from ui.widgets.model import show_models
 
+IN_A_ROW = 4  # pages, where there is room
+
 page.begin("Home", "🔢")
 
 
@@ -37,15 +39,17 @@ ways = (
     ("pages/draw.py", "Draw", ":material/draw:", "Sketch a digit with the mouse or a finger."),
     ("pages/teach.py", "Teach", ":material/school:", "Label your drawings, and a model learns your hand."),
     ("pages/inside.py", "Inside", ":material/visibility:", "Every layer as it answers, and where it looked."),
+    ("pages/replay.py", "Replay", ":material/history:", "How a network learned, from its first step to its last."),
     ("pages/results.py", "Results", ":material/grid_on:", "Confusions, mistakes and figures per class."),
     ("pages/compare.py", "Compare", ":material/compare_arrows:", "Runs side by side, and what a setting changes."),
     ("pages/data.py", "Data", ":material/dataset:", "The images themselves: classes, pixels, split, augmentation."),
 )
 shown = [way for way in ways if way[1] in page.reachable() and not hidden(way[1].lower())]
-for column, (target, label, icon, text) in zip(st.columns(len(shown)), shown, strict=True):
-    with column.container(border=True):
-        st.page_link(target, label=f"**{label}**", icon=icon)
-        st.caption(text)
+for start in range(0, len(shown), IN_A_ROW):
+    for column, (target, label, icon, text) in zip(st.columns(IN_A_ROW), shown[start : start + IN_A_ROW], strict=False):
+        with column.container(border=True, height="stretch"):
+            st.page_link(target, label=f"**{label}**", icon=icon)
+            st.caption(text)
 
 if actions.changeable():
     with page.errors_as_messages():

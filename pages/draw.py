@@ -10,6 +10,7 @@ from mnist_core.runs.catalogue import Model, predictor
 from ui import page, warmup
 from ui.labels import preparation_words
 from ui.live.answer import live_answer
+from ui.panels.break_it import break_it
 from ui.panels.labelling import label_bar
 from ui.visitors import mark_active
 from ui.widgets import canvas
@@ -131,7 +132,9 @@ def board(model: Model) -> None:
             label_bar(drawing, card.classes)
     note.caption(f"**What the model sees**: {card.shape.height}×{card.shape.width} pixels. {how_prepared(card)}")
     with page.errors_as_messages():
-        layers(model, None if reading is None else reading.prediction.model_input, drawing is not None)
+        seen = None if reading is None else reading.prediction.model_input
+        break_it(model, drawing, seen)
+        layers(model, seen, drawing is not None)
 
 
 canvas.carry_over()

@@ -232,6 +232,26 @@ def test_evaluate_prints_the_documented_json(ask, trained):
     assert found["refused"] == pytest.approx((shaped | (certainty(answers) < checkpoint.card.refuse_below)).mean())
 
 
+def test_evaluate_tells_at_which_strength_a_corruption_fails(ask, trained):
+    result, _ = trained
+    status, out, _ = ask("evaluate", result["checkpoint"], "--corruption", "shift", "--json")
+    assert status == 0
+    found = strict_json(out.splitlines()[-1])
+    assert list(found) == [*EVALUATE_KEYS, "corruption"]
+    broken = found["corruption"]
+    assert set(broken) == {"name", "levels", "accuracy", "intervals", "fails_at"}
+    assert broken["accuracy"][0] == pytest.approx(found["accuracy"])
+    below = [
+        level for level, a in zip(broken["levels"], broken["accuracy"], strict=True) if a < 0.9 * found["accuracy"]
+    ]
+    assert broken["fails_at"] == (below[0] if below else None)
+    status, out, _ = ask("evaluate", result["checkpoint"], "--corruption", "shift")
+    assert f"Shift: It fails at {broken['fails_at']} px: " in out
+    status, out, err = ask("evaluate", result["checkpoint"], "--corruption", "fog")
+    assert (status, out) == (2, "")
+    assert "There is no corruption 'fog' here; there are: noise" in err
+
+
 @pytest.mark.parametrize(("part", "count"), [("train", 1221), ("validation", 216)])
 def test_evaluate_uses_the_splits_of_the_training(ask, trained, part, count):
     result, _ = trained

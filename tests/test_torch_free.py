@@ -44,6 +44,7 @@ for settings in ({{}}, {{"split": "pooled"}}):
 
 EVALUATE = """
 from mnist_core.data.loading import load_dataset
+from mnist_core.explain.projection import project
 from mnist_core.inference.calibration import calibrated, reliability
 from mnist_core.inference.disagreement import disagreement
 from mnist_core.inference.metrics import evaluate
@@ -51,11 +52,28 @@ from mnist_core.inference.predictor import Predictor
 data, results = load_dataset("digits"), []
 for name in ("pen", "tiny"):
     network = Predictor(name).network
+    features = network.infer_with_features(data.test_images)[1]
+    assert [len(project(method, features[:50]).points) for method in ("pca", "t-sne")] == [50, 50]
     results.append(evaluate(network, data.test_images, data.test_labels, lambda share: None))
     assert results[-1].accuracy > 0.9
     calibrated(network.infer(data.test_images), data.test_labels)
     reliability(results[-1].confidence, results[-1].right)
 disagreement(*results)
+"""
+
+BREAK = """
+from mnist_core.data.loading import load_dataset
+from mnist_core.drawing.naive import boxed, shrunk
+from mnist_core.figures.robustness import robustness_figure
+from mnist_core.inference.corruptions import CORRUPTIONS
+from mnist_core.inference.predictor import Predictor
+from mnist_core.inference.robustness import robustness, verdict
+from ui.panels import break_it, robustness as panel
+data, network = load_dataset("digits"), Predictor("tiny").network
+for name in CORRUPTIONS:
+    found = robustness(network, data.test_images[:9], data.test_labels[:9], name)
+    verdict(found), robustness_figure({"tiny": found})
+boxed(data.test_images[0, 0]), shrunk(data.test_images[0, 0])
 """
 
 LAYERS = """
@@ -97,6 +115,10 @@ def test_a_program_that_loads_torch_is_found():
 
 def test_answers_and_tables_need_no_torch():
     assert not torch_is_loaded(PREDICT.format(strokes=SEVEN) + EVALUATE + LAYERS)
+
+
+def test_images_are_broken_without_torch():
+    assert not torch_is_loaded(BREAK)
 
 
 def test_digits_and_folders_are_prepared_without_torch(folder):

@@ -70,6 +70,9 @@ def _lesson(title: str) -> None:
         )
     if "lesson" not in address.along():
         return
+    if "Train" not in reachable():
+        st.info("Lessons need pages that this lab does not show.", icon=":material/info:")
+        return
     from ui.panels.lesson import show_lesson
 
     with errors_as_messages():

@@ -102,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         "--classes", default="", metavar="THEIRS=MINE,…", help="the model's names of the dataset's classes, if others"
     )
     evaluate.add_argument("--split", choices=["test", "train", "validation"], default="test")
+    evaluate.add_argument("--corruption", metavar="NAME", help="also at eight strengths of noise, blur, rotation, …")
 
     predict = command("predict", run_predict, "read digits from pictures, one JSON line a picture")
     predict.add_argument("checkpoint", help="a shipped checkpoint's name, or the path of a checkpoint folder")

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from mnist_core.cli.exports import export_files
 from mnist_core.cli.output import print_note, print_result, progress_bar
@@ -16,12 +17,15 @@ def run_evaluate(options: argparse.Namespace) -> None:
     from mnist_core.data.prepare import load_for
     from mnist_core.data.splits import train_and_validation
     from mnist_core.inference.calibration import reliability
+    from mnist_core.inference.corruptions import get_corruption
     from mnist_core.inference.interval import interval_text
     from mnist_core.inference.metrics import evaluate
     from mnist_core.inference.predictor import Predictor
+    from mnist_core.inference.robustness import robustness, verdict
 
     predictor = Predictor(options.checkpoint)
     card = predictor.card
+    kind = get_corruption(options.corruption, card.shape.channels) if options.corruption else None
     data = load_for(
         card.config,
         options.data_dir,
@@ -40,7 +44,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
     with progress_bar("evaluating") as progress:
         result = evaluate(predictor.network, images, labels, progress)
     rejections = predictor.rejections(images, result.probabilities)
-    summary = {
+    summary: dict[str, Any] = {
         "dataset": data.name,
         "split": options.split,
         "n": len(labels),
@@ -56,14 +60,18 @@ def run_evaluate(options: argparse.Namespace) -> None:
         "refused": sum(rejection is not None for rejection in rejections) / len(labels),
         "accuracy_interval": result.accuracy_interval,
     }
-    print_result(
-        options,
-        summary,
+    text = (
         f"{card.name} on {data.name} ({options.split}, {len(labels):,} images): "
         f"accuracy {result.accuracy:.2%} (95 % interval {interval_text(result.accuracy_interval)}), "
         f"loss {result.loss:.4f}, weighted F1 {result.weighted_f1:.4f}, "
-        f"calibration error {summary['ece']:.4f}, refused {summary['refused']:.2%}",
+        f"calibration error {summary['ece']:.4f}, refused {summary['refused']:.2%}"
     )
+    if kind is not None:
+        with progress_bar(kind.title) as progress:
+            found = robustness(predictor.network, images, labels, kind.name, progress)
+        summary["corruption"] = found.record()
+        text += f"\n{kind.title}: {verdict(found)}"
+    print_result(options, summary, text)
 
 
 def run_predict(options: argparse.Namespace) -> None:

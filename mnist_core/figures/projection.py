@@ -24,6 +24,7 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon", "hexagon")
 MISTAKE = "x"
 POINT, LARGE, STAR = 5, 8, 17  # px: a point, a mistake, a drawing
 FEW = 2000  # points up to which they are drawn larger
+MANY = 20  # classes, above which their names are smaller
 FADED = 0.08
 MARGIN = {"l": 8, "r": 8, "t": 8, "b": 8}
 
@@ -89,7 +90,7 @@ def projection_figure(
         )
     for group in np.unique(labels).tolist():
         place = np.median(points[labels == group], axis=0)
-        figure.add_annotation(**_name(classes[group], place, class_colour(group)))
+        figure.add_annotation(**_name(classes[group], place, class_colour(group), len(classes) > MANY))
     if outline is not None:
         path = "L".join(f"{x:.5g},{y:.5g}" for x, y in outline.tolist())
         figure.add_shape(type="path", path=f"M{path}Z", line={"color": QUIET, "width": 1.5, "dash": "dot"})
@@ -125,14 +126,14 @@ def _selection(selected: np.ndarray) -> dict[str, Any]:
     return {"selectedpoints": np.flatnonzero(selected), "unselected": {"marker": {"opacity": FADED}}}
 
 
-def _name(name: str, place: np.ndarray, colour: str) -> dict[str, Any]:
+def _name(name: str, place: np.ndarray, colour: str, crowded: bool) -> dict[str, Any]:
     """The name of a class at the median of its points."""
     return {
         "x": float(place[0]),
         "y": float(place[1]),
         "text": f"<b>{_plain(name if len(name) <= 12 else name[:11] + '…')}</b>",
         "showarrow": False,
-        "font": {"size": 13, "color": colour},
+        "font": {"size": 11 if crowded else 13, "color": colour},
         "bordercolor": colour,
         "borderpad": 1,
         "opacity": 0.85,
@@ -145,7 +146,7 @@ def _layout(points: np.ndarray, drawing: np.ndarray | None, extent: np.ndarray |
         extent = np.stack([shown.min(axis=0), shown.max(axis=0)])
     low, high = np.asarray(extent, float)
     room = np.maximum((high - low) * 0.04, 1e-6)
-    axis = {"visible": False, "zeroline": False, "showgrid": False}
+    axis = {"visible": False, "zeroline": False, "showgrid": False, "fixedrange": True, "autorange": False}
     return {
         "margin": MARGIN,
         "xaxis": {**axis, "range": [float(low[0] - room[0]), float(high[0] + room[0])]},

@@ -31,7 +31,7 @@ def robustness_figure(curves: Mapping[str, Robustness]) -> dict[str, Any]:
                 "type": "scatter",
                 "x": ticks,
                 "y": [limit] * len(ticks),
-                "name": f"nine tenths of {next(iter(curves))}",
+                "name": f"nine tenths of {next(iter(curves)) if len(curves) > 1 else 'it'}",
                 "mode": "lines",
                 "line": {"color": QUIET, "width": 1.5, "dash": "dash"},
                 "hoverinfo": "skip",

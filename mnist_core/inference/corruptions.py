@@ -51,11 +51,13 @@ def corruptions_for(channels: int) -> dict[str, Corruption]:
     return {name: found for name, found in CORRUPTIONS.items() if channels == 1 or not found.grey_only}
 
 
-def get_corruption(name: str) -> Corruption:
-    """The corruption of that name. Raises ConfigError."""
-    if name not in CORRUPTIONS:
-        raise ConfigError(f"There is no corruption '{name[:60]}'; there are: {', '.join(CORRUPTIONS)}.")
-    return CORRUPTIONS[name]
+def get_corruption(name: str, channels: int = 1) -> Corruption:
+    """The corruption of that name, of images with so many channels. Raises ConfigError."""
+    kinds = corruptions_for(channels)
+    if name not in kinds:
+        whose = "of colour images " if name in CORRUPTIONS else ""
+        raise ConfigError(f"There is no corruption '{name[:60]}' {whose}here; there are: {', '.join(kinds)}.")
+    return kinds[name]
 
 
 def corrupted(images: np.ndarray, name: str, level: float, seed: int = 0) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -53,6 +54,17 @@ class Robustness:
         enough = FAILS_BELOW * self.right[0] - 1e-9  # exactly nine tenths are enough
         return next((place for place, right in enumerate(self.right) if right < enough), None)
 
+    def record(self) -> dict[str, Any]:
+        """As JSON holds it, on the command line; `fails_at` is a level, null where it fails at none."""
+        place = self.fails_at
+        return {
+            "name": self.corruption,
+            "levels": list(self.levels),
+            "accuracy": list(self.accuracy),
+            "intervals": [list(interval) for interval in self.intervals],
+            "fails_at": None if place is None else self.levels[place],
+        }
+
 
 def sample(images: int, count: int, seed: int = SAMPLE_SEED) -> np.ndarray:
     """`count` of so many `images`, or all where there are fewer: sorted rows, drawn by `seed`."""
@@ -91,15 +103,16 @@ def verdict(found: Robustness) -> str:
     if place is None:
         return (
             f"It does not fail: at the last level, {kind.text(found.levels[last])}, it still reads "
-            f"{_share(found, last)}, {clean:.1%} of the images as they are."
+            f"{share_text(found, last)}, {clean:.1%} of the images as they are."
         )
     held = "Weaker ones were not tried" if place == 1 else f"Up to {kind.text(found.levels[place - 1])} it holds"
     return (
-        f"It fails at {kind.text(found.levels[place])}: {_share(found, place)} are read right, less than nine tenths "
-        f"of the {clean:.1%} without. {held}."
+        f"It fails at {kind.text(found.levels[place])}: {share_text(found, place)} are read right, less than nine "
+        f"tenths of the {clean:.1%} without. {held}."
     )
 
 
-def _share(found: Robustness, place: int) -> str:
+def share_text(found: Robustness, place: int) -> str:
+    """The accuracy at a place among the levels, with its interval in percent: `87.2% (85.0–89.1)`."""
     low, high = found.intervals[place]
     return f"{found.accuracy[place]:.1%} ({100 * low:.1f}–{100 * high:.1f})"

@@ -290,7 +290,7 @@ def test_clicking_a_confusion_cell_shows_its_images(page, mnist_lab):
     open_page(page, f"{mnist_lab.url}/results")
     expect(page.locator("[data-testid='stMetric']", has_text="Accuracy")).to_contain_text("99.")
     plot = page.locator(".js-plotly-plot", has=page.locator(".heatmaplayer")).first
-    expect(plot.locator(".scatterlayer .textpoint")).to_have_count(100)
+    expect(plot.locator(".scatterlayer .points path")).to_have_count(100)
     settled(page)
     # the cell "true 4, predicted 4" is the middle of the diagonal
     point = plot.locator(".scatterlayer .points path").nth(44).bounding_box()

@@ -47,6 +47,44 @@ def begin(page: Page, classroom: Lab, name: str) -> Lesson:
     return lessons()[name]
 
 
+def look_around(page: Page, step: Step) -> None:
+    """What the lesson on dropout asks for on Replay and Results, up to a sentence on where the network fails."""
+    if step.page == "replay":
+        frames = page.get_by_test_id("frames")
+        expect(frames).to_be_visible()
+        slider = page.get_by_role("slider", name="Snapshot")
+        slider.press("Home")
+        expect(frames).to_have_attribute("data-step", "0")
+        for _ in range(4):  # an epoch has two steps: to the one after which 4s and 9s may have parted
+            slider.press("ArrowRight")
+        expect(frames).to_have_attribute("data-step", "8")
+        expect(frames.get_by_role("img", name=re.compile("^Confusion matrix"))).to_be_visible()
+    if step.page == "results" and "map" in step.address:
+        chart = page.locator("[data-key$='-points']")
+        expect(chart.locator(".live-chart-points")).to_be_visible()
+        settled(page)
+        chart.scroll_into_view_if_needed()
+        box = chart.bounding_box()
+        assert box is not None
+        left, top, right, bottom = (
+            box["x"] + 0.2 * box["width"],
+            box["y"] + 0.2 * box["height"],
+            box["x"] + 0.8 * box["width"],
+            box["y"] + 0.8 * box["height"],
+        )
+        page.mouse.move(left, top)
+        page.mouse.down()
+        for x, y in ((right, top), (right, bottom), (left, bottom), (left, top)):
+            page.mouse.move(x, y, steps=5)
+        page.mouse.up()
+        expect(page.get_by_text(re.compile(r"[1-9]\d* within the lasso on PCA")).first).to_be_visible()
+        expect(page.locator(".st-key-selected [data-testid='stPageLink']").first).to_be_visible()
+    if "corruption" in step.address:
+        expect(
+            page.get_by_text(re.compile(r"It fails at .*: [\d.]+% \([\d.]+–[\d.]+\) are read right"))
+        ).to_be_visible()
+
+
 @pytest.mark.parametrize("name", sorted(lessons()))
 def test_every_lesson_can_be_walked_to_its_end(page, classroom, name):
     lesson = begin(page, classroom, name)
@@ -55,6 +93,8 @@ def test_every_lesson_can_be_walked_to_its_end(page, classroom, name):
         if step.page is not None:
             expect(page).to_have_url(re.compile(rf"/{'' if step.page == 'home' else step.page}\?"))
         do(page, step)
+        if name == "dropout":
+            look_around(page, step)
         if step.reveal is not None:
             expect(panel(page).get_by_text("What happened:")).to_be_visible()
         said = panel(page).inner_text()

@@ -75,7 +75,7 @@ def open_the_worst_pair_and_its_first_image(page: Page) -> int:
     expect(page.get_by_text(re.compile(r"interval of the accuracy"))).to_be_visible()
     # the worst pair is shown at first; its darkest cell is clicked nevertheless
     plot = page.locator(".js-plotly-plot", has=page.locator(".heatmaplayer")).first
-    expect(plot.locator(".scatterlayer .textpoint")).to_have_count(100)
+    expect(plot.locator(".scatterlayer .points path")).to_have_count(100)
     true, predicted = (int(re.search(rf"{name}=(\d)", page.url).group(1)) for name in ("true", "predicted"))
     click_point(page, plot, 10 * true + predicted)
     expect(page.get_by_text(re.compile(rf"\d+ × {true} read as {predicted}"))).to_be_visible()

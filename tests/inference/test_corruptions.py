@@ -8,7 +8,15 @@ from scipy import ndimage
 
 from mnist_core.data.loading import load_dataset
 from mnist_core.errors import ConfigError
-from mnist_core.inference.corruptions import CORRUPTIONS, DIRECTIONS, corrupted, corruptions_for, example, ground
+from mnist_core.inference.corruptions import (
+    CORRUPTIONS,
+    DIRECTIONS,
+    corrupted,
+    corruptions_for,
+    example,
+    get_corruption,
+    ground,
+)
 
 DIGITS = load_dataset("digits").test_images[:300]
 PHOTOS = np.random.default_rng(0).integers(0, 256, (12, 3, 32, 32), np.uint8)
@@ -147,5 +155,7 @@ def test_levels_in_pixels_grow_with_the_image():
 def test_photos_have_no_strokes_and_names_are_known():
     assert set(CORRUPTIONS) - set(corruptions_for(3)) == {"thicker", "thinner"}
     assert set(corruptions_for(1)) == set(CORRUPTIONS)
-    with pytest.raises(ConfigError, match="There is no corruption 'fog'; there are: noise, blur"):
+    with pytest.raises(ConfigError, match="There is no corruption 'fog' here; there are: noise, blur"):
         corrupted(DIGITS, "fog", 1)
+    with pytest.raises(ConfigError, match="There is no corruption 'thinner' of colour images here"):
+        get_corruption("thinner", 3)

@@ -120,7 +120,7 @@ def test_colour_and_many_classes_are_shown_too(tmp_path):
     run = create_run(config)
     execute(run)
     assert run.status().state == "completed", run.status()
-    for view in ("layers", "saliency"):
+    for view in ("attack", "layers", "saliency"):
         app = visit(PAGE, model=run.id, **{"inside-image": "test:1", "inside-view": view})
         assert not app.exception
         assert not app.error

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from mnist_core.config import TrainConfig
 from mnist_core.data.loading import load_dataset
 from mnist_core.inference.corruptions import CORRUPTIONS
 from mnist_core.inference.predictor import Predictor
 from mnist_core.inference.robustness import robustness, verdict
+from mnist_core.runs.execute import execute
+from mnist_core.runs.run import create_run
 from tests.helpers.pages import finished_run, visit, words
 
 PAGE = "pages/results.py"
@@ -70,6 +74,23 @@ def test_all_corruptions_are_a_table():
     for name, said in zip(CORRUPTIONS, table[fails], strict=True):
         expected = told(run.checkpoint(), name)
         assert f"fails at {said}:" in expected or (said == "bears all levels" and "does not fail" in expected)
+
+
+def test_colour_and_many_classes_are_broken_too(tmp_path):
+    random = np.random.default_rng(0)
+    labels = np.tile(np.arange(47), 8)
+    shades = 5 * labels[:, None, None, None] + random.integers(0, 20, (376, 20, 20, 3))
+    np.savez(tmp_path / "colour.npz", images=shades.astype(np.uint8), labels=labels)
+    run = create_run(TrainConfig(dataset=f"npz:{tmp_path / 'colour.npz'}", model="small-cnn", epochs=1))
+    execute(run)
+    app = visit(PAGE, model=run.id, **{"results-corruption": "noise"})
+    assert not app.exception
+    assert not app.error
+    group = app.button_group(key="results-corruption")
+    assert "Thicker strokes" not in str(group.options)
+    group.set_value("occlusion").run()
+    assert not app.exception
+    assert "A square of the picture's ground" in words(app)
 
 
 def test_an_unknown_corruption_is_a_sentence():

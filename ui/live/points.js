@@ -96,6 +96,7 @@ function showPoints(chart) {
   const { box, points } = chart;
   if (!points) return;
   if (!points.canvas) buildPoints(chart);
+  if (!points.canvas.isConnected) box.append(...points.parts); // a message had taken their place
   const { canvas, margin } = points;
   const [width, height] = [chart.width - margin.l - margin.r, chart.data.height - margin.t - margin.b];
   const scale = window.devicePixelRatio || 1;
@@ -197,7 +198,7 @@ function buildPoints(chart) {
   const bar = Object.assign(document.createElement("div"), { className: "live-chart-tools" });
   bar.setAttribute("role", "toolbar");
   points.tools = TOOLS.map(([name, title, path]) => tool(chart, bar, name, title, path));
-  box.append(points.canvas, bar, points.tip);
+  points.parts = [points.canvas, bar, points.tip];
   const acts = { pointerdown: press, pointermove: move, pointerup: lift, pointercancel: drop, pointerleave: leaveTip };
   for (const [type, act] of Object.entries(acts)) box.addEventListener(type, (event) => act(chart, event));
   box.addEventListener("dblclick", (event) => isOnPoints(chart, event) && chart.pick({}));
@@ -295,6 +296,7 @@ function lift(chart, event) {
     return;
   }
   const found = dragged ? null : pointed(chart, event);
+  if (event.pointerType !== "mouse" && !dragged) showTip(chart, event); // nothing hovers there
   if (found?.trace.columns) chart.pick({ point: customOf(found) });
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from mnist_core.data.dataset import Dataset
+from mnist_core.errors import LabError
 from mnist_core.figures.classification import confusion_figure
 from mnist_core.inference.metrics import Evaluation
 from mnist_core.runs.catalogue import Model
@@ -32,16 +33,20 @@ def confusions(model: Model, data: Dataset, result: Evaluation, key: str) -> Non
     true, predicted = selecting.cell
     said = {name: value for name, value in chosen.items() if value}
     write_part("results", PANELS, **place(model, data, true=true, predicted=predicted, **said))
-    with page.errors_as_messages():
+    try:
         selected = selecting.selection()
-        charts, images = st.columns([1.2, 1], gap="large")
-        with charts:
-            _matrix(selecting, selected)
-            shown = st.container()
-        with images, st.container(key="selected"):
-            _images(selecting, selected)
-        with shown, page.errors_as_messages():  # last, as it may take a while
-            show_map(selecting, selected)
+    except LabError as error:  # of the map on which the lasso lies
+        st.error(str(error), icon=":material/error:")
+        selecting.select()
+        selected = selecting.selection()
+    charts, images = st.columns([1.2, 1], gap="large")
+    with charts:
+        _matrix(selecting, selected)
+        shown = st.container()
+    with images, st.container(key="selected"):
+        _images(selecting, selected)
+    with shown, page.errors_as_messages():  # last, as it may take a while
+        show_map(selecting, selected)
 
 
 def _matrix(selecting: Selecting, selected: Selection) -> None:

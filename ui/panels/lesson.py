@@ -15,6 +15,10 @@ from ui.user import current_user
 
 LOOK_SECONDS = 1.0
 IN_A_ROW = 3  # lessons, where there is room
+# links to the page that is shown are marked as current: here all of them would be
+STYLE = """<style>
+[class*="st-key-lesson-"] [data-testid="stPageLink"] a { background: transparent; }
+</style>"""
 FILES = {"home": "home.py"}  # others are pages/NAME.py
 Outcome = tuple[bool, str]  # whether the step is done, and else what is to be done first
 
@@ -25,14 +29,17 @@ def file_of(page: str) -> str:
 
 
 def show_lessons() -> None:
-    """All lessons, each with a link that begins it. Raises LessonError."""
+    """All lessons, each with a link that begins it; none beside the one under way. Raises LessonError."""
+    if "lesson" in address.along():
+        return
+    st.html(STYLE)
     st.subheader(
         "Lessons", help="Guess, try, and see: a few minutes each, with trainings of your own. Nothing is needed"
     )
     found = list(lessons().values())
     for start in range(0, len(found), IN_A_ROW):
         for column, lesson in zip(st.columns(IN_A_ROW), found[start : start + IN_A_ROW], strict=False):
-            with column.container(border=True, height="stretch"):
+            with column.container(border=True, height="stretch", key=f"lesson-{lesson.name}"):
                 st.page_link(
                     "home.py",
                     label=f"**{lesson.title}**",
@@ -57,11 +64,13 @@ def show_lesson(here: str) -> None:
             st.badge(f"Lesson: {lesson.title}", icon=":material/menu_book:")
             st.caption(f"Step {number} of {len(lesson.steps)}")
         st.markdown(f"**{step.title}**")
+        if number == 1 and lesson.runs and not current_user():
+            st.caption("In a class, choose *Your name* on Train first: it tells your runs from those of others.")
         text = filled(step.text, runs)
-        st.markdown(text if text is not None else _missing(lesson, runs))
-        done, first = _task(lesson, step, number)
         if step.reveal is not None:
             _reveal(lesson, step.reveal, runs)
+        st.markdown(text if text is not None else _missing(lesson, runs))
+        done, first = _task(lesson, step, number)
         if step.page not in (None, here):
             _link(step, lesson, runs)
         _buttons(lesson, number, here, runs, done and text is not None, first)

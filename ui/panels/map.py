@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from mnist_core.explain.projection import METHODS, PCA, Method
+from mnist_core.explain.projection import METHODS, PCA, Method, Projection
 from mnist_core.figures.projection import projection_figure
 from mnist_core.figures.shown_images import show_images
 from mnist_core.runs.catalogue import predictor
@@ -95,20 +94,23 @@ def show_map(selecting: Selecting, selected: Selection) -> None:
             f"around its name, {wrong:,} crosses are mistakes. The fields True, Predicted and Test image select, too.",
         ),
     )
-    _explain(found, method, len(rows), len(data.test_labels), words)
-
-
-def _explain(found: Any, method: Method, shown: int, count: int, words: str) -> None:
-    share = float(found.explained.sum()) if isinstance(found, PCA) else 0.0
-    some = f" {shown:,} of {count:,} test images, at random." if shown < count else ""
-    st.caption(
-        "Point at an image to see it, click it, or draw a lasso around several; a double click selects nothing. "
-        f"Crosses are mistakes.{some} {METHODS[method]}: {HOW[method].format(share=share, seed=maps.SEED)}"
-    )
+    if selecting.picked:
+        st.markdown(selected.title)
+    _explain(found, method, len(rows), len(data.test_labels))
     if words:
         st.caption(words)
-    elif "Draw" in page.reachable():
+    elif data.shape.channels == 1 and "Draw" in page.reachable():
         st.page_link("pages/draw.py", label="Draw a digit to see where it lands", icon=":material/draw:")
+
+
+def _explain(found: Projection, method: Method, shown: int, count: int) -> None:
+    share = float(found.explained.sum()) if isinstance(found, PCA) else 0.0
+    some = f" {shown:,} of {count:,} test images, at random." if shown < count else ""
+    how = HOW[method].format(share=share, seed=maps.SEED)
+    st.caption(
+        "Point at an image to see it, click it to select it, or draw a lasso around several (with a finger, press the "
+        f"lasso first). A double click selects nothing. Crosses are mistakes.{some} {METHODS[method]}: {how}"
+    )
 
 
 def _drawing(selecting: Selecting, method: Method) -> tuple[np.ndarray | None, str]:

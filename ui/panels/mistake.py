@@ -100,7 +100,7 @@ def _saliency(model: Model, image: np.ndarray, true: int, said: int, names: list
 
 @st.fragment
 def _attack(model: Model, image: np.ndarray) -> None:
-    st.subheader("A change that nobody sees, and another answer", anchor=False)
+    st.subheader("Attack it: a small change, another answer", anchor=False)
     if st.toggle("Attack this image", key="results-attack-on", persist_state="session"):
         with page.errors_as_messages():
             attack_it(model, image, "results-attack")

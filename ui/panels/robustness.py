@@ -107,18 +107,22 @@ def _curve(
     data_sha256: str,
     count: int,
     corruption: str,
+    _which: str,
 ) -> Robustness:
     from mnist_core.inference import robustness as library
 
-    with in_turn(f"{corruption.capitalize()}: {count:,} test images with {_model.card.name} …") as progress:
+    with in_turn(f"{corruption.capitalize()}{_which}: {count:,} test images with {_model.card.name} …") as progress:
         return library.robustness(predictor(_model).network, _images, _labels, corruption, progress)
 
 
-def curve(model: Model, data: Dataset, rows: np.ndarray, corruption: str) -> Robustness:
-    """A model's accuracy at each level, on the test images `rows`; kept by weights, data and the number of images."""
+def curve(model: Model, data: Dataset, rows: np.ndarray, corruption: str, which: str = "") -> Robustness:
+    """A model's accuracy at each level, on the test images `rows`; kept by weights, data and the number of images.
+
+    `which` of several it is stands beside the progress bar.
+    """
     weights = model.card.weights_sha256, model.card.temperature
     images, labels = data.test_images[rows], data.test_labels[rows]
-    return _curve(model, weights, images, labels, data.fingerprint, len(rows), corruption)
+    return _curve(model, weights, images, labels, data.fingerprint, len(rows), corruption, which)
 
 
 def _one(
@@ -183,31 +187,37 @@ def _strip(model: Model, data: Dataset, result: Evaluation, rows: np.ndarray, co
                 width=WIDTH,
                 alt=f"Test image {rows[place]} with {kind.title.lower()}, {strength}: read as {said}",
             )
-    if st.button("Another image", icon=":material/refresh:", key="robustness-another"):
-        st.session_state["robustness-example"] = number + 1
-        st.rerun(scope="fragment")
+    st.button(
+        "Another image",
+        icon=":material/refresh:",
+        key="robustness-another",
+        on_click=st.session_state.update,
+        args=({"robustness-example": number + 1},),
+    )
 
 
 def _table(against: list[Model], data: Dataset, rows: np.ndarray, kinds: list[str]) -> None:
     """For each corruption, where each model fails."""
     from mnist_core.inference.corruptions import get_corruption
+    from mnist_core.inference.robustness import share_text
 
     lines = []
-    for name in kinds:
+    for number, name in enumerate(kinds, 1):
         kind, line = get_corruption(name), dict[str, str | None]()
         for model in against:
-            found = curve(model, data, rows, name)
+            found = curve(model, data, rows, name, f" ({number} of {len(kinds)})")
             place = found.fails_at
             strength = "bears all levels" if place is None else kind.text(found.levels[place])
             if not found.measurable:
                 strength = "cannot be told"
             title = _name(model, against)
             line[f"{title} fails at"] = strength
-            line[f"{title}, right there"] = None if place is None else f"{found.accuracy[place]:.1%}"
+            line[f"{title}, right there"] = None if place is None else share_text(found, place)
         lines.append({"corruption": kind.title, **line, "last level": kind.text(kind.levels[-1])})
     st.dataframe(lines, hide_index=True, placeholder="–")
     st.caption(
         "A model fails at the first of eight strengths where it reads less than nine tenths of what it reads without. "
-        f"Measured on {len(rows):,} test images. Strengths of different kinds cannot be compared with each other. "
+        f"In brackets the 95 % interval (Wilson) of {len(rows):,} test images. Strengths of different kinds cannot be "
+        "compared with each other. "
         f"{SOURCES}"
     )
