@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from mnist_core.config import Shape, TrainConfig
 from mnist_core.drawing.strokes import render_strokes
+from mnist_core.models.weights_file import write_weights_file
 from tests.helpers import ROOT
+from tests.helpers.checkpoints import random_network
 from tests.helpers.drawing import EIGHT, SEVEN
 from tests.helpers.files import encoded, write_folder
 
@@ -76,6 +79,20 @@ for name in CORRUPTIONS:
 boxed(data.test_images[0, 0]), shrunk(data.test_images[0, 0])
 """
 
+OVER_TIME = """
+from pathlib import Path
+import server.looks, mnist_core.runs.looks
+from mnist_core.data.loading import load_dataset
+from mnist_core.inference.first_layer import filters, maps
+from mnist_core.inference.learning import answers
+from mnist_core.models.weights_file import read_weights_file
+from mnist_core.runs.frames import in_fixed_directions
+data, checkpoint = load_dataset("digits"), read_weights_file(Path({path!r}))
+found = answers(checkpoint, data.test_images, data.test_labels)
+assert in_fixed_directions([found.features])[0].shape == (len(data.test_labels), 2)
+assert filters(checkpoint) is not None and maps(checkpoint, data.test_images[0]) is not None
+"""
+
 LAYERS = """
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.models.architectures import MODELS
@@ -119,6 +136,25 @@ def test_answers_and_tables_need_no_torch():
 
 def test_images_are_broken_without_torch():
     assert not torch_is_loaded(BREAK)
+
+
+def test_snapshots_are_looked_at_without_torch(tmp_path):
+    config = TrainConfig(model="small-cnn")
+    path = tmp_path / "w.safetensors"
+    write_weights_file(
+        path,
+        random_network(config, Shape()),
+        name="a test",
+        architecture=config.model,
+        classes=list("0123456789"),
+        input_shape=(1, 28, 28),
+        dataset="digits",
+        config=config,
+        epoch=0,
+        step=0,
+        train_seconds=0,
+    )
+    assert not torch_is_loaded(OVER_TIME.format(path=str(path)))
 
 
 def test_digits_and_folders_are_prepared_without_torch(folder):

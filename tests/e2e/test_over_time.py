@@ -21,7 +21,7 @@ def test_a_student_plays_how_a_network_learned(page, bare_lab):
     settled(page)
     expect(page.get_by_text("Keep the weights on the way, for Replay")).to_be_visible()
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.get_by_text("Finished")).to_be_visible()
+    expect(page.get_by_text("Finished")).to_be_visible(timeout=300_000)  # the worker begins with this run
     page.goto(f"{bare_lab.url}/replay")
     frames = page.get_by_test_id("frames")
     slider = page.get_by_role("slider", name="Snapshot")

@@ -72,6 +72,13 @@ def test_before_the_first_look_it_says_so(training):
     assert "The first look comes" in words(app)
 
 
+def test_in_a_read_only_lab_it_is_there_too(training, monkeypatch):
+    monkeypatch.setenv("MNIST_LAB_MODE", "read-only")
+    app = visit(PAGE, **{"look-inside": True, "looked-at": training.id})
+    assert not app.exception
+    assert [feed["feed"] for feed in feeds(app)] == [f"api/runs/{training.id}/look"]
+
+
 def test_an_ended_run_leads_to_its_replay():
     run = finished_run(snapshots=True)
     app = visit(PAGE)

@@ -21,6 +21,7 @@ from ui import actions, page
 from ui.labels import interval_words, run_labels
 from ui.live.chart import feed_path, live_chart, live_progress
 from ui.panels.export import take_along
+from ui.panels.look import look_inside
 from ui.panels.run_controls import begin_again, change_settings, continue_run, step_buttons
 from ui.widgets import confirm
 
@@ -203,4 +204,5 @@ def show_read_only() -> None:
     chosen = st.selectbox("Run", list(names), format_func=names.__getitem__, key="looked-at", persist_state="session")
     run = next(run for run in runs if run.id == chosen)
     show_run(run, [])
+    look_inside(run)
     outcome(run)
