@@ -6,6 +6,7 @@ of the same images at another time of a training.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -103,6 +104,8 @@ class TSNE:
             callbacks_every_iters=EVERY,
         ).fit(self._reduced(features))
         self._embedding.gradient_descent_params.update(callbacks=None, use_callbacks=False)  # nor when it is used
+        self._embedding.affinities.P = None  # 15 MB for ten thousand images, which new ones do not need
+        self._placing = threading.Lock()
         self.points = np.asarray(self._embedding, np.float32)
 
     def project(self, features: np.ndarray) -> np.ndarray:
@@ -112,9 +115,10 @@ class TSNE:
         """
         _check(features)
         nearest = min(NEIGHBOURS, len(self.points) - 1)
-        placed = self._embedding.transform(
-            self._reduced(features), perplexity=min(NEIGHBOURS / 2, self._perplexity), k=nearest
-        )
+        with self._placing:  # it keeps what it needs of the map in the embedding itself
+            placed = self._embedding.transform(
+                self._reduced(features), perplexity=min(NEIGHBOURS / 2, self._perplexity), k=nearest
+            )
         return np.asarray(placed, np.float32)
 
     def _reduced(self, features: np.ndarray) -> np.ndarray:

@@ -74,7 +74,7 @@ def projection_figure(
                 marker=_marker(group, hit, len(points)),
                 customdata=np.stack([rows[members], confidence[members]], axis=1).astype(np.float32),
                 **_said(classes, labels[members], predicted[members]),
-                **({} if selected is None else _selection(selected[members])),
+                **({} if selected is None else _selection(selected[members], len(points))),
             )
     if (~right).any():  # what a cross is
         cross = {"symbol": MISTAKE, "size": LARGE, "color": QUIET}
@@ -122,8 +122,10 @@ def _plain(name: str) -> str:
     return name.replace("&", "&amp;").replace("<", "&lt;").replace("%{", "% {")
 
 
-def _selection(selected: np.ndarray) -> dict[str, Any]:
-    return {"selectedpoints": np.flatnonzero(selected), "unselected": {"marker": {"opacity": FADED}}}
+def _selection(selected: np.ndarray, count: int) -> dict[str, Any]:
+    """Of the points of a trace, of `count` points in all; many that lie over each other fade together."""
+    faded = FADED if count > FEW else 3 * FADED
+    return {"selectedpoints": np.flatnonzero(selected), "unselected": {"marker": {"opacity": faded}}}
 
 
 def _name(name: str, place: np.ndarray, colour: str, crowded: bool) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def test_what_is_not_selected_fades():
     found = images(figure(selected=selected))
     kept = {list(shown(trace))[place] for trace in found for place in trace.selectedpoints}
     assert kept == {0, 3}
-    assert all(trace.unselected.marker.opacity < 0.2 for trace in found)
+    assert all(trace.unselected.marker.opacity < 0.3 for trace in found)
     assert all(trace.selectedpoints is None for trace in images(figure()))
 
 

@@ -85,7 +85,7 @@ function readPoints(trace) {
 
 // Numbers travel as lists, or packed by Plotly as {dtype, bdata}.
 function numbers(given) {
-  if (!given?.bdata) return (given ?? []).flat();
+  if (!given?.bdata) return (given ?? []).flat().map((number) => number ?? NaN); // in sums null would be 0
   const bytes = Uint8Array.from(atob(given.bdata), (character) => character.charCodeAt(0));
   return new BYTES[given.dtype](bytes.buffer);
 }

@@ -109,7 +109,7 @@ def _explain(found: Projection, method: Method, shown: int, count: int) -> None:
     how = HOW[method].format(share=share, seed=maps.SEED)
     st.caption(
         "Point at an image to see it, click it to select it, or draw a lasso around several (with a finger, press the "
-        f"lasso first). A double click selects nothing. Crosses are mistakes.{some} {METHODS[method]}: {how}"
+        f"lasso first). A double click shows all again. Crosses are mistakes.{some} {METHODS[method]}: {how}"
     )
 
 

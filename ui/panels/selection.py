@@ -119,7 +119,7 @@ class Selecting:
         said = [f"{count:,} × {self.name(kind)}" for kind, count in kinds[:MOST_CELLS]]
         if len(kinds) > MOST_CELLS:
             rest = sum(count for _, count in kinds[MOST_CELLS:])
-            said.append(f"{rest:,} in {len(kinds) - MOST_CELLS} further cells")
+            said.append(f"and {rest:,} more in the other framed cells")
         title = f"**{len(rows):,} within the lasso on {METHODS[method]}**"
         title += f": {', '.join(said)}" if said else ""
         return Selection(rows, [kind for kind, _ in kinds], title, True, method, outline)
