@@ -28,7 +28,7 @@ def _features(_model: Model, weights: str, _images: np.ndarray, sha256: str) -> 
         return predictor(_model).network.infer_with_features(_images, progress)[1]
 
 
-@st.cache_resource(show_spinner=False, max_entries=4)  # t-SNE's takes about 70 MB, to place a drawing
+@st.cache_resource(show_spinner=False, max_entries=4)  # t-SNE's takes 40 MB, to place a drawing
 def _projection(_model: Model, weights: str, _images: np.ndarray, sha256: str, method: Method, seed: int) -> Projection:
     features = _features(_model, weights, _images, sha256)
     if method == "pca":
