@@ -20,7 +20,7 @@ from mnist_core.models.classifier import Classifier
 from mnist_core.runs.catalogue import Model, predictor
 from mnist_core.system.device import serve_with_one_thread, threads
 from mnist_core.system.progress import Progress
-from ui.turns import in_turn, progress_soon
+from ui.waiting import one_at_a_time, progress_soon
 
 
 def network(model: Model) -> Classifier:
@@ -34,9 +34,9 @@ def _key(model: Model) -> tuple[str, float]:
 
 
 @contextlib.contextmanager
-def progress_in_turn(text: str) -> Iterator[Progress]:
-    """As in turns.py, with all of torch's threads."""
-    with in_turn(text) as show, threads():
+def one_at_a_time_with_threads(text: str) -> Iterator[Progress]:
+    """As in waiting.py, with all of torch's threads."""
+    with one_at_a_time(text) as show, threads():
         yield show
 
 
@@ -84,7 +84,7 @@ def edit(model: Model, image: np.ndarray, target: int | None = None) -> Edit | N
 def _strength(
     _model: Model, key: tuple[str, float], _image: np.ndarray, pixels: bytes, method: AttackMethod
 ) -> int | None:
-    with in_turn("Looking for the weakest attack that works …") as progress:
+    with one_at_a_time("Looking for the weakest attack that works …") as progress:
         return smallest_strength(network(_model), _image, method, progress)
 
 
@@ -119,7 +119,7 @@ def maximised(model: Model, layer: str, unit: int) -> Maximised:
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _exciting(_model: Model, key: tuple[str, float], layer: str, _images: np.ndarray, sha256: str) -> np.ndarray:
-    with progress_in_turn(f"Showing {len(_images):,} test images to the layer …") as progress:
+    with one_at_a_time_with_threads(f"Showing {len(_images):,} test images to the layer …") as progress:
         return most_exciting(network(_model), layer, _images, progress=progress)[0]
 
 
@@ -130,7 +130,7 @@ def exciting(model: Model, layer: str, data: Dataset) -> np.ndarray:
 
 @st.cache_resource(show_spinner=False, max_entries=2)
 def _bank(_model: Model, key: tuple[str, float], _images: np.ndarray, sha256: str) -> np.ndarray:
-    with progress_in_turn(f"Reading {len(_images):,} training images with {_model.card.name} …") as progress:
+    with one_at_a_time_with_threads(f"Reading {len(_images):,} training images with {_model.card.name} …") as progress:
         return features(network(_model), _images, progress)
 
 

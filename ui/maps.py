@@ -8,7 +8,7 @@ import streamlit as st
 from mnist_core.data.dataset import Dataset
 from mnist_core.explain.projection import METHODS, Method, Projection, project
 from mnist_core.runs.catalogue import Model, predictor
-from ui.turns import in_turn
+from ui.waiting import one_at_a_time
 
 MOST = 10_000
 """Points on a map: of more test images so many are drawn at random."""
@@ -24,7 +24,7 @@ def mapped_rows(count: int) -> np.ndarray:
 
 @st.cache_resource(show_spinner=False, max_entries=2)  # 5 MB for 128 features of 10,000 images
 def _features(_model: Model, weights: str, _images: np.ndarray, sha256: str) -> np.ndarray:
-    with in_turn(f"Reading {len(_images):,} test images with {_model.card.name} …") as progress:
+    with one_at_a_time(f"Reading {len(_images):,} test images with {_model.card.name} …") as progress:
         return predictor(_model).network.infer_with_features(_images, progress)[1]
 
 
@@ -33,7 +33,7 @@ def _projection(_model: Model, weights: str, _images: np.ndarray, sha256: str, m
     features = _features(_model, weights, _images, sha256)
     if method == "pca":
         return project(method, features, seed)
-    with in_turn(f"{METHODS[method]} of {len(features):,} images, about a minute for ten thousand …") as progress:
+    with one_at_a_time(f"{METHODS[method]} of {len(features):,} images, about a minute for ten thousand …") as progress:
         return project(method, features, seed, progress)
 
 

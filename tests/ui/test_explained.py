@@ -36,7 +36,7 @@ def shown(monkeypatch) -> list[str]:
 
 
 def test_a_heavy_look_shows_its_progress_and_goes(shown):
-    with explained.progress_in_turn("Reading …") as show:
+    with explained.one_at_a_time_with_threads("Reading …") as show:
         show(0.5)
     assert shown == ["Reading …", "Reading …", "gone"]
 
@@ -45,13 +45,13 @@ def test_a_second_heavy_look_says_that_it_waits(shown):
     entered, leave, order = threading.Event(), threading.Event(), []
 
     def first() -> None:
-        with explained.progress_in_turn("first"):
+        with explained.one_at_a_time_with_threads("first"):
             entered.set()
             leave.wait(30)
             order.append("first")
 
     def second() -> None:
-        with explained.progress_in_turn("second"):
+        with explained.one_at_a_time_with_threads("second"):
             order.append("second")
 
     threads = [threading.Thread(target=first), threading.Thread(target=second)]
@@ -66,9 +66,9 @@ def test_a_second_heavy_look_says_that_it_waits(shown):
 
 
 def test_an_error_lets_the_next_one_in(shown):
-    with pytest.raises(ZeroDivisionError), explained.progress_in_turn("fails"):
+    with pytest.raises(ZeroDivisionError), explained.one_at_a_time_with_threads("fails"):
         1 / 0  # noqa: B018
-    with explained.progress_in_turn("next"):
+    with explained.one_at_a_time_with_threads("next"):
         pass
     assert shown.count("gone") == 2
 

@@ -100,8 +100,10 @@ def test_a_run_counts_by_its_settings_and_its_owner():
     assert find_run(config, "Ann") is None
     assert find_run(config.replace(epochs=3), "") is None
     assert find_run(config.replace(seed=7), "").id == run.id  # the same training with other random numbers
-    waiting = create_run(config)  # a newer one that has measured nothing, and is still to begin
-    assert find_run(config, "").id == waiting.id
+    other = config.replace(dropout=0.25)
+    assert find_run(other, "") is None
+    waiting = create_run(other)  # one that has measured nothing, and is still to begin
+    assert find_run(other, "").id == waiting.id
 
 
 def test_texts_are_filled_with_what_the_run_measured():

@@ -23,7 +23,7 @@ from mnist_core.runs.run import Run
 from mnist_core.runs.weight_snapshots import MOST_SHOWN, snapshots, thinned
 from ui import cache, page
 from ui.live.frames import show_frames
-from ui.turns import in_turn
+from ui.waiting import one_at_a_time
 from ui.widgets import canvas
 from ui.widgets.place import write_place
 
@@ -80,7 +80,7 @@ def _read(run: Run) -> list[Checkpoint]:
 def _all_answers(kept: Sequence[Checkpoint], data: Dataset) -> list[Answers]:
     """What each snapshot says of the test images that are looked at."""
     images, found = len(sample(len(data.test_labels))), []
-    with in_turn(f"Reading {images:,} test images with each of {len(kept)} snapshots …") as progress:
+    with one_at_a_time(f"Reading {images:,} test images with each of {len(kept)} snapshots …") as progress:
         for number, checkpoint in enumerate(kept, 1):
             found.append(_answers(checkpoint, data, checkpoint.card.weights_sha256, data.fingerprint))
             progress(number / len(kept))

@@ -16,7 +16,7 @@ from ui import cache, page
 from ui.labels import model_label
 from ui.live.chart import live_chart
 from ui.panels.answers import PLACE
-from ui.turns import in_turn
+from ui.waiting import one_at_a_time
 from ui.widgets.place import write_part
 
 if TYPE_CHECKING:
@@ -111,7 +111,9 @@ def _curve(
 ) -> Robustness:
     from mnist_core.inference import robustness as library
 
-    with in_turn(f"{corruption.capitalize()}{_which}: {count:,} test images with {_model.card.name} …") as progress:
+    with one_at_a_time(
+        f"{corruption.capitalize()}{_which}: {count:,} test images with {_model.card.name} …"
+    ) as progress:
         return library.robustness(predictor(_model).network, _images, _labels, corruption, progress)
 
 

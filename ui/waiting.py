@@ -16,7 +16,7 @@ _heavy = threading.Lock()
 
 
 @contextlib.contextmanager
-def in_turn(text: str) -> Iterator[Progress]:
+def one_at_a_time(text: str) -> Iterator[Progress]:
     """A progress bar; while another visitor's heavy look is computed, it says so and waits."""
     bar = st.progress(0.0, text)
 
