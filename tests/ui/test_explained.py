@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from tests.helpers import until
-from ui import explained, turns
+from ui import explained, waiting
 
 
 class Bar:
