@@ -76,7 +76,7 @@ def test_an_error_lets_the_next_one_in(shown):
 def test_what_takes_long_has_a_bar_soon_and_the_rest_none(monkeypatch):
     shown: list[str] = []
     monkeypatch.setattr(explained.st, "empty", lambda: Bar(shown))
-    monkeypatch.setattr(turns, "add_script_run_ctx", lambda timer: None)
+    monkeypatch.setattr(waiting, "add_script_run_ctx", lambda timer: None)
     with explained.progress_soon("quick"):
         pass
     assert shown == ["gone"]
