@@ -103,6 +103,16 @@ def test_copies_differ_and_repeat_with_their_seed(strokes):
     assert (load_copies(strokes, 4, seed=2)[1] != images).any()
 
 
+def test_a_share_of_the_copies_is_invented(strokes):
+    plain, some, all_of_them = (load_copies(strokes, 20, 1, invented=share)[1] for share in (0.0, 0.3, 1.0))
+    changed = (plain != some).any(axis=(1, 2, 3))
+    assert changed.mean() == pytest.approx(0.3, abs=0.07)
+    assert (plain != all_of_them).any(axis=(1, 2, 3)).mean() > 0.97  # the strokes of a few stay by chance
+    assert (some[changed] == all_of_them[changed]).all()
+    config = TrainConfig(dataset="digits", extra=f"drawings:{strokes}", extra_copies=20, extra_invented=1.0, seed=1)
+    assert (with_extra(load_dataset("digits"), config).train_images[-400:] == all_of_them).all()
+
+
 def test_the_grid_draws_each_digit_with_each_pen(strokes):
     _, cells, labels = load_grid(strokes)
     assert tuple(cells) == GRID
