@@ -137,7 +137,7 @@ class TrainConfig(BaseModel):
         0.0,
         ge=0,
         le=1,
-        description="Share of these copies written in an invented hand: other proportions, corners, ends, flags, bars",
+        description="Share of these copies in invented hands: half of their 1s and 7s have other flags, feet and bars",
     )
 
     non_digits: int = Field(

@@ -14,7 +14,7 @@ import numpy as np
 from mnist_core.data.arrays import Loaded
 from mnist_core.data.splits import held_out, natural_sort_key
 from mnist_core.data.stroke_files import Digit, StrokeFile, read_strokes
-from mnist_core.drawing.hands import IDEAS, invent_hand
+from mnist_core.drawing.hands import LEARNED, invent_hand
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.drawing.strokes import Strokes, jitter_strokes, render_strokes
 from mnist_core.errors import DataError, DrawingError
@@ -107,7 +107,7 @@ def load_copies(
     seed: int,
     progress: Progress | None = None,
     invented: float = 0.0,
-    ideas: Collection[str] = IDEAS,
+    ideas: Collection[str] = LEARNED,
 ) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
     """→ classes, images (N × copies, 1, 28, 28) uint8, labels (N × copies,) int64: each digit drawn `copies` times.
 
@@ -129,7 +129,7 @@ def _varied(
     number: int,
     *,
     invented: float = 0.0,
-    ideas: Collection[str] = IDEAS,
+    ideas: Collection[str] = LEARNED,
 ) -> Drawing:
     """Copy `number` of the `chosen` digits, each of which has `copies` consecutive ones."""
     digit = file.digits[chosen[number // copies]]

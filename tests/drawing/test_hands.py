@@ -27,7 +27,9 @@ def width_to_height(strokes: list[np.ndarray]) -> float:
 
 @pytest.mark.parametrize("label", range(10))
 def test_a_hand_repeats_with_its_seed_only(label):
-    first, again, other = (invent_hand(DIGITS[label], str(label), np.random.default_rng(seed)) for seed in (1, 1, 2))
+    first, again, other = (
+        invent_hand(DIGITS[label], str(label), np.random.default_rng(seed), ideas=IDEAS) for seed in (1, 1, 2)
+    )
     assert same(first, again)
     assert not same(first, other)
 
@@ -108,9 +110,9 @@ def test_wide_hands_lean_both_ways():
 @pytest.mark.parametrize("name", ["1", "7", "4"])
 def test_unit_and_direction_of_y_do_not_matter(name):
     given = [np.array(stroke, float) for stroke in DIGITS[int(name)]]
-    usual = invent_hand(given, name, np.random.default_rng(5))
-    scaled = invent_hand([stroke * 1e3 for stroke in given], name, np.random.default_rng(5))
-    turned = invent_hand([stroke * [1, -1] for stroke in given], name, np.random.default_rng(5), "up")
+    usual = invent_hand(given, name, np.random.default_rng(5), ideas=IDEAS)
+    scaled = invent_hand([stroke * 1e3 for stroke in given], name, np.random.default_rng(5), ideas=IDEAS)
+    turned = invent_hand([stroke * [1, -1] for stroke in given], name, np.random.default_rng(5), "up", IDEAS)
     assert same([path * 1e3 for path in usual], scaled)
     assert same([path * [1, -1] for path in usual], turned)
 
@@ -127,5 +129,5 @@ def test_without_points_there_is_nothing_to_invent():
 
 def test_what_is_given_is_left_alone():
     given = [stroke.copy() for stroke in FOUR]
-    invent_hand(given, "4", np.random.default_rng(0))
+    invent_hand(given, "4", np.random.default_rng(0), ideas=IDEAS)
     assert same(given, FOUR)
