@@ -156,7 +156,6 @@ _ALL = (
             "ema_decay": 0.998,
             "elastic": 0.0,
             "extra_copies": 3,
-            "extra_invented": 0.5,
             "non_digits": 8000,
         },
         {

@@ -16,7 +16,7 @@ import numpy as np
 from mnist_core.drawing.strokes import Strokes, european_one
 
 IDEAS = ("ones and sevens", "forms", "wide")
-LEARNED = ("ones and sevens",)  # what trainings use; the others helped no stranger (benchmarks/strangers.py)
+LEARNED = ("ones and sevens",)  # what trainings use: all three together cost more on MNIST (benchmarks/strangers.py)
 # of a digit's longest side
 STEP = 0.02  # between two points of a path once it is sampled anew
 ENDS = 0.04  # standard deviation of what is added to or cut off each end of a stroke
