@@ -133,6 +133,12 @@ class TrainConfig(BaseModel):
     extra_copies: int = Field(
         6, ge=1, le=100, description="Copies of each drawing of `extra`, each with another brush and jittered strokes"
     )
+    extra_invented: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of these copies in invented hands: half of their 1s and 7s have other flags, feet and bars",
+    )
 
     non_digits: int = Field(
         0,

@@ -28,6 +28,7 @@ RANGES = {
     "erasing": (0, 32),
     "distillation": (0, 1),
     "extra_copies": (1, 100),
+    "extra_invented": (0, 1),
     "non_digits": (0, 100_000),
     "rehearsal_images": (0, 1_000_000),
     "init_share": (0, 0.9),

@@ -46,7 +46,9 @@ def _drawings(data: Dataset, config: TrainConfig, progress: Progress | None) -> 
     kind, _, path = config.extra.partition(":")
     if kind != "drawings":
         raise DataError(f"Further images come from pen strokes, `drawings:PATH`, not from '{config.extra}'.")
-    classes, images, labels = load_copies(resolve_path(kind, path), config.extra_copies, config.seed, progress)
+    classes, images, labels = load_copies(
+        resolve_path(kind, path), config.extra_copies, config.seed, progress, config.extra_invented
+    )
     if images.shape[1:] != data.train_images.shape[1:]:
         raise DataError(
             f"The drawings of '{config.extra}' have 1×28×28 pixels, which {data.title} has not: choose a dataset that "

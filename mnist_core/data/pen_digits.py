@@ -14,6 +14,7 @@ import numpy as np
 from mnist_core.data.arrays import Loaded
 from mnist_core.data.splits import held_out, natural_sort_key
 from mnist_core.data.stroke_files import Digit, StrokeFile, read_strokes
+from mnist_core.drawing.hands import LEARNED, invent_hand
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.drawing.strokes import Strokes, jitter_strokes, render_strokes
 from mnist_core.errors import DataError, DrawingError
@@ -101,23 +102,44 @@ def load_taught(path: Path, copies: int, seed: int, progress: Progress | None = 
 
 
 def load_copies(
-    path: Path, copies: int, seed: int, progress: Progress | None = None
+    path: Path,
+    copies: int,
+    seed: int,
+    progress: Progress | None = None,
+    invented: float = 0.0,
+    ideas: Collection[str] = LEARNED,
 ) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
     """→ classes, images (N × copies, 1, 28, 28) uint8, labels (N × copies,) int64: each digit drawn `copies` times.
 
-    Each copy has a random brush and size and jittered strokes (`jitter_strokes`), all determined by `seed`. Raises
-    DataError as `load_drawings` does.
+    Each copy has a random brush and size and jittered strokes (`jitter_strokes`), all determined by `seed`. The share
+    `invented` of them is written in an invented hand first (`invent_hand`, by these `ideas`). Raises DataError as
+    `load_drawings` does.
     """
     file = read_strokes(path)
-    draw = partial(_varied, file, range(len(file.digits)), copies, seed)
+    draw = partial(_varied, file, range(len(file.digits)), copies, seed, invented=invented, ideas=ideas)
     images = _render(file, path, draw, range(len(file.digits) * copies), progress, copies)
     return file.classes(), images, file.labels().repeat(copies)
 
 
-def _varied(file: StrokeFile, chosen: Sequence[int], copies: int, seed: int, number: int) -> Drawing:
+def _varied(
+    file: StrokeFile,
+    chosen: Sequence[int],
+    copies: int,
+    seed: int,
+    number: int,
+    *,
+    invented: float = 0.0,
+    ideas: Collection[str] = LEARNED,
+) -> Drawing:
     """Copy `number` of the `chosen` digits, each of which has `copies` consecutive ones."""
+    digit = file.digits[chosen[number // copies]]
+    strokes: Strokes = digit.strokes
+    if invented:
+        own = np.random.default_rng((seed, number, 1))  # so that all other copies stay what they are without
+        if own.random() < invented:
+            strokes = invent_hand(strokes, str(digit.label), own, file.y_axis, ideas)
     rng = np.random.default_rng((seed, number))
-    strokes = jitter_strokes(file.digits[chosen[number // copies]].strokes, rng)
+    strokes = jitter_strokes(strokes, rng)
     return strokes, rng.uniform(*BRUSHES), rng.uniform(*HEIGHTS)
 
 

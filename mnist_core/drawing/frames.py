@@ -44,12 +44,15 @@ STRAIGHT = (0.8, 0.012)  # px, and share of its length, that a line strays, as a
 BESIDE = 0.5  # of a line's columns that have a thin run right beside it, at most; texture has more
 SAMPLED = 3  # of the columns and slopes, one in so many tells whether there may be a line
 LONG = 0.75  # of all ink's width: no side of a frame and no underline is shorter
-MARGIN = 0.02  # of the picture's side: an end this near to its border touches it
+EDGE = 2.0  # px: an end this near to the picture's border touches it; a digit drawn large stays further away
+MARGIN = 0.02  # of the picture's side: ink this near to its border may go on beyond it
 MOSTLY = 0.6  # of all ink that is no line, which lies in a frame
 CORNER = 0.06  # of the picture's longer side: how far from each other two lines of a corner end
 THINNER = 0.55  # of a digit's strokes: a line as thin as this is none of them
+ALIKE = 0.8  # of a digit's strokes: a line thicker than this may be one of them
 LEAST_ALONG = 0.25  # of a line's length that the digits beside it have in its direction
 UNDERLINE = 0.12  # of the digits' height: how far above their foot an underline is at most
+BASE = (0.45, 1.6)  # of the height of what is left: how far the base of a 2 reaches beyond it, and how long it is
 
 
 def without_frames(ink: np.ndarray) -> np.ndarray:
@@ -217,8 +220,8 @@ def _without_lines(ink: np.ndarray) -> np.ndarray:
     if not len(rows):
         return ink
     tall, wide = 1 + int(np.ptp(rows)), 1 + int(np.ptp(columns))
-    across = columns[0] < _edge(mask.shape[1]) and columns[-1] >= mask.shape[1] - _edge(mask.shape[1])
-    down = rows[0] < _edge(mask.shape[0]) and rows[-1] >= mask.shape[0] - _edge(mask.shape[0])
+    across = columns[0] < EDGE and columns[-1] >= mask.shape[1] - EDGE
+    down = rows[0] < EDGE and rows[-1] >= mask.shape[0] - EDGE
     # a drawing has neither as a rule, and is to be read while the pen is down
     level = _lines(mask, LONG * wide) if across or _may_have_line(mask, wide) else []
     boxed = sum(line.length >= LONG * wide for line in level) > 1
@@ -237,11 +240,6 @@ def _without_lines(ink: np.ndarray) -> np.ndarray:
         return ink
     kept = _removed(mask, out_level, out_steep)
     return _without(ink, mask & ~kept)
-
-
-def _edge(side: int) -> float:
-    """How near to the border of a picture an end touches it, in px."""
-    return max(2.0, MARGIN * side)
 
 
 def _may_have_line(mask: np.ndarray, wide: int) -> bool:
@@ -453,8 +451,7 @@ def _through(mask: np.ndarray, lines: list[_Line]) -> list[_Line]:
     A digit cut out along its edges may have a stroke that does so, too, but then its other ink lies at the border.
     """
     height, width = mask.shape
-    margin = _edge(width)
-    whole = [line for line in lines if line.start <= margin and line.stop >= width - margin]
+    whole = [line for line in lines if line.start <= EDGE and line.stop >= width - EDGE]
     if not whole:
         return []
     rest = _rest(mask, whole, [])
@@ -469,11 +466,15 @@ def _through(mask: np.ndarray, lines: list[_Line]) -> list[_Line]:
 
 
 def _is_foreign(mask: np.ndarray, line: _Line, rest: _Rest) -> bool:
-    """Whether a line is no stroke of the digit: it is thinner, or touches nothing, or the digit lies on both sides."""
+    """Whether a line is no stroke of the digit: it is much thinner, or touches nothing, or is somewhat thinner and the
+    digit lies on both sides."""
     if rest.width < LEAST_ALONG * line.length:
         return False
-    if _stands_apart(mask, line, rest) or line.thickness <= THINNER * rest.stroke():
+    stroke = rest.stroke()
+    if _stands_apart(mask, line, rest) or line.thickness <= THINNER * stroke:
         return True
+    if line.thickness > ALIKE * stroke:
+        return False  # the stem of a large 4 has ink on both sides, too
     place = np.interp(np.arange(mask.shape[1]), np.arange(line.start, line.stop), line.middle)
     before = float((rest.ink & (np.arange(len(mask))[:, None] < place)).sum() / rest.ink.sum())
     return 0.3 <= before <= 0.7
@@ -521,4 +522,4 @@ def _is_under(mask: np.ndarray, line: _Line, rest: _Rest, ticks: list[_Line]) ->
         return line.length >= max(0.8 * rest.width, 0.35 * tall)
     if line.thickness <= THINNER * rest.stroke():
         return beyond >= 0.08 * tall and line.length >= 0.8 * tall
-    return beyond >= 0.25 * tall and line.length >= 1.2 * tall
+    return beyond >= BASE[0] * tall and line.length >= BASE[1] * tall

@@ -12,6 +12,7 @@ from mnist_core.data.loading import load_dataset
 from mnist_core.data.outliers import non_digits
 from mnist_core.data.pen_digits import GRID, load_copies, load_grid
 from mnist_core.data.splits import arrange, train_and_validation
+from mnist_core.drawing.hands import IDEAS
 from mnist_core.errors import DataError
 from mnist_core.inference.rejection import certainty
 from mnist_core.models.classifier import infer
@@ -101,6 +102,20 @@ def test_copies_differ_and_repeat_with_their_seed(strokes):
     assert len({image.tobytes() for image in images}) == 80
     assert (load_copies(strokes, 4, seed=1)[1] == images).all()
     assert (load_copies(strokes, 4, seed=2)[1] != images).any()
+
+
+def test_a_share_of_the_copies_is_invented(strokes):
+    shares = (0.0, 0.3, 1.0)
+    plain, some, all_of_them = (load_copies(strokes, 20, 1, invented=share, ideas=IDEAS)[1] for share in shares)
+    changed = (plain != some).any(axis=(1, 2, 3))
+    assert changed.mean() == pytest.approx(0.3, abs=0.07)
+    assert (plain != all_of_them).any(axis=(1, 2, 3)).mean() > 0.97  # the strokes of a few stay by chance
+    assert (some[changed] == all_of_them[changed]).all()
+    config = TrainConfig(dataset="digits", extra=f"drawings:{strokes}", extra_copies=20, extra_invented=1.0, seed=1)
+    learned = (with_extra(load_dataset("digits"), config).train_images[-400:] != plain).any(axis=(1, 2, 3))
+    labels = np.repeat(np.arange(10), 40)
+    assert learned[np.isin(labels, (1, 7))].mean() == pytest.approx(0.5, abs=0.15)
+    assert not learned[~np.isin(labels, (1, 7))].any()
 
 
 def test_the_grid_draws_each_digit_with_each_pen(strokes):

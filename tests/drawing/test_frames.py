@@ -47,6 +47,21 @@ def test_the_foot_of_a_one_is_no_underline(foot, brush):
     assert without_frames(ink) is ink
 
 
+@pytest.mark.parametrize("rise", [-8, 0, 8])
+@pytest.mark.parametrize("reach", [30, 38])
+def test_the_wide_base_of_a_two_is_no_underline(reach, rise):
+    (stroke,) = DIGITS[2]
+    ink = canvas([[*stroke[:-2], [4 - reach, 98 + rise], [62 + reach, 98]]]) / np.float32(255)
+    assert without_frames(ink) is ink
+
+
+@pytest.mark.parametrize("height", [0.9, 1.0])
+def test_the_stem_of_a_four_from_edge_to_edge_is_no_ruled_line(height):
+    four = [[[36, 0], [2, 55], [95, 55]], [[40, 0], [34, 100]]]
+    ink = canvas(four, height=height) / np.float32(255)
+    assert without_frames(ink) is ink
+
+
 def ring(ink: np.ndarray, box: tuple[int, int, int, int], width: int) -> np.ndarray:
     picture = Image.fromarray(ink.copy())
     ImageDraw.Draw(picture).ellipse(box, outline=255, width=width)

@@ -111,6 +111,7 @@ def _more(panel: _Panel) -> None:
     panel.text("extra", "Further drawings to learn from", "drawings:PATH")
     if panel.values["extra"]:
         panel.number("extra_copies", "Copies of each drawing", 1, 20, 1)
+        panel.number("extra_invented", "Share of them in invented hands", 0.0, 1.0, 0.1)
     panel.number("non_digits", "Non-digits to learn from", 0, 20_000, 1000)
     if start.rehearsal:
         panel.text("rehearsal", "Dataset to rehearse", "what the model learned from before: mnist")
