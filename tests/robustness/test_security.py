@@ -25,6 +25,7 @@ JUSTIFIED = {
     ("mnist_core/runs/calls.py", "pickle"): "a server and the worker that it started, over pipes that they alone have",
     ("ui/widgets/canvas.py", "html"): "the style sheet beside it, and nothing from outside",
     ("ui/live/legend.py", "html"): "each name goes through html.escape: test_a_legend_escapes_names",
+    ("ui/widgets/table.py", "html"): "each text goes through html.escape: tests/ui/test_table.py",
 }
 
 

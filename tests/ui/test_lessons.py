@@ -51,6 +51,11 @@ def test_every_guess_is_made_before_its_run_and_revealed():
         assert {step.run for step in lesson.steps if step.run} == set(lesson.runs)
 
 
+def test_no_training_is_that_of_another_step():
+    trainings = [str(training.config) for lesson in lessons().values() for training in lesson.runs.values()]
+    assert len(trainings) == len(set(trainings))  # or a step would be done before somebody comes to it
+
+
 def test_dropout_is_learned_with_a_network_that_has_some():
     for training in get_lesson("dropout").runs.values():
         assert has_dropout(training.config.model)
