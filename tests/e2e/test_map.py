@@ -56,7 +56,7 @@ def test_map_matrix_and_images_share_a_selection(page, mnist_lab: Lab):
     image = chart.locator(".live-chart-tip img")
     page.wait_for_function("image => image.complete && image.naturalWidth === 28", arg=image.element_handle())
     page.mouse.click(x, y)
-    expect(page.get_by_text(f"Test image {row}: 0 read as")).to_be_visible()
+    expect(page.get_by_text(f"Test image {row}: 0 read as").first).to_be_visible()
     settled(page)
     assert rows_shown(page) == [row]
     expect(page).to_have_url(re.compile(rf"selected=row\.{row}&map=pca"))
@@ -93,14 +93,14 @@ def test_the_map_is_used_by_keyboard_alone(page, mnist_lab: Lab):
     field.focus()
     page.keyboard.type("359")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Test image 359: 9 read as 4")).to_be_visible()
+    expect(page.get_by_text("Test image 359: 9 read as 4").first).to_be_visible()
     settled(page)
     assert rows_shown(page) == [359]
     drawn = int(chart.get_attribute("data-draws") or 0)
     page.get_by_role("combobox", name="True").click()
     page.keyboard.type("4")
     page.keyboard.press("Enter")
-    expect(page.get_by_text(re.compile(r"\d+ × 4 read as 4"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"\d+ × 4 read as 4")).first).to_be_visible()
     page.wait_for_function(
         "([chart, drawn]) => Number(chart.dataset.draws) > drawn", arg=[chart.element_handle(), drawn]
     )
