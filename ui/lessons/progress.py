@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import SimpleNamespace
 
 from mnist_core.config import TrainConfig
@@ -14,16 +15,28 @@ FREE = {"seed", "threads"}  # settings that may differ from the lesson's
 KEPT = ("train_accuracy", "val_accuracy", "train_loss", "val_loss")
 
 
-def find_run(config: TrainConfig, owner: str) -> Run | None:
-    """The newest run of that owner with these settings that is under way or has ended with measurements."""
+def find_runs(configs: Mapping[str, TrainConfig], owner: str) -> dict[str, Run]:
+    """For each of the settings, by its name, that owner's newest run that is under way or has ended with measurements.
+
+    The runs are read once for all.
+    """
+    found: dict[str, Run] = {}
     for run in list_runs():
+        if run.owner != owner:
+            continue
         try:
-            same = run.owner == owner and not set(run.config().differences(config)) - FREE
+            config = run.config()
         except LabError:
             continue  # a damaged one is none of ours
-        if same and (run.status().active or measured(run)):
-            return run
-    return None
+        names = [name for name, wanted in configs.items() if not set(config.differences(wanted)) - FREE]
+        if names and (run.status().active or measured(run)):
+            found = {**dict.fromkeys(names, run), **found}  # those found before are newer
+    return found
+
+
+def find_run(config: TrainConfig, owner: str) -> Run | None:
+    """`find_runs` of one."""
+    return find_runs({"": config}, owner).get("")
 
 
 def measured(run: Run) -> dict[str, float]:
@@ -37,8 +50,8 @@ def measured(run: Run) -> dict[str, float]:
 
 def ended_runs(lesson: Lesson, owner: str) -> dict[str, Run]:
     """The lesson's trainings that this owner has made, by their names."""
-    found = {name: find_run(training.config, owner) for name, training in lesson.runs.items()}
-    return {name: run for name, run in found.items() if run is not None and not run.status().active}
+    found = find_runs({name: training.config for name, training in lesson.runs.items()}, owner)
+    return {name: run for name, run in found.items() if not run.status().active}
 
 
 def outcome(guess: Guess, runs: dict[str, Run]) -> int | None:

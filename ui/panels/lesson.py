@@ -33,9 +33,7 @@ def show_lessons() -> None:
     if "lesson" in address.along():
         return
     st.html(STYLE)
-    st.subheader(
-        "Lessons", help="Guess, try, and see: a few minutes each, with trainings of your own. Nothing is needed"
-    )
+    st.subheader("Lessons", help="Guess, try, and see: a few minutes each, with trainings of your own.")
     found = list(lessons().values())
     for start in range(0, len(found), IN_A_ROW):
         for column, lesson in zip(st.columns(IN_A_ROW), found[start : start + IN_A_ROW], strict=False):
