@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -122,7 +124,13 @@ def pictured(images: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> 
 
 def picture_url(image: np.ndarray) -> str:
     """(C, H, W) uint8 → a `data:` URL, twice as large."""
-    return data_url(enlarge(as_picture(image), 2))
+    return _picture_url(image.tobytes(), image.shape)
+
+
+@functools.lru_cache(64)
+def _picture_url(pixels: bytes, shape: tuple[int, ...]) -> str:
+    """The images of a look are the same every second: each is compressed once."""
+    return data_url(enlarge(as_picture(np.frombuffer(pixels, np.uint8).reshape(shape)), 2))
 
 
 def tiles(all_maps: Sequence[np.ndarray | None]) -> list[dict[str, Any] | None]:
@@ -225,23 +233,20 @@ def live_frame(run: Run, checkpoint: Checkpoint, notes: dict[str, Any], drawing:
 def _inner_charts(run: Run, checkpoint: Checkpoint, norms: dict[str, Any], per_epoch: int) -> list[dict[str, Any]]:
     config, rows = checkpoint.card.config, norms["rows"]
     total = config.epochs * per_epoch
-    made = [(change.step, {change.field: change.to}) for change in checkpoint.card.changes]
-    jumps = {at for step, _ in made for at in (step - 1, step) if 0 <= at < total}
+    configs, since = [run.config()], [0]  # the settings from these steps on
+    for change in sorted(checkpoint.card.changes, key=lambda change: change.step):
+        configs.append(configs[-1].replace(**{change.field: change.to}))
+        since.append(change.step)
+    jumps = {at for step in since for at in (step - 1, step) if 0 <= at < total}
     places = sorted(jumps.union(np.linspace(0, max(total - 1, 0), CURVE_POINTS).astype(int).tolist()))
-    start = run.config()
-
-    def rate(step: int) -> float:
-        changed = [wanted for at, wanted in made if at <= step]
-        now = start.replace(**{name: value for wanted in changed for name, value in wanted.items()})
-        return learning_rate_at(now, step, per_epoch)
-
+    rates = [learning_rate_at(configs[bisect.bisect_right(since, step) - 1], step, per_epoch) for step in places]
     charts = [
         {
             "title": "Learning rate",
             "low": 0,
             "last": total,
             "line": True,
-            "lines": [{"x": places, "y": [rate(step) for step in places], "colour": TRAIN}],
+            "lines": [{"x": places, "y": rates, "colour": TRAIN}],
         }
     ]
     steps = [row[0] for row in rows]

@@ -64,6 +64,7 @@ class Looks:
         self._run, self._data, self._described = run, data, described
         self._next, self._step = 0.0, -1
         self._norms = Norms(describe(state.config, data.shape))
+        self._digits: dict[str, Any] | None = None
 
     def __enter__(self) -> Looks:
         return self
@@ -83,14 +84,16 @@ class Looks:
             return
         self._step = state.step
         self._norms.take(state)
-        notes = {"digits": self._digits(state), "norms": self._norms.value(), "per_epoch": state.steps_per_epoch}
+        if self._digits is None:
+            self._digits = self._fixed_digits(state)
+        notes = {"digits": self._digits, "norms": self._norms.value(), "per_epoch": state.steps_per_epoch}
         with contextlib.suppress(OSError):
             path = self._run.folder / FILE
             write_weights_file(path, state.best_model, durable=False, notes=notes, **self._described(state))
         took = time.monotonic() - begun
         self._next = begun + max(LOOK_SECONDS, took / MOST_SHARE)
 
-    def _digits(self, state: TrainState) -> dict[str, Any]:
+    def _fixed_digits(self, state: TrainState) -> dict[str, Any]:
         """The validation images that are read again and again, with their labels."""
         labels = self._data.train_labels[state.val_indices]
         rows = fixed_digits(labels)
