@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from mnist_core.config import TrainConfig
 from mnist_core.data.dataset import dataset_title
 from mnist_core.errors import ConfigError
+from mnist_core.inference.interval import accuracy_text
 from mnist_core.models import layers
 from mnist_core.models.architectures import describe
 from mnist_core.models.card import Card
@@ -75,7 +76,10 @@ def parts(card: Card) -> list[Part]:
 def _introduction(card: Card) -> str:
     config = card.config
     test = card.metrics.get("test_accuracy")
-    reached = f" It had {test:.2%} of the test images right there, with seed {config.seed}." if test is not None else ""
+    reached = ""
+    if test is not None:
+        said = accuracy_text(test, int(card.metrics.get("test_images", 0)))
+        reached = f" Its accuracy on the test images was {said} there, with seed {config.seed}."
     changed = " Settings were changed while it ran; these are those of its end." if card.changes else ""
     return (
         f"{config.recipe} on {dataset_title(config.dataset)}: a training of MNIST Lab, by torch and torchvision.\n"

@@ -17,6 +17,7 @@ from mnist_core.figures.images import as_picture, data_url, enlarge
 from mnist_core.figures.packed import packed, scale_of, signed, unpacked
 from mnist_core.figures.style import TRAIN, VALIDATION
 from mnist_core.inference.first_layer import filters, maps
+from mnist_core.inference.interval import accuracy_text
 from mnist_core.inference.learning import Answers, fixed_digits
 from mnist_core.inference.predictor import Predictor
 from mnist_core.models.checkpoint import Checkpoint
@@ -149,7 +150,7 @@ def _as_pictures(tiles: np.ndarray) -> np.ndarray:
 
 def _words(step: int, per_epoch: int, result: Answers) -> str:
     epoch = f" · epoch {step / per_epoch:.3g}" if per_epoch else ""
-    return f"step {step:,}{epoch} · {result.accuracy:.1%} right · loss {result.loss:.2f}"
+    return f"step {step:,}{epoch} · {accuracy_text(result.accuracy, len(result.labels))} right · loss {result.loss:.2f}"
 
 
 def _worst(result: Answers, classes: Sequence[str]) -> str:

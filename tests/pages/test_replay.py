@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mnist_core.data.loading import load_dataset
+from mnist_core.inference.interval import accuracy_text
 from mnist_core.inference.learning import fixed_digits
 from mnist_core.inference.predictor import Predictor
 from mnist_core.models.weights_file import read_weights_file
@@ -65,7 +66,7 @@ def test_each_frame_is_what_its_weights_say():
         for true, said in zip(data.test_labels, read.argmax(1).tolist(), strict=True):
             counts[true, said] += 1
         assert np.array_equal(unpacked(frame, "confusion"), counts)
-        assert f"{np.trace(counts) / 360:.1%} right" in frame["words"]
+        assert f"{accuracy_text(np.trace(counts) / 360, 360)} right" in frame["words"]
         assert [said for said, _ in frame["digits"]] == read.argmax(1)[digits].tolist()
         assert [sure for _, sure in frame["digits"]] == pytest.approx(read.max(1).values[digits].tolist(), abs=1e-3)
         weights = next(iter(model.net.parameters())).detach().numpy()[:32, 0]

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from mnist_core.inference.interval import accuracy_text
 from mnist_core.models.architectures import has_dropout
 from mnist_core.runs.run import create_run
 from tests.helpers.pages import finished_run, visit, words
@@ -119,6 +120,7 @@ def test_texts_are_filled_with_what_the_run_measured():
     assert values["gap"] == pytest.approx(epoch["train_accuracy"] - epoch["val_accuracy"])
     assert filled("{a.val_accuracy:.1%} of {a.id}", {"a": run}) == f"{epoch['val_accuracy']:.1%} of {run.id}"
     assert filled("{a.id} {b.id}", {"a": run}) is None
+    assert filled("{a.val}", {"a": run}) == accuracy_text(epoch["val_accuracy"], written[0]["val_images"])
     guess = Guess(question="?", options=["low", "high"], measure="val_accuracy", runs=["a"], bounds=[0.01])
     assert outcome(guess, {"a": run}) == 1
     assert outcome(guess, {}) is None

@@ -89,7 +89,7 @@ class Step(_Data):
 
     `page` is where it takes place (default: anywhere), opened with `address`, where `{NAME.id}` is the id of that
     training's run. `run` is a training to make. `reveal` is the number (from 1) of the step whose guess is now held
-    against what happened. A text may name measured values: `{NAME.val_accuracy:.1%}`.
+    against what happened. A text may name measured values: `{NAME.val_loss:.2f}`; see progress.py.
     """
 
     title: str

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 from mnist_core.config import TrainConfig
 from mnist_core.errors import LabError
+from mnist_core.inference.interval import accuracy_text
 from mnist_core.runs.history import shared_reader
 from mnist_core.runs.run import Run, list_runs
 from ui.lessons.lesson import Guess, Lesson
@@ -40,11 +41,15 @@ def find_run(config: TrainConfig, owner: str) -> Run | None:
 
 
 def measured(run: Run) -> dict[str, float]:
-    """What the run's last epoch measured, and `gap`: accuracy on training less that on validation. {} before one."""
-    for event in reversed(shared_reader(run).events()):
+    """What the run's last epoch measured, `gap`: accuracy on training less that on validation, and `val_images`: how
+    many it was judged on. {} before one."""
+    reader = shared_reader(run)
+    start = reader.start()
+    for event in reversed(reader.events()):
         if event["event"] == "epoch":
             found = {name: float(event[name]) for name in KEPT}  # type: ignore[literal-required]
-            return {**found, "gap": found["train_accuracy"] - found["val_accuracy"]}
+            gap, images = found["train_accuracy"] - found["val_accuracy"], start["val_images"] if start else 0
+            return {**found, "gap": gap, "val_images": images}
     return {}
 
 
@@ -64,8 +69,23 @@ def outcome(guess: Guess, runs: dict[str, Run]) -> int | None:
 
 
 def filled(text: str, runs: dict[str, Run]) -> str | None:
-    """The text with the runs' values for `{NAME.val_accuracy:.1%}` and `{NAME.id}`; None while one is missing."""
+    """The text with the runs' values for `{NAME.val_loss:.2f}`, `{NAME.val}`, `{NAME.id}`; None while one is missing.
+
+    `val` is the accuracy on the validation images with its 95 % interval.
+    """
+    values = {name: measured(run) for name, run in runs.items()}
     try:
-        return text.format(**{name: SimpleNamespace(id=run.id, **measured(run)) for name, run in runs.items()})
+        return text.format(
+            **{
+                name: SimpleNamespace(id=run.id, val=validation_text(values[name]), **values[name])
+                for name, run in runs.items()
+                if values[name]
+            }
+        )
     except KeyError:
         return None
+
+
+def validation_text(values: Mapping[str, float]) -> str:
+    """The accuracy on the validation images with its 95 % interval, of what `measured` gives."""
+    return accuracy_text(values["val_accuracy"], int(values["val_images"]))

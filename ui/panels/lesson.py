@@ -10,7 +10,7 @@ from mnist_core.runs.run import Run
 from mnist_core.runs.snapshot import progress
 from ui import actions, address
 from ui.lessons.lesson import Guess, Lesson, LessonError, Step, get_lesson, lessons
-from ui.lessons.progress import ended_runs, filled, find_run, measured, outcome
+from ui.lessons.progress import ended_runs, filled, find_run, measured, outcome, validation_text
 from ui.user import current_user
 
 LOOK_SECONDS = 1.0
@@ -131,7 +131,7 @@ def _train(lesson: Lesson, name: str) -> bool:
     values = measured(run)
     st.success(
         f"Your run “{training.title}” has ended: {values['train_accuracy']:.1%} of the training images are read right, "
-        f"{values['val_accuracy']:.1%} of the validation images.",
+        f"of the validation images {validation_text(values)}, with the 95 % interval.",
         icon=":material/check:",
     )
     return True
