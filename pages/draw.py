@@ -24,16 +24,16 @@ ONE, NUMBER = "One digit", "A number"
 PARTS = ("paper", "answer", "controls", "note", "label")  # placed by ui/widgets/canvas.css
 
 
-def invitation(card: Card, wide: bool) -> list[str]:
+def invitation(card: Card, source: str, wide: bool) -> list[str]:
     """What is said while there is nothing to read: a headline, and sentences."""
     classes, digits = card.classes, tuple(card.classes) == DIGITS
-    said = (
-        ["Draw a number" if wide else "Draw a digit" if digits else "Draw"]
-        if card.shape.channels == 1
-        else ["Upload a photo"]
-    )
-    if card.shape.channels == 1:
-        said.append("With the mouse or a finger, as large as you like. The answer follows the pen.")
+    if source == "Draw":
+        headline = "Draw a number" if wide else "Draw a digit" if digits else "Draw"
+        said = [headline, "With the mouse or a finger, as large as you like. The answer follows the pen."]
+    else:
+        said = ["Take a photo" if source == "Camera" else "Upload a photo"]
+        if digits:
+            said.append("Of a digit or a number, dark on light or light on dark. What lies around it should be empty.")
     if not digits:
         more = f" and {len(classes) - MOST_NAMES} more" if len(classes) > MOST_NAMES else ""
         said.append(f"It tells apart: {', '.join(classes[:MOST_NAMES])}{more}.")
@@ -121,12 +121,12 @@ def board(model: Model) -> None:
         live_answer(
             reading,
             card.classes,
-            invitation=invitation(card, wide),
+            invitation=invitation(card, source, wide),
             model=model.id,
             drawing=drawing,
         )
     if place is not None and pixels is not None:
-        show_photo(place, pixels, reading)
+        show_photo(place, source, pixels, reading)
     if drawing is not None and not wide:
         with label, page.errors_as_messages():
             label_bar(drawing, card.classes)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Streamlit loads components' scripts from blobs and writes styles into the page
+# Streamlit loads components' scripts from blobs, writes styles into the page, and fetches a photo that the camera took
+# from its `data:` address, which leads nowhere else
 CONTENT = "; ".join(
     (
         "default-src 'self'",
@@ -15,7 +16,7 @@ CONTENT = "; ".join(
         "font-src 'self' data:",
         "media-src 'self' data: blob:",
         "worker-src 'self' blob:",
-        "connect-src 'self'",
+        "connect-src 'self' data:",
         "frame-src 'self'",
         "object-src 'none'",
         "base-uri 'self'",

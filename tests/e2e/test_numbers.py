@@ -8,7 +8,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from benchmarks.pictures import encoded, framed
-from tests.e2e.lab import draw, settled
+from tests.e2e.lab import FLAGS, draw, settled
 from tests.helpers.drawing import DIGITS
 
 pytestmark = pytest.mark.browser
@@ -77,7 +77,15 @@ def test_a_framed_photo_is_uploaded_and_read(page, bare_lab, tmp_path):
     answer(page, "7").wait_for()
 
 
-def test_the_camera_is_offered(page, bare_lab):
-    open_draw(page, bare_lab.url)
-    choose(page, "Camera")
-    expect(page.locator("[data-testid='stCameraInput']")).to_be_visible()
+def test_a_photo_is_taken_with_the_camera_and_read(browser, chromium_path, bare_lab, tmp_path):
+    picture = framed(DIGITS[3], "none", "photo", np.random.default_rng(0), "down")
+    film = tmp_path / "camera.mjpeg"  # what Chromium shows in place of a camera: pictures one after the other
+    film.write_bytes(10 * encoded(Image.fromarray(picture).convert("RGB").resize((640, 640)), "JPEG", quality=90))
+    fake = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    camera = f"--use-file-for-fake-video-capture={film}"
+    with browser.browser_type.launch(executable_path=chromium_path, args=[*FLAGS, *fake, camera]) as with_camera:
+        page = with_camera.new_context(permissions=["camera"]).new_page()
+        open_draw(page, bare_lab.url)
+        choose(page, "Camera")
+        page.get_by_role("button", name="Take Photo").click()
+        answer(page, "3").wait_for(timeout=60_000)

@@ -49,10 +49,12 @@ def photo(source: str, grey: bool) -> tuple[np.ndarray | None, DeltaGenerator]:
     return (None if file is None else read_picture(file.getvalue())), st.empty()
 
 
-def show_photo(place: DeltaGenerator, pixels: np.ndarray, reading: Reading | None) -> None:
+def show_photo(place: DeltaGenerator, source: str, pixels: np.ndarray, reading: Reading | None) -> None:
     """Shows the picture, (H, W) or (H, W, 3 or 4) uint8, with a frame around each digit of a number."""
-    several = reading is not None and len(reading.digits) > 1
-    place.image(boxed(pixels, reading) if several and reading else pixels, caption="Your picture", width="stretch")
+    if reading is not None and len(reading.digits) > 1:
+        place.image(boxed(pixels, reading), caption="Your picture", width="stretch")
+    elif source != "Camera":  # which shows what it took itself
+        place.image(pixels, caption="Your picture", width="stretch")
 
 
 def boxed(pixels: np.ndarray, reading: Reading) -> np.ndarray:
