@@ -18,7 +18,8 @@ from mnist_core.experiments.compare import (
     to_csv,
     to_json,
 )
-from mnist_core.figures.curves import COLOURS, Curve, Mark, overlay_figure
+from mnist_core.figures.curves import Curve, Mark, overlay_figure
+from mnist_core.figures.style import COLOURS
 from mnist_core.runs.history import shared_reader
 from mnist_core.runs.run import Run, list_runs
 from ui import actions, page
