@@ -54,9 +54,23 @@ def band_figures(runs: Sequence[Run], measured: Sequence[History]) -> dict[str, 
         for kind in ("train", "validation"):
             series = [history.train if kind == "train" else history.validation for history in measured]
             begun = [(part.epoch, getattr(part, what)) for part in series if len(part.epoch)]
-            bands.append(seed_band(kind, 0, begun, kind))
+            bands.append(seed_band(f"{kind}, mean ± sd", 0, begun, kind))
         found[what] = curve_spec(bands, what.capitalize(), epochs, percent=what == "accuracy")
     return found
+
+
+def shortfalls(runs: Sequence[Run], measured: Sequence[History]) -> str:
+    """A sentence where some trainings have not come as far as others, over which the mean then is; else empty."""
+    reached = [
+        max((part.epoch[-1] for part in (h.train, h.validation) if len(part.epoch)), default=0) for h in measured
+    ]
+    behind = [place for place, epoch in enumerate(reached) if epoch < max(reached) - 1e-9]
+    if not behind:
+        return ""
+    if any(runs[place].status().active for place in behind):
+        return "Where not all have come so far yet, mean and band are over those that have."
+    told = ", ".join(f"seed {runs[place].config().seed} after epoch {reached[place]:.3g}" for place in behind)
+    return f"Some ended earlier ({told}): behind that, mean and band are over the others."
 
 
 def seeds_progress(readers: Sequence[HistoryReader], statuses: Sequence[Status]) -> ProgressBar:

@@ -206,7 +206,7 @@ def test_runs_of_several_seeds_are_watched_as_one(listen, running, monkeypatch):
     (first,) = datas(listener.messages)
     assert set(first["figures"]) == {"loss", "accuracy", f"progress-{running.id}"}
     names = [trace["name"] for trace in first["figures"]["loss"]["figure"]["data"]]
-    assert names == ["train band", "train", "validation band", "validation"]
+    assert names == [f"{kind}, mean ± sd{what}" for kind in ("train", "validation") for what in (" band", "")]
     assert first["figures"][f"progress-{running.id}"]["progress"]["text"].startswith("0 of 2 seeds ended")
     running.finish("stopped", "By hand.")
     until(lambda: len(listener.messages) > 1)
