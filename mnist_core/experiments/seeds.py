@@ -9,21 +9,25 @@ from __future__ import annotations
 import functools
 import math
 import shutil
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Any
 
 from mnist_core.config import TrainConfig, field_range
 from mnist_core.errors import ConfigError, LabError
-from mnist_core.runs.history import EventReader, latest, recorded_changes
+from mnist_core.runs.history import recorded_changes
 from mnist_core.runs.limits import check_limits
+from mnist_core.runs.lines import parse_event
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import Run, create_run
 from mnist_core.system.settings import runs_folder
 
 USUAL_SEEDS = 5
 MOST_SEEDS = 10
+_END_BYTES = 2**16  # of a log, in which the event of its end surely is
 _ORDER = ("completed", "running", "paused", "queued", "stopped")  # which of two runs of one seed counts
 
 
@@ -133,6 +137,20 @@ class SeedGroup:
     seeds: tuple[int, ...]
 
     @property
+    def seeds_text(self) -> str:
+        """`5 seeds (0–4)`, or the seeds one by one where they do not follow each other."""
+        follow = self.seeds == tuple(range(self.seeds[0], self.seeds[0] + len(self.seeds)))
+        apart = ", ".join(map(str, self.seeds)) if len(self.seeds) <= MOST_SEEDS else "…"
+        told = f"{self.seeds[0]}–{self.seeds[-1]}" if follow and self.several else apart
+        return f"{len(self.seeds)} seeds ({told})" if self.several else f"seed {told}"
+
+    @property
+    def states(self) -> str:
+        """`completed`, or how many are in which state: `4 completed, 1 stopped`."""
+        found = Counter(run.status().state for run in self.runs)
+        return next(iter(found)) if len(found) == 1 else ", ".join(f"{count} {state}" for state, count in found.items())
+
+    @property
     def several(self) -> bool:
         """Whether there are at least two seeds, so that there is a spread."""
         return len(self.seeds) > 1
@@ -164,7 +182,12 @@ def seed_groups(runs: Sequence[Run]) -> list[SeedGroup]:
 
 def group_of(run: Run, runs: Sequence[Run]) -> SeedGroup:
     """The group of `run` among `runs`, which has it alone where no other is like it."""
-    return next((group for group in seed_groups(runs) if run in group.runs), _group([(_settings(run)[0], run)]))
+    return next((group for group in seed_groups(runs) if run in group.runs), _group([(seed_of(run), run)]))
+
+
+def seed_of(run: Run) -> int:
+    """The run's seed; 0 where its configuration cannot be read."""
+    return _settings(run)[0]
 
 
 def final_metric(run: Run, metric: str) -> float | None:
@@ -217,10 +240,14 @@ def _changes(run: Run, stamp: tuple[int, int]) -> tuple[tuple, ...]:
 
 @functools.lru_cache(1024)
 def _final_metrics(run: Run, stamp: tuple[int, int]) -> dict[str, float]:
-    events = EventReader(run).read()
-    names = [f"{part}_{what}" for part in ("train", "val", "test") for what in ("loss", "accuracy")]
-    known = {name: latest(events, "end", name) for name in [*names, "val_images", "test_images", "train_seconds"]}
-    return {name: float(value) for name, value in known.items() if value is not None}
+    try:
+        with run.metrics_path.open("rb") as log:
+            log.seek(max(0, stamp[1] - _END_BYTES))
+            events = [event for line in log if (event := parse_event(line)) is not None]
+    except OSError:
+        return {}
+    last: Mapping[str, Any] = next((event for event in reversed(events) if event["event"] == "end"), {})
+    return {name: float(value) for name, value in last.items() if type(value) in (int, float)}
 
 
 def _stamp(path: Path) -> tuple[int, int]:
