@@ -10,12 +10,14 @@ the same seed, so that folds can be compared one by one. Ideas:
     plain              the recipe as it is, one copy of each drawing
     ones and sevens, forms, wide, hands
                        half of the copies in an invented hand (mnist_core/drawing/hands.py); `hands` is all three
+    re-inked           half of MNIST's images with strokes 1 px thicker or thinner, as of another pen
     taught             what `plain` and `hands` answer together is nine tenths of the target (needs these two first)
     6, 12, 18 writers  `plain` with fewer writers, and as many images of them
 
 Renderings, weights and answers stay in FOLDER, and the next call goes on with them. From what is there the table also
 tells, without a training: the last weights instead of their average over steps (`last`), weights halfway to those of
-`residual` (`between`), three views of each image averaged (`three views`), and the models of several ideas together.
+`residual` (`between`), and the models of several ideas together; with `--views` the mean over three views of each
+image, as it is and leaning to either side (`three leanings`), or with thicker and thinner strokes (`three inkings`).
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +40,7 @@ from mnist_core.data.pen_digits import GRID, load_copies, load_grid
 from mnist_core.data.splits import train_and_validation
 from mnist_core.data.stroke_files import read_strokes
 from mnist_core.drawing.hands import IDEAS
+from mnist_core.inference.corruptions import corrupted
 from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint
 from mnist_core.models.classifier import Classifier, infer
 from mnist_core.recipes import get_recipe
@@ -50,10 +54,12 @@ SHORT = {"epochs": 3, "non_digits": 0, "ema_decay": 0.99, "threads": 1}
 MNIST_IMAGES = 10_000
 INVENTED = 0.5
 VIEW = 8.0  # degrees
+INK = 1.0  # px that strokes become wider or thinner
 HANDS = {"hands": IDEAS, **{idea: (idea,) for idea in IDEAS}}
 TEACHERS = ("plain", "hands")
 FEWER = {f"{count} writers": count for count in (6, 12, 18)}
-NAMES = ("plain", *HANDS, "taught", *FEWER)
+RE_INKED = "re-inked"
+NAMES = ("plain", *HANDS, RE_INKED, "taught", *FEWER)
 
 
 class Study:
@@ -91,6 +97,17 @@ class Study:
             np.save(path, load_copies(self.strokes, 1, 0, None, INVENTED if ideas else 0.0, ideas)[1])
         return np.asarray(np.load(path))
 
+    def re_inked(self) -> np.ndarray:
+        """The training images of MNIST's part, (N, 1, 28, 28) uint8, half of them with other strokes."""
+        path = self.cache / "re-inked.npy"
+        if not path.is_file():
+            images = self.mnist.train_images[self.rows].copy()
+            some = np.random.default_rng(3).permutation(len(images))[: len(images) // 2]
+            for part, kind in zip(np.array_split(some, 2), ("thicker", "thinner"), strict=True):
+                images[part] = corrupted(images[part], kind, INK)
+            np.save(path, images)
+        return np.asarray(np.load(path))
+
     def data(self, name: str, fold: int) -> Dataset:
         """MNIST's part, its validation images, and drawings by the writers of other folds."""
         learned = np.flatnonzero(~np.isin(self.writers, self.folds[fold]))
@@ -100,10 +117,13 @@ class Study:
             learned = np.resize(np.flatnonzero(np.isin(self.writers, some)), len(learned))
         drawn = self.copies(name)[learned]
         kept = np.concatenate([self.rows, self.validation])
+        images = self.mnist.train_images[kept]
+        if name == RE_INKED:
+            images = np.concatenate([self.re_inked(), images[len(self.rows) :]])
         return Dataset(
             "mnist",
             self.mnist.classes,
-            np.concatenate([self.mnist.train_images[kept], drawn]),
+            np.concatenate([images, drawn]),
             np.concatenate([self.mnist.train_labels[kept], self.labels[learned]]),
             self.mnist.test_images[:0],
             self.mnist.test_labels[:0],
@@ -147,11 +167,11 @@ class Study:
                 value.lerp_(start[name], 0.5)
         return self.answers(model, fold)
 
-    def views(self, fold: int) -> np.ndarray:
-        """Logarithms of the mean probabilities of `plain` for each image as it is and leaning to either side."""
+    def views(self, fold: int, others: Sequence[Callable[[np.ndarray], np.ndarray]]) -> np.ndarray:
+        """Logarithms of the mean probabilities of `plain` for each image as it is and as each of `others` makes it."""
         model, shown = self.model("plain", fold), self.shown(fold)
-        leaning = [lean(shown, degrees) for degrees in (-VIEW, 0.0, VIEW)]
-        answers: np.ndarray = np.log(sum(softmax(infer(model, images).numpy(), axis=1) for images in leaning))
+        seen = [shown, *(change(shown) for change in others)]
+        answers: np.ndarray = np.log(sum(softmax(infer(model, images).numpy(), axis=1) for images in seen))
         return answers
 
     def strange(self, fold: int) -> np.ndarray:
@@ -211,7 +231,12 @@ def table(study: Study, names: Sequence[str], views: bool) -> str:
         lines.append(line(name, found, None if name == "plain" else plain))
     others = {"last": lambda fold: study.judged("plain", fold)["last"], "between": study.between}
     if views:
-        others["three views"] = study.views
+        others["three leanings"] = lambda fold: study.views(
+            fold, [partial(lean, degrees=each) for each in (-VIEW, VIEW)]
+        )
+        others["three inkings"] = lambda fold: study.views(
+            fold, [partial(corrupted, name=each, level=INK) for each in ("thicker", "thinner")]
+        )
     several = [name for name in names if name not in FEWER]
     if len(several) > 1:
         others[f"together: {', '.join(several)}"] = lambda fold: np.log(

@@ -57,10 +57,12 @@ class Spread:
         return f"{factor * self.mean:{form}}{spread}{unit}"
 
     def interval(self, percent: bool = False) -> str:
-        """`98.52–98.70` in percent, or `0.0445–0.0497`; empty for fewer than two values."""
+        """`98.52–98.70` in percent, cut at 0 and 100, or `0.0445–0.0497`; empty for fewer than two values."""
         if math.isnan(self.low):
             return ""
-        return f"{100 * self.low:.2f}–{100 * self.high:.2f}" if percent else f"{self.low:.4f}–{self.high:.4f}"
+        if percent:  # an accuracy near 100 % is not spread evenly, which t does not know
+            return f"{100 * max(self.low, 0):.2f}–{100 * min(self.high, 1):.2f}"
+        return f"{self.low:.4f}–{self.high:.4f}"
 
 
 def spread(values: Iterable[float]) -> Spread:

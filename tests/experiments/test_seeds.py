@@ -37,6 +37,7 @@ def test_a_spread_is_numpys_and_scipys():
     assert (found.low, found.high) == pytest.approx((low, high))
     assert found.text(percent=True) == "98.35 ± 0.48 %"
     assert found.interval(percent=True) == f"{100 * low:.2f}–{100 * high:.2f}"
+    assert spread([0.98, 1.0]).interval(percent=True).endswith("–100.00")
     assert found.text() == "0.9835 ± 0.0048"
 
 

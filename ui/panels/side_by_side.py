@@ -32,7 +32,8 @@ from ui.labels import compare_link, interval_words, run_labels
 from ui.live.chart import live_chart
 from ui.live.legend import legend
 
-AT_FIRST = 3
+AT_FIRST = 3  # lines
+LOOKED_THROUGH = 30  # of the newest runs, for these
 MOST_CHOSEN = 60  # runs, of which ten seeds may be one line
 REFRESH_SECONDS = 1.0
 X_TITLES = {"step": "step (batches)", "epoch": "epoch", "seconds": "seconds of training"}
@@ -59,12 +60,13 @@ GROUPED = {
     "test, 95 %": st.column_config.TextColumn(help="In percent. One seed has no such interval"),
     "validation": st.column_config.TextColumn(help="Accuracy on the held-out images, of the weights that are kept"),
     "training (s)": st.column_config.NumberColumn(format="%.1f", help="Seconds of a training, the mean over seeds"),
-    "link": st.column_config.LinkColumn(display_text="alone", help="Opens this row by itself"),
+    "link": st.column_config.LinkColumn(display_text="only this", help="Opens this row by itself"),
 }
 
 
-def choose(names: dict[str, str]) -> list[str]:
-    """Ids of the runs to compare. The address says them (`?runs=ID,ID`), so that a comparison can be passed on."""
+def choose(names: dict[str, str], runs: list[Run]) -> list[str]:
+    """Ids of the runs to compare. The address says them (`?runs=ID,ID`), so that a comparison can be passed on; without
+    any these are the newest, and where one of them is of several seeds also the others."""
     address = st.query_params.get("runs", "")
     if address != st.session_state.get("compare-address", ""):
         wanted = [run_id for run_id in address.split(",") if run_id]
@@ -73,7 +75,10 @@ def choose(names: dict[str, str]) -> list[str]:
         if len(wanted) > MOST_CHOSEN:
             st.warning(f"The address names {len(wanted)} runs; these are the first {MOST_CHOSEN}.")
         st.session_state["compared"] = [run_id for run_id in dict.fromkeys(wanted) if run_id in names][:MOST_CHOSEN]
-    kept = st.session_state.setdefault("compared", list(names)[:AT_FIRST])
+    if "compared" not in st.session_state:
+        newest = seed_groups(runs[:LOOKED_THROUGH])[:AT_FIRST]
+        st.session_state["compared"] = [run.id for group in newest for run in group.runs][:MOST_CHOSEN]
+    kept = st.session_state["compared"]
     if not names.keys() >= set(kept):  # a run's folder was removed meanwhile
         st.session_state["compared"] = [run_id for run_id in kept if run_id in names]
     chosen = st.multiselect(
@@ -323,7 +328,7 @@ def side_by_side() -> None:
         st.page_link("pages/train.py", label="Train a model", icon=":material/model_training:")
         return
     names, by_id = run_labels(runs), {run.id: run for run in runs}
-    chosen = [by_id[run_id] for run_id in choose(names)]
+    chosen = [by_id[run_id] for run_id in choose(names, runs)]
     if len(runs) == 1:
         st.info("This is the only run so far. Train a second one with one setting changed to see what it does.")
     elif not chosen:
