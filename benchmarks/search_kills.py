@@ -2,8 +2,8 @@
 
     python -m benchmarks.search_kills [--kills 20] [--trials 40] [--storage postgresql://…]
 
-Two processes work on one search of `digits` in a folder of their own. Every few seconds one of them is killed
-(SIGKILL) and begun again. Afterwards one process carries the search to its end, and what the storage and the run
+Two processes work on one search of `digits` in a folder of their own. One of them after another is killed
+(SIGKILL) within five seconds of work, and begun again. Afterwards one process carries the search to its end, and what the storage and the run
 folders hold is counted.
 """
 
@@ -39,7 +39,7 @@ def main() -> None:
     draw = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as folder:
         runs_dir = Path(folder)
-        base = get_recipe("quick").config("digits").replace(model="mlp", epochs=40, batch_size=32)
+        base = get_recipe("quick").config("digits").replace(model="mlp", epochs=20, batch_size=32)
         plan = make_plan(base, [parse_range(text, base) for text in RANGES], f"kills-{time.time_ns()}")
         search = begin_search(plan, checked_budget(options.trials, None), runs_dir, options.storage)
         began = time.monotonic()
@@ -62,7 +62,9 @@ def kill_at_random(search: Search, kills: int, draw: random.Random, storage: str
     processes = [worker(search, storage) for _ in range(2)]
     found: list[str] = []
     while len(found) < kills:
-        time.sleep(draw.uniform(2.0, 7.0))  # it takes about two seconds to begin
+        while len(search.workers()) < 2 and all(process.poll() is None for process in processes):
+            time.sleep(0.1)  # it takes some seconds to begin
+        time.sleep(draw.uniform(0.0, 5.0))
         place = draw.randrange(2)
         if processes[place].poll() is not None:
             break  # the search has ended before it was killed often enough

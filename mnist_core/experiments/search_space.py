@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +65,7 @@ class Range:
         """As it is typed after `--range`."""
         if self.choices:
             return f"{self.field}={','.join(map(_as_typed, self.choices))}"
-        return f"{self.field}={self.low:g}:{self.high:g}{':log' if self.log else ''}"
+        return f"{self.field}={_as_typed(self.low)}:{_as_typed(self.high)}{':log' if self.log else ''}"
 
     def suggest(self, trial: optuna.Trial) -> Any:
         """The value that `trial` tries."""
@@ -78,7 +77,10 @@ class Range:
 
 
 def _as_typed(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    short = f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float) and float(short) != value:
+        return repr(value)
+    return short.lower() if isinstance(value, bool) else short
 
 
 def parse_range(text: str, base: TrainConfig) -> Range:
@@ -89,7 +91,8 @@ def parse_range(text: str, base: TrainConfig) -> Range:
         raise ConfigError(f"'{text[:100]}' is no range: write FIELD=LOW:HIGH, FIELD=LOW:HIGH:log or FIELD=A,B,C.")
     if field not in TrainConfig.model_fields:
         raise ConfigError(f"There is no setting '{field[:60]}' to search; there are: {', '.join(SEARCHABLE)}.")
-    if ":" in values and typing.get_origin(kind := TrainConfig.model_fields[field].annotation) is None:
+    kind = TrainConfig.model_fields[field].annotation
+    if ":" in values and kind is not str:  # a text may hold one, as "folder:PATH" does
         return checked_range(_numbers(field, values, kind), base)
     choices = tuple(part.strip() for part in values.split(","))
     return checked_range(Range(field, choices=choices), base)

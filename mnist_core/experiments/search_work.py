@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.5
 SETTLE_SECONDS = 2.0  # that a training waits for the storage's word after a validation, while it can be reached
 MOST_FAILURES = 3  # trials in a row that failed
-MOST_DEATHS = 10  # processes in a row that died training a trial before its next validation: out of memory, say
+MOST_DEATHS = 25  # processes in a row that died training a trial before its next validation: out of memory, say
 ELSEWHERE = "The search has given this trial away: nothing was heard of it for too long."
 Say = Callable[[str], None]
 
@@ -81,6 +81,8 @@ def work(search: Search, data_dir: Path | str | None = None, say: Say = lambda s
                 outcome = _carry_out(search, taken.trial, data_dir)
             finally:
                 taken.lock.release()
+            if outcome is not None:  # nobody asks for it any more
+                Path(taken.lock.lock_file).unlink(missing_ok=True)
             if outcome is None:
                 continue  # stopped with the search, or given away
             say(f"trial {taken.trial.number}: {outcome.sentence}")
@@ -284,6 +286,8 @@ class Reporter:
         self._away = False
         self.given_away = False
         self._thread = threading.Thread(target=self._work, daemon=True)
+        for event in EventReader(run).read():  # what an earlier process could not tell any more
+            self._take(event)
 
     def __enter__(self) -> Reporter:
         self._thread.start()
@@ -296,17 +300,23 @@ class Reporter:
 
     def event(self, event: Event) -> None:
         """Takes an event of the run; after a validation it waits a moment for the storage's word."""
-        if event["event"] == "start":
-            self._per_epoch = event["steps_per_epoch"]
-        elif event["event"] in ("validation", "epoch"):
-            # counted in validations, so that trials with other batch sizes are compared at the same share
-            place = round(event["step"] / self._per_epoch * self._config.validations_per_epoch)
-            with self._lock:
-                self._untold.append((max(place, 1), event["val_accuracy"]))
-                self._settled.clear()
+        if self._take(event):
             self._wake.set()
             if not self._away:
                 self._settled.wait(SETTLE_SECONDS)
+
+    def _take(self, event: Event) -> bool:
+        """Whether that is something to tell."""
+        if event["event"] == "start":
+            self._per_epoch = event["steps_per_epoch"]
+        if event["event"] != "validation" and event["event"] != "epoch":
+            return False
+        # counted in validations, so that trials with other batch sizes are compared at the same share
+        place = max(1, round(event["step"] / self._per_epoch * self._config.validations_per_epoch))
+        with self._lock:
+            self._untold.append((place, event["val_accuracy"]))
+            self._settled.clear()
+        return True
 
     def flush(self) -> bool:
         """Tells all that is untold; whether the trial is still this process's. Raises as the storage does."""
