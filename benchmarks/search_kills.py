@@ -2,9 +2,9 @@
 
     python -m benchmarks.search_kills [--kills 20] [--trials 40] [--storage postgresql://…]
 
-Two processes work on one search of `digits` in a folder of their own. One of them after another is killed
-(SIGKILL) within five seconds of work, and begun again. Afterwards one process carries the search to its end, and what the storage and the run
-folders hold is counted.
+Two processes work on one search of `digits` in a folder of their own. One of them after another is killed (SIGKILL)
+within five seconds of work, and begun again. Afterwards one process carries the search to its end, and what the storage
+and the run folders hold is counted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from collections import Counter
 from pathlib import Path
 
 from mnist_core.errors import LabError
-from mnist_core.experiments.search import Search, begin_search, checked_budget, join_search, make_plan
+from mnist_core.experiments.search import Search, begin_search, join_search
+from mnist_core.experiments.search_plan import checked_budget, make_plan
 from mnist_core.experiments.search_space import parse_range
 from mnist_core.recipes import get_recipe
 from mnist_core.runs.history import EventReader

@@ -7,6 +7,7 @@ import streamlit as st
 from mnist_core.config import TrainConfig
 from mnist_core.data.loading import default_dataset, is_available
 from mnist_core.data.mirrors import SOURCES
+from mnist_core.experiments.seeds import MOST_SEEDS, USUAL_SEEDS, group_of
 from mnist_core.runs.run import Run, list_runs
 from mnist_core.runs.snapshot import duration
 from mnist_core.system.settings import data_folder
@@ -16,8 +17,9 @@ from ui.labels import preparation_words, run_labels
 from ui.panels.look import look_inside
 from ui.panels.queue import show_queue
 from ui.panels.run import outcome, show_no_run, show_read_only, show_run
-from ui.panels.run_controls import evaluate_stopped, start_run
+from ui.panels.run_controls import evaluate_stopped, start_run, start_seeds
 from ui.panels.run_list import show_run_list
+from ui.panels.seeds import choose_view, show_seeds
 from ui.user import ask_user
 from ui.widgets.confirm import show_confirmation
 from ui.widgets.dataset import choose_dataset, offer_download
@@ -35,6 +37,29 @@ def run_to_show(runs: list[Run]) -> Run | None:
     return next(iter(chosen + active[::-1] + runs), None)
 
 
+def show_one(run: Run, runs: list[Run]) -> None:
+    """One run's panel, with a choice of earlier ones behind its curves."""
+    behind = [other for other in runs if other.id != run.id]
+    names = run_labels(behind)
+    panel = st.container()
+    compared = list(names)[:1]
+    if not hidden("earlier"):
+        compared = st.multiselect(
+            "Earlier runs behind the curves",
+            list(names),
+            default=compared,
+            format_func=lambda run_id: names.get(run_id, run_id),
+            max_selections=3,
+            key=f"behind-{run.id}",
+        )
+    with panel:
+        show_run(run, [other for other in behind if other.id in compared])
+        with page.errors_as_messages():
+            look_inside(run)
+            evaluate_stopped(run)
+            outcome(run)
+
+
 if not actions.changeable():
     with page.errors_as_messages():
         show_read_only()
@@ -44,7 +69,7 @@ present = default_dataset(data_folder())
 with page.errors_as_messages():
     read_address(f"dataset-{present}")
 # above the columns, so that on a phone the curves follow the button and not ten knobs
-top = st.columns([4, 4, 2, 2], vertical_alignment="bottom")
+top = st.columns([4, 4, 2, 3], vertical_alignment="bottom")
 with top[0]:
     dataset = choose_dataset("Dataset", present, f"dataset-{present}", preparation=preparation)
 with top[1]:
@@ -62,6 +87,20 @@ with settings, page.errors_as_messages():
     if differences and st.button("Back to the recipe", icon=":material/undo:"):
         begin_with(recipe.name, {})
         st.rerun()
+    seeds = USUAL_SEEDS
+    if not (hidden("seeds") or hidden("seed") or hidden("settings")):
+        seeds = int(
+            st.number_input(
+                "Seeds of × (beside Run)",
+                2,
+                MOST_SEEDS,
+                USUAL_SEEDS,
+                key="seeds",
+                persist_state="session",
+                help="How many trainings the button × queues. They differ by their seed alone, so their spread is "
+                "what chance does.",
+            )
+        )
     if dataset is not None:
         write_address(config, start_from)
         st.caption("The address of this page holds these settings: pass it on, and they open elsewhere.")
@@ -74,41 +113,36 @@ missing = dataset is None or not is_available(dataset, data_folder())
 with offer, page.errors_as_messages():
     offer_download(dataset if dataset in SOURCES else "mnist", "train")
 with page.errors_as_messages():
-    if go.button(
-        "Queue" if busy else "Run",
-        type="primary",
-        icon=":material/play_arrow:",
-        width="stretch",
-        disabled=config is None or missing,
-        help="The dataset is not on this machine yet." if missing else None,
-    ):
-        start_run(config)
+    absent = "The dataset is not on this machine yet." if missing else ""
+    with go.container(horizontal=True):
+        if st.button(
+            "Queue" if busy else "Run",
+            type="primary",
+            icon=":material/play_arrow:",
+            width="stretch",
+            disabled=config is None or missing,
+            help=absent or None,
+        ):
+            start_run(config)
+        if not (hidden("seeds") or hidden("seed")) and st.button(
+            f"× {seeds} seeds",
+            key="run-seeds",
+            width="stretch",
+            disabled=config is None or missing,
+            help=absent
+            or f"Queues {seeds} trainings that differ by their seed alone: their mean and spread are shown.",
+        ):
+            start_seeds(config, seeds)
 about = " ".join([recipe.summary, f"Changed: {differences}." if differences else ""])
 words.caption(about)
 
 with charts:
     if run is None:
         show_no_run(config.epochs if config is not None else 1)
+    elif choose_view(group := group_of(run, runs), run):
+        show_seeds(group)
     else:
-        behind = [other for other in runs if other.id != run.id]
-        names = run_labels(behind)
-        panel = st.container()
-        compared = list(names)[:1]
-        if not hidden("earlier"):
-            compared = st.multiselect(
-                "Earlier runs behind the curves",
-                list(names),
-                default=compared,
-                format_func=lambda run_id: names.get(run_id, run_id),
-                max_selections=3,
-                key=f"behind-{run.id}",
-            )
-        with panel:
-            show_run(run, [other for other in behind if other.id in compared])
-            with page.errors_as_messages():
-                look_inside(run)
-                evaluate_stopped(run)
-                outcome(run)
+        show_one(run, runs)
     with page.errors_as_messages():
         show_queue()
 with page.errors_as_messages():

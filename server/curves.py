@@ -21,6 +21,7 @@ from server.stream import HEARTBEAT, HEARTBEAT_SECONDS, Messages, message
 
 if TYPE_CHECKING:
     from mnist_core.runs.run import Run
+    from mnist_core.runs.seed_snapshots import SeedSnapshots
     from mnist_core.runs.snapshot import Snapshots
 
 INTERVAL_SECONDS = 1.0
@@ -34,7 +35,7 @@ _log = logging.getLogger(__name__)
 class Follower:
     """A task that keeps the newest snapshot as long as somebody listens and the run is active."""
 
-    def __init__(self, snapshots: Callable[[], Snapshots], limiter: anyio.CapacityLimiter) -> None:
+    def __init__(self, snapshots: Callable[[], Snapshots | SeedSnapshots], limiter: anyio.CapacityLimiter) -> None:
         self.listeners = 0
         self.ended = False
         self._make, self._limiter = snapshots, limiter
@@ -55,7 +56,7 @@ class Follower:
             self.ended = True
             self._changed.set()
 
-    async def _look_until_the_end(self, snapshots: Snapshots) -> None:
+    async def _look_until_the_end(self, snapshots: Snapshots | SeedSnapshots) -> None:
         shown: tuple[Any, ...] = ()
         status, state, brisk_until = "", None, time.monotonic() + BRISK_SECONDS
         alone_since: float | None = None
@@ -96,7 +97,7 @@ class Follower:
                     yield HEARTBEAT
 
 
-def _look(snapshots: Snapshots, shown: tuple[Any, ...]) -> tuple[tuple[Any, ...], str, bool, bytes]:
+def _look(snapshots: Snapshots | SeedSnapshots, shown: tuple[Any, ...]) -> tuple[tuple[Any, ...], str, bool, bytes]:
     """What there is to show now, its state, whether the run is active, and the message; empty if `shown` says it."""
     from mnist_core.runs.snapshot import stage
 
@@ -116,27 +117,30 @@ def _look(snapshots: Snapshots, shown: tuple[Any, ...]) -> tuple[tuple[Any, ...]
 
 
 class Followers:
-    """One follower for each run and the runs behind it, however many listen. For the event loop's thread only."""
+    """One follower for each run and the runs shown with it, however many listen. For the event loop's thread only."""
 
     def __init__(self, limiter: anyio.CapacityLimiter) -> None:
         self._limiter = limiter
         self._running: dict[Hashable, Follower] = {}
 
-    async def curves(self, run: Run, behind: list[Run]) -> Messages:
-        """The run's curves before those of the runs `behind`."""
+    async def curves(self, run: Run, behind: list[Run], seeds: list[Run]) -> Messages:
+        """The run's curves before those of the runs `behind`; with `seeds` the mean over the run and these."""
 
-        def snapshots() -> Snapshots:
+        def snapshots() -> Snapshots | SeedSnapshots:
+            from mnist_core.runs.seed_snapshots import SeedSnapshots
             from mnist_core.runs.snapshot import Snapshots
 
-            return Snapshots(run, behind)
+            return SeedSnapshots([run, *seeds]) if seeds else Snapshots(run, behind)
 
-        key = (run.folder, *(other.folder for other in behind))
+        key = (run.folder, tuple(other.folder for other in behind), tuple(other.folder for other in seeds))
         async with self._listening(key, snapshots) as follower, aclosing(follower.messages()) as parts:
             async for part in parts:
                 yield part
 
     @asynccontextmanager
-    async def _listening(self, key: Hashable, snapshots: Callable[[], Snapshots]) -> AsyncGenerator[Follower, None]:
+    async def _listening(
+        self, key: Hashable, snapshots: Callable[[], Snapshots | SeedSnapshots]
+    ) -> AsyncGenerator[Follower, None]:
         self._running = {other: follower for other, follower in self._running.items() if not follower.ended}
         follower = self._running.get(key) or Follower(snapshots, self._limiter)
         self._running[key] = follower

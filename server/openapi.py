@@ -174,6 +174,7 @@ def document(base: str) -> dict[str, Any]:
                     {"name": "Last-Event-ID", "in": "header", "description": "The same", "schema": text},
                     _query("view", "What to send", {**text, "enum": ["events", "curves"], "default": "events"}),
                     _query("behind", "For curves: ids of ended runs to draw behind it, apart by commas", text),
+                    _query("seeds", "For curves: runs of other seeds; the mean over all is drawn with a band", text),
                 ],
                 "responses": _answers("Events", text, 400, 404, kind="text/event-stream"),
             }

@@ -20,7 +20,7 @@ from server.events import has_ended_before, log_events, position
 from server.stream import Closing, EventStream
 from server.traffic import Traffic
 
-MOST_BEHIND = 10
+MOST_BEHIND, MOST_SEEDS = 10, 19
 THREADS = 4
 
 
@@ -66,9 +66,11 @@ class Runs:
             held.enter_context(self.streams.admitted())
             run = await self._in_thread(functools.partial(listing.find_run, request.path_params["run"]))
             if view == "curves":
-                names = [name for name in request.query_params.get("behind", "").split(",") if name][:MOST_BEHIND]
-                behind = await self._in_thread(functools.partial(_known, names))
-                messages = self._followers.curves(run, behind)
+                behind, seeds = [
+                    await self._in_thread(functools.partial(_known, request.query_params.get(name, ""), most))
+                    for name, most in (("behind", MOST_BEHIND), ("seeds", MOST_SEEDS))
+                ]
+                messages = self._followers.curves(run, behind, seeds)
             else:
                 start = await self._in_thread(functools.partial(position, request, run.metrics_path))
                 if start and await self._in_thread(functools.partial(has_ended_before, run, start)):
@@ -89,10 +91,10 @@ class Runs:
             raise RequestError(404, str(error)) from None
 
 
-def _known(names: list[str]) -> list[Any]:
-    """The runs of these names; one that has been deleted is no reason to hide the others."""
+def _known(names: str, most: int) -> list[Any]:
+    """The runs of the first `most` of these names, apart by commas; a deleted one is no reason to hide the others."""
     found = []
-    for name in names:
+    for name in [name for name in names.split(",") if name][:most]:
         with contextlib.suppress(RequestError):
             found.append(listing.find_run(name))
     return found

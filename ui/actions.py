@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from mnist_core.config import TrainConfig
 from mnist_core.data.collection import FOLDER, Collection, Kept
 from mnist_core.data.download import DownloadStep, download
-from mnist_core.errors import RunError
+from mnist_core.errors import ConfigError, RunError
 from mnist_core.experiments.ablation import Factor, Study, create_study
+from mnist_core.experiments.seeds import create_seed_runs, next_seeds
 from mnist_core.explain.votes import Votes
 from mnist_core.runs.catalogue import Model
 from mnist_core.runs.limits import check_limits
 from mnist_core.runs.queue import Queue
-from mnist_core.runs.run import Run, create_run
+from mnist_core.runs.run import Run
 from mnist_core.runs.storage import delete_run
 from mnist_core.system.settings import data_folder, limits, runs_folder
 from ui import cache
@@ -55,16 +56,28 @@ def settled() -> bool:
 
 
 def start(config: TrainConfig) -> Run:
-    """A new run of this session's owner, handed to a worker. Raises RunError."""
+    """A new run of this session's owner, handed to a worker. Raises LabError."""
+    return start_seeds(config, 1)[0]
+
+
+def start_seeds(config: TrainConfig, count: int) -> list[Run]:
+    """`count` new runs of this session's owner with the seeds from that of `config` on, in the queue. Raises LabError.
+
+    A teaching holds out the images that its model's seed held out, and is refused more than one.
+    """
     _require()
     from mnist_core.experiments.teach import completed
 
     config = completed(config, data_folder())
+    if count > 1 and config.recipe == "teach":
+        raise ConfigError(
+            "A teaching keeps the seed of its model, which says what images are held out: with other seeds it would be "
+            "judged on images that the model has learned. Press Run for one."
+        )
     with _starting:
-        check_limits([config])
-        run = create_run(config, owner=current_user())
-        cache.workers().start(run)
-    return run
+        runs = create_seed_runs(config, next_seeds(config.seed, count), owner=current_user())
+        cache.workers().warm()
+    return runs
 
 
 def start_study(base: TrainConfig, factors: Sequence[Factor], seeds: Sequence[int]) -> Study:

@@ -9,9 +9,10 @@ from mnist_core.config import TrainConfig
 from ui import address
 
 PAGES = ("home", "train", "draw", "teach", "inside", "results", "compare", "replay", "data")
-PARTS = ("menu", "name", "settings", "augmentation", "more", "ending", "layers", "earlier", "runs")
+PARTS = ("menu", "name", "settings", "augmentation", "more", "ending", "layers", "earlier", "runs", "seeds", "finder")
 """The menu; the box for a name; all settings, or one group of them; the table of layers; the choice of earlier runs;
-the list of runs. Single settings go by their names, recipe and dataset among them."""
+the list of runs; trainings with several seeds; the search for a learning rate and a batch size. Single settings go by
+their names, recipe and dataset among them."""
 
 
 def hidden(name: str) -> bool:

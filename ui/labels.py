@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlencode
 
 from mnist_core.data.dataset import dataset_title
 from mnist_core.inference.interval import accuracy_text, interval_text, measured_interval
@@ -54,6 +55,11 @@ def model_label(model: Model) -> str:
     test = accuracy_words(model.card.metrics, "test")
     said = f" · test {test}" if test else ""
     return f"{model_name(model)}{origin} · {dataset_title(model.card.dataset)}{said}"
+
+
+def compare_link(runs: Sequence[Run]) -> str:
+    """Where the runs stand side by side, relative to any other page."""
+    return f"compare?{urlencode({'runs': ','.join(run.id for run in runs)}, safe=',')}"
 
 
 def run_labels(runs: list[Run]) -> dict[str, str]:

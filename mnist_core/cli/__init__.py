@@ -161,6 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     search.add_argument("--runs-dir", help="where the runs are kept (default: $MNIST_LAB_RUNS, or ./runs)")
     search.add_argument("--owner", default="", metavar="NAME", help="whose runs they are, for the pages' lists")
+    search.add_argument("--background", action="store_true", help="at low priority, as the pages start it")
 
     reproduce = command("reproduce", run_reproduce, "train the earlier systems' recipes; compare with their claims")
     reproduce.add_argument("--recipes", help="names apart by commas (default: all)")

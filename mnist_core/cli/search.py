@@ -10,19 +10,23 @@ from typing import TYPE_CHECKING, Any
 from mnist_core.cli.output import print_note, print_result
 from mnist_core.config import TrainConfig, parse_assignments
 from mnist_core.errors import ConfigError, LabError, RunFailedError
-from mnist_core.system.threads import pin_threads_to_cores
+from mnist_core.system.threads import lower_priority, pin_threads_to_cores
 
 if TYPE_CHECKING:
     from mnist_core.experiments.search import Search
 
 
 def run_search(options: argparse.Namespace) -> None:
+    if options.background:
+        lower_priority()
     pin_threads_to_cores()
     from mnist_core.experiments.search import join_search
     from mnist_core.experiments.search_storage import StorageError
     from mnist_core.experiments.search_work import work
+    from mnist_core.system.device import divide_cores
     from mnist_core.system.settings import data_folder
 
+    divide_cores()
     data_dir = Path(options.data_dir) if options.data_dir else data_folder()
     if options.join:
         given = [name for name in _OF_A_NEW_ONE if getattr(options, name)]
@@ -59,7 +63,8 @@ _OF_A_NEW_ONE = (
 
 
 def _begin(options: argparse.Namespace, data_dir: Path) -> Search:
-    from mnist_core.experiments.search import begin_search, checked_budget, make_plan
+    from mnist_core.experiments.search import begin_search
+    from mnist_core.experiments.search_plan import checked_budget, make_plan
     from mnist_core.experiments.search_space import check_networks, parse_range
     from mnist_core.runs.limits import check_limits
 

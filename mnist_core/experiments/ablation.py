@@ -19,9 +19,8 @@ from pydantic import TypeAdapter
 
 from mnist_core.config import TrainConfig, parse_config
 from mnist_core.errors import ConfigError, LabError, RunError
-from mnist_core.runs.limits import check_limits
-from mnist_core.runs.queue import Queue
-from mnist_core.runs.run import Run, create_run, open_run
+from mnist_core.experiments.seeds import create_runs, queue_runs
+from mnist_core.runs.run import Run, open_run
 from mnist_core.system.files import read_json, write_json
 from mnist_core.system.settings import runs_folder
 
@@ -114,8 +113,7 @@ def create_study(
     root = Path(runs_dir if runs_dir is not None else runs_folder())
     configs = plan(base, factors, seeds)
     # seed by seed, so that a study that is cut short still compares all settings
-    check_limits(configs, root)
-    runs = [create_run(config, root, owner) for config in configs]
+    runs = create_runs(configs, root, owner)
     settings = len(configs) // len(seeds)
     study = Study(
         f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}",
@@ -132,9 +130,7 @@ def create_study(
         write_json(root / STUDIES_FOLDER / f"{study.id}.json", content)
     except OSError as error:
         raise RunError(f"The ablation cannot be written to {root.resolve()} ({error.strerror}).") from None
-    queue = Queue(root)
-    for run in runs:
-        queue.add(run)
+    queue_runs(runs)
     return study
 
 

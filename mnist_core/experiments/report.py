@@ -17,8 +17,9 @@ from mnist_core.errors import DataError
 from mnist_core.experiments.compare import Record, differing, incomparable
 from mnist_core.experiments.compare import record as record_of
 from mnist_core.experiments.export import command
-from mnist_core.figures.curves import COLOURS, Curve
+from mnist_core.figures.curves import Curve
 from mnist_core.figures.images import as_picture, data_url
+from mnist_core.figures.style import COLOURS
 from mnist_core.figures.svg import curves_svg
 from mnist_core.inference.interval import accuracy_interval, accuracy_text, interval_text
 from mnist_core.inference.metrics import Evaluation, evaluate

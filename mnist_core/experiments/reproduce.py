@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -20,6 +19,7 @@ from mnist_core.data.dataset import dataset_title
 from mnist_core.data.loading import load_dataset
 from mnist_core.data.prepare import load_for
 from mnist_core.errors import ConfigError, DataError, LabError, RunError, RunFailedError
+from mnist_core.experiments.seeds import spread
 from mnist_core.inference.interval import accuracy_interval, interval_text
 from mnist_core.inference.metrics import cross_entropy, summarize
 from mnist_core.inference.network import Network
@@ -121,11 +121,11 @@ class Row:
         return "".join(f", {name} {value}" for name, value in self.settings.items())
 
     def mean(self, metric: str) -> float:
-        return mean(self.measured[metric])
+        return spread(self.measured[metric]).mean
 
     def std(self, metric: str) -> float:
         """The sample standard deviation over seeds; 0 for a single one."""
-        return stdev(self.measured[metric]) if len(self.seeds) > 1 else 0.0
+        return spread(self.measured[metric]).std if len(self.seeds) > 1 else 0.0
 
     @property
     def accuracy(self) -> str:

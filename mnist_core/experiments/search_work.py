@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from mnist_core.errors import LabError, RunError, RunFailedError
-from mnist_core.experiments.search import STOPPED, Search, check_agreement, sampler
+from mnist_core.experiments.search import STOPPED, Search
+from mnist_core.experiments.search_plan import check_agreement, sampler
 from mnist_core.experiments.search_storage import (
     GRACE_SECONDS,
     HEARTBEAT_SECONDS,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mnist_core.experiments.ablation import Study, setting_label
+from mnist_core.experiments.seeds import Spread, spread
 from mnist_core.inference.interval import accuracy_interval, interval_text
 from mnist_core.runs.history import EventReader, latest
 
@@ -39,11 +40,14 @@ class SettingResult:
         return interval_text(accuracy_interval(self.mean(metric), self.images[metric])) if known else ""
 
     def mean(self, metric: str) -> float:
-        return float(np.mean(self.values[metric])) if self.values[metric] else float("nan")
+        return self.spread(metric).mean
 
     def std(self, metric: str) -> float:
         """The sample standard deviation over seeds; NaN for fewer than two."""
-        return float(np.std(self.values[metric], ddof=1)) if len(self.values[metric]) > 1 else float("nan")
+        return self.spread(metric).std
+
+    def spread(self, metric: str) -> Spread:
+        return spread(self.values[metric])
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnist_core.figures.style import LEGEND, MARGIN, QUIET, TRAIN, VALIDATION
+from mnist_core.figures.bands import Band, area_trace, line_trace
+from mnist_core.figures.smoothing import Numbers, downsample, smoothed
+from mnist_core.figures.style import LEGEND, MARGIN, QUIET, TRAIN, VALIDATION, look
 from mnist_core.lazy import LazyModule
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ else:
 
 EMPTY_LOSS = [0, 2.5]  # of a chart without a point: ten classes at random have a loss of 2.3
 EARLIER = ("#8A94A6", "#CC79A7", "#B8860B")
-Numbers = Sequence[float] | np.ndarray  # (N,)
 MAX_MARK_ROWS = 6  # of text, over which the labels of neighbouring marks are spread
 
 
@@ -40,69 +40,39 @@ class Curve:
     window: int = 25
 
 
-def downsample(x: Numbers, y: Numbers, most: int = 400) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) and (N,) → at most about `most` points, each the mean of neighbours; the first and last x are kept."""
-    xs, ys = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    if len(xs) <= most:
-        return xs, ys
-    edges = _edges(len(xs), most)
-    means = np.add.reduceat(ys, edges[:-1]) / np.diff(edges)
-    return _places(xs, edges), means
-
-
-def smooth(y: Numbers, window: int = 25) -> np.ndarray:
-    """(N,) → (N,) float64: the mean of the last `window` values, of fewer at the start."""
-    ys = np.asarray(y, dtype=float)
-    total = np.concatenate([[0.0], np.cumsum(ys)])
-    ends = np.arange(1, len(ys) + 1)
-    starts = np.maximum(ends - window, 0)
-    means: np.ndarray = (total[ends] - total[starts]) / np.maximum(ends - starts, 1)
-    return means
-
-
-def smoothed(x: Numbers, y: Numbers, window: int, most: int = 400) -> tuple[np.ndarray, np.ndarray]:
-    """`downsample(x, smooth(y, window), most)`, which never holds more than one group of neighbours at a time."""
-    xs, ys = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    if len(xs) <= most:
-        return xs, smooth(ys, window)
-    edges = _edges(len(xs), most)
-    means = [
-        smooth(ys[max(first - window + 1, 0) : last], window)[first - last :].mean()
-        for first, last in itertools.pairwise(edges.tolist())
-    ]
-    return _places(xs, edges), np.array(means)
-
-
-def _edges(count: int, groups: int) -> np.ndarray:
-    """(groups + 1,) int: where groups of neighbours begin and end."""
-    return np.linspace(0, count, groups + 1).astype(int)
-
-
-def _places(xs: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """The right end of each group, so that the curve reaches the last x; of the first group the left one."""
-    places: np.ndarray = xs[edges[1:] - 1]
-    places[0] = xs[0]
-    return places
-
-
 def curve_figure(
-    curves: Sequence[Curve], title: str, epochs: float, percent: bool = False, marks: Sequence[tuple[float, str]] = ()
+    curves: Sequence[Curve | Band],
+    title: str,
+    epochs: float,
+    percent: bool = False,
+    marks: Sequence[tuple[float, str]] = (),
 ) -> go.Figure:
     """Training curves over epochs; see `curve_spec`."""
     return go.Figure(curve_spec(curves, title, epochs, percent, marks))
 
 
 def curve_spec(
-    curves: Sequence[Curve], title: str, epochs: float, percent: bool = False, marks: Sequence[tuple[float, str]] = ()
+    curves: Sequence[Curve | Band],
+    title: str,
+    epochs: float,
+    percent: bool = False,
+    marks: Sequence[tuple[float, str]] = (),
 ) -> dict[str, Any]:
     """Training curves over epochs as `{"data": …, "layout": …}`, without the milliseconds of `go.Figure`'s validation.
 
     The x-axis spans the whole training, and the y-axis grows in steps, so that the layout of a live chart rarely
-    changes. `percent` shows shares in [0, 1] as percentages. `marks` are (epoch, label) of events; see `mark_layout`.
+    changes. A band is of the trainings that are shown, never of earlier ones. `percent` shows shares in [0, 1] as
+    percentages. `marks` are (epoch, label) of events; see `mark_layout`.
     """
-    traces, lowest, highest = [], 0.9, 0.0
+    traces: list[dict[str, Any]] = []
+    lowest, highest = 0.9, 0.0
     for curve in sorted(curves, key=lambda curve: -curve.place):
         validation = curve.kind == "validation"
+        if isinstance(curve, Band):
+            drawn, (low, high) = _band(curve, percent)
+            traces += drawn
+            lowest, highest = min(lowest, low), max(highest, high)
+            continue
         x, y = downsample(curve.x, curve.y) if validation else smoothed(curve.x, curve.y, curve.window)
         colour = VALIDATION if validation else TRAIN
         if curve.place:
@@ -143,6 +113,21 @@ def curve_spec(
     return {"data": traces, "layout": layout}
 
 
+def _band(band: Band, percent: bool) -> tuple[list[dict[str, Any]], tuple[float, float]]:
+    """The traces of a band in the chart of a training, and between which values it lies: the lowest tenth apart.
+
+    What is under the pointer is no more than the mean: other data of a trace would have it drawn anew each time.
+    """
+    colour = VALIDATION if band.kind == "validation" else TRAIN
+    line = line_trace(band, percent)
+    del line["customdata"]
+    line["line"] = {**line["line"], "color": colour}
+    line["marker"] = {"size": 8, "symbol": "circle", "color": colour}
+    line["hovertemplate"] = "%{y:.2%}" if percent else "%{y:.4f}"
+    low = np.quantile(band.mean, 0.1) if len(band.mean) else 1.0
+    return [area_trace(band, colour), line], (float(low), float(np.max(band.mean + band.std, initial=0.0)))
+
+
 def mark_layout(marks: Sequence[tuple[float, str, str]], right: float, top: bool = True) -> dict[str, Any]:
     """(x, label, colour) of events on an x-axis that ends at `right` → dotted lines with labels.
 
@@ -181,13 +166,6 @@ def mark_layout(marks: Sequence[tuple[float, str, str]], right: float, top: bool
     return {"shapes": lines, "annotations": labels} if marks else {}
 
 
-# Okabe and Ito (2008): told apart with any colour vision, which tests/figures/test_curves.py measures
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9")
-# Plotly's names → text for a legend outside the figure
-SYMBOLS = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲", "x": "✖", "star": "★"}
-DASHES = {"solid": "━", "dash": "╍", "dot": "┉"}
-
-
 @dataclass(frozen=True)
 class Mark:
     """An event of the run at `place` (as in Curve), at `x`."""
@@ -198,20 +176,24 @@ class Mark:
 
 
 def overlay_figure(
-    curves: Sequence[Curve],
+    curves: Sequence[Curve | Band],
     title: str,
     x_title: str,
     percent: bool = False,
     log: bool = False,
     marks: Sequence[Mark] = (),
 ) -> go.Figure:
-    """Training lines solid, before smoothing faint behind; validation lines dotted, with markers.
+    """Training lines solid, before smoothing faint behind; validation lines dotted, with markers; bands behind means.
 
     The legend is left to the page (see `key`), as several figures share one. On a log axis, which has no 0, values of
     0 are markers at its bottom, which say so.
     """
     faint, strong, zeros = [], [], []
     for curve in sorted(curves, key=lambda curve: curve.kind):
+        if isinstance(curve, Band):
+            faint.append(area_trace(curve, look(curve.place)[0], log))
+            strong.append(line_trace(curve, percent))
+            continue
         points = downsample(curve.x, curve.y)
         if curve.kind == "train" and curve.window > 1:
             raw = _trace(curve, *points, percent)
@@ -221,9 +203,9 @@ def overlay_figure(
         strong.append(_trace(curve, *points, percent))
         if log:
             zeros.append((curve, zero_places(curve.x, curve.y)))
-    below = _zero_traces(zeros, [trace["y"] for trace in faint + strong])
+    below = _zero_traces(zeros, [trace["y"] for trace in faint + strong if trace.get("fill") is None])
     right = max((float(np.max(curve.x, initial=0.0)) for curve in curves), default=0.0)
-    marked = mark_layout([(mark.x, mark.label, _look(mark.place)[0]) for mark in marks], right, top=not percent)
+    marked = mark_layout([(mark.x, mark.label, look(mark.place)[0]) for mark in marks], right, top=not percent)
     return go.Figure(faint + strong + below, {**_layout(title, x_title, percent, log), **marked})
 
 
@@ -243,7 +225,7 @@ def _zero_traces(zeros: Sequence[tuple[Curve, np.ndarray]], shown: Sequence[np.n
             "x": np.round(x, 4),
             "y": np.full(len(x), smallest / 2),
             "mode": "markers",
-            "marker": {"symbol": "triangle-down-open", "size": 9, "color": _look(curve.place)[0]},
+            "marker": {"symbol": "triangle-down-open", "size": 9, "color": look(curve.place)[0]},
             "hovertemplate": f"{curve.kind} 0 (below the scale) at %{{x:,.4~g}}<extra></extra>",
         }
         for curve, x in zeros
@@ -251,69 +233,18 @@ def _zero_traces(zeros: Sequence[tuple[Curve, np.ndarray]], shown: Sequence[np.n
     ]
 
 
-@dataclass(frozen=True)
-class Band:
-    """Several trainings of one setting: `curves` is (trainings, N) over `x` (N,); `place` as in Curve."""
-
-    name: str
-    place: int
-    x: Numbers
-    curves: np.ndarray
-
-
 def band_figure(bands: Sequence[Band], title: str, x_title: str, log: bool = False) -> go.Figure:
-    """Means over trainings as lines, each with a band of ± one sample standard deviation.
+    """Means over trainings as lines with markers, each with a band of ± one sample standard deviation.
 
     The seventh to twelfth lines are dashed, later ones dotted.
     """
-    areas, lines = [], []
-    for band in bands:
-        colour, symbol, dash = _look(band.place)
-        x, mean = np.asarray(band.x, dtype=float), np.mean(band.curves, axis=0)
-        spread = np.std(band.curves, axis=0, ddof=1) if len(band.curves) > 1 else np.zeros_like(mean)
-        # on a log axis, which has no 0, the band ends far below its line
-        low = np.maximum(mean - spread, mean / 100) if log else mean - spread
-        areas.append(
-            {
-                "type": "scatter",
-                "name": f"{band.name} band",
-                "x": np.concatenate([x, x[::-1]]),
-                "y": np.round(np.concatenate([mean + spread, low[::-1]]), 6),
-                "fill": "toself",
-                "mode": "none",
-                "fillcolor": f"rgba({', '.join(str(int(colour[i : i + 2], 16)) for i in (1, 3, 5))}, 0.18)",
-                "hoverinfo": "skip",
-            }
-        )
-        lines.append(
-            {
-                "type": "scatter",
-                "name": band.name,
-                "x": x,
-                "y": np.round(mean, 6),
-                "mode": "lines+markers",
-                "line": {"color": colour, "width": 2.5, "dash": dash},
-                "marker": {"symbol": symbol, "size": 7, "color": colour},
-                "hovertemplate": "%{y:.4f} at %{x:,.4~g}",
-            }
-        )
+    areas = [area_trace(band, look(band.place)[0], log) for band in bands]
+    lines = [{**line_trace(band), "mode": "lines+markers"} for band in bands]
     return go.Figure(areas + lines, _layout(title, x_title, percent=False, log=log))
 
 
-def key(place: int) -> tuple[str, str]:
-    """(colour, line and marker as text) of the line at `place`, for a legend."""
-    colour, symbol, dash = _look(place)
-    return colour, f"{DASHES[dash]}{SYMBOLS[symbol]}{DASHES[dash]}"
-
-
-def _look(place: int) -> tuple[str, str, str]:
-    """Colour, marker and dash."""
-    row, column = divmod(place, len(COLOURS))
-    return COLOURS[column], list(SYMBOLS)[column], list(DASHES)[row % len(DASHES)]
-
-
 def _trace(curve: Curve, x: np.ndarray, y: np.ndarray, percent: bool) -> dict[str, Any]:
-    colour, symbol, _ = _look(curve.place)
+    colour, symbol, _ = look(curve.place)
     validation = curve.kind == "validation"
     return {
         "type": "scatter",

@@ -8,8 +8,9 @@ from html import escape
 
 import numpy as np
 
-from mnist_core.figures.curves import COLOURS, Curve, downsample, smoothed
-from mnist_core.figures.style import TRAIN, VALIDATION
+from mnist_core.figures.curves import Curve
+from mnist_core.figures.smoothing import downsample, smoothed
+from mnist_core.figures.style import COLOURS, TRAIN, VALIDATION
 
 WIDTH, HEIGHT = 620, 300  # px
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 34, 40  # margins

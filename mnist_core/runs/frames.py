@@ -10,9 +10,9 @@ import numpy as np
 
 from mnist_core.data.dataset import Dataset
 from mnist_core.explain.projection import PCA
-from mnist_core.figures.curves import smooth
 from mnist_core.figures.images import as_picture, data_url, enlarge
 from mnist_core.figures.packed import packed, scale_of, signed, unpacked
+from mnist_core.figures.smoothing import smooth
 from mnist_core.figures.style import TRAIN, VALIDATION
 from mnist_core.inference.first_layer import filters, maps
 from mnist_core.inference.learning import Answers, fixed_digits

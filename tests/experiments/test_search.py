@@ -10,12 +10,11 @@ from mnist_core.experiments import search_work
 from mnist_core.experiments.search import (
     STOPPED,
     begin_search,
-    checked_budget,
     join_search,
     list_searches,
-    make_plan,
     open_search,
 )
+from mnist_core.experiments.search_plan import checked_budget, make_plan
 from mnist_core.experiments.search_space import parse_range
 from mnist_core.experiments.search_storage import StorageError, insist, without_password
 from mnist_core.experiments.search_work import outcome_of, take, work

@@ -10,7 +10,8 @@ import time
 import pytest
 
 from mnist_core.experiments import search_storage
-from mnist_core.experiments.search import begin_search, checked_budget, join_search, make_plan
+from mnist_core.experiments.search import begin_search, join_search
+from mnist_core.experiments.search_plan import checked_budget, make_plan
 from mnist_core.experiments.search_space import parse_range
 from mnist_core.experiments.search_work import take, work
 from tests.helpers import ROOT, free_port, until

@@ -3,22 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from mnist_core.figures.curves import (
-    COLOURS,
-    DASHES,
-    SYMBOLS,
-    Band,
-    Curve,
-    band_figure,
-    curve_figure,
-    curve_spec,
-    downsample,
-    key,
-    mark_layout,
-    overlay_figure,
-    smooth,
-)
-from mnist_core.figures.style import TRAIN, VALIDATION
+from mnist_core.figures.curves import Curve, curve_figure, curve_spec, mark_layout, overlay_figure
+from mnist_core.figures.smoothing import downsample, smooth
+from mnist_core.figures.style import COLOURS, DASHES, SYMBOLS, TRAIN, VALIDATION, key
 from tests.helpers import strict_json
 
 
@@ -212,29 +199,6 @@ def test_long_curves_are_drawn_with_some_400_points():
     figure = overlay_figure([Curve("long", 7, x, x / 1000.0, "train", 5)], "Loss", "step")
     assert [len(trace.x) for trace in figure.data] == [400, 400]
     assert figure.data[0].line.color == COLOURS[1]
-
-
-def test_a_band_is_the_mean_and_one_standard_deviation_around_it():
-    figure = band_figure([Band("a", 0, [1, 2], np.array([[1.0, 4.0], [3.0, 4.0]]))], "Loss", "epoch")
-    area, line = figure.data
-    assert list(line.y) == [2.0, 4.0]
-    spread = np.sqrt(2)  # of 1 and 3, with n - 1 in the denominator
-    np.testing.assert_allclose(area.x, [1, 2, 2, 1])
-    np.testing.assert_allclose(area.y, [2 + spread, 4, 4, 2 - spread], atol=1e-5)
-    assert (area.fillcolor, line.line.color) == ("rgba(0, 114, 178, 0.18)", "#0072B2")
-
-
-def test_a_single_run_has_no_band_and_the_seventh_is_dashed():
-    figure = band_figure([Band("a", 6, [1, 2], np.array([[1.0, 4.0]]))], "Loss", "epoch")
-    area, line = figure.data
-    assert list(area.y) == [1.0, 4.0, 4.0, 1.0]
-    assert (line.line.color, line.line.dash) == (COLOURS[0], "dash")
-
-
-def test_on_a_log_axis_a_band_stays_above_nothing():
-    figure = band_figure([Band("a", 0, [1], np.array([[0.1], [3.9]]))], "Loss", "epoch", log=True)
-    assert figure.layout.yaxis.type == "log"
-    assert min(figure.data[0].y) == pytest.approx(0.02)
 
 
 def test_a_loss_of_zero_is_marked_at_the_bottom_of_a_log_axis():

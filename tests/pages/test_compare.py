@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+from scipy import stats
 from streamlit.testing.v1 import AppTest
 
 from mnist_core.config import TrainConfig
@@ -123,12 +124,44 @@ def test_the_address_chooses_and_unknown_runs_are_said(trained):
     assert "Choose runs above" in words(app)
 
 
-def test_at_most_six_runs_are_compared():
-    runs = [create_run(TrainConfig(dataset="digits")) for _ in range(8)]
+def test_at_most_six_lines_are_compared():
+    runs = [create_run(TrainConfig(dataset="digits")) for _ in range(8)]  # of one seed, so that each is a line
     app = compare(",".join(run.id for run in runs))
     assert not app.exception
-    assert len(widget(app.multiselect, "Runs").value) == 6
     assert any("6 at a time" in warning.value for warning in app.warning)
+    assert len(app.dataframe[0].value) == 6
+
+
+def test_runs_that_differ_by_seed_alone_are_one_row(trained):
+    alike, other = [trained(seed=seed) for seed in (3, 4, 5)], trained(dropout=0.5)
+    app = compare(",".join(run.id for run in [*alike, other]))
+    assert not app.exception
+    grouped, single = (frame.value for frame in app.dataframe)
+    assert list(grouped["seeds"]) == ["3 seeds (3–5)", "seed 0"]
+    assert list(grouped["dropout"]) == [0.0, 0.5]
+    measured = [json.loads((run.checkpoint() / "card.json").read_text())["metrics"]["test_accuracy"] for run in alike]
+    low, high = stats.t.interval(0.95, 2, np.mean(measured), stats.sem(measured))
+    assert grouped["test"][0] == f"{100 * np.mean(measured):.2f} ± {100 * np.std(measured, ddof=1):.2f} %"
+    assert grouped["test, 95 %"][0] == f"{100 * low:.2f}–{100 * high:.2f}"
+    assert grouped["link"][0] == f"compare?runs={','.join(run.id for run in alike)}"
+    assert len(single) == 4
+    widget(app.toggle, "Group seeds").set_value(False).run()
+    assert not app.exception
+    assert len(app.dataframe) == 1
+    assert set(app.dataframe[0].value["seed"]) == {0, 3, 4, 5}
+
+
+def test_a_run_that_was_stopped_early_is_said(trained):
+    whole, short = trained(seed=1), trained(seed=2)
+    lines = short.metrics_path.read_text().splitlines(keepends=True)
+    cut = next(place for place, line in enumerate(lines) if '"epoch"' in line and json.loads(line)["event"] == "epoch")
+    short.metrics_path.write_text("".join(lines[: cut + 1]))
+    (short.folder / "metrics.columns").unlink()
+    short.finish("stopped", "By hand.")
+    app = compare(f"{whole.id},{short.id}")
+    assert not app.exception
+    assert "seed 2 after epoch 1" in words(app)
+    assert app.dataframe[0].value["state"][0] == "1 completed, 1 stopped"
 
 
 def test_a_damaged_run_is_a_sentence_and_the_others_stay(trained):

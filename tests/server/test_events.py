@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from mnist_core.runs.run import Run
+from mnist_core.runs.run import Run, create_run
 from server import curves, events
 from server.runs import Runs
 from server.traffic import Traffic
@@ -196,6 +196,23 @@ def test_all_who_watch_share_one_follower(running, monkeypatch):
         again = Listener(web, path)
         until(lambda: again.messages)
         again.leave()
+
+
+def test_runs_of_several_seeds_are_watched_as_one(listen, running, monkeypatch):
+    monkeypatch.setattr(curves, "INTERVAL_SECONDS", 0.1)
+    other = create_run(running.config().replace(seed=7), running.folder.parent)
+    listener = listen(f"/api/runs/{running.id}/events?view=curves&seeds={other.id},gone")
+    until(lambda: listener.messages)
+    (first,) = datas(listener.messages)
+    assert set(first["figures"]) == {"loss", "accuracy", f"progress-{running.id}"}
+    names = [trace["name"] for trace in first["figures"]["loss"]["figure"]["data"]]
+    assert names == [f"{kind}, mean ± sd{what}" for kind in ("train", "validation") for what in (" band", "")]
+    assert first["figures"][f"progress-{running.id}"]["progress"]["text"].startswith("0 of 2 seeds ended")
+    running.finish("stopped", "By hand.")
+    until(lambda: len(listener.messages) > 1)
+    assert not listener.ended
+    other.finish("stopped", "By hand.")
+    until(lambda: listener.ended)
 
 
 def test_a_lost_connection_misses_nothing(listen, running, monkeypatch):

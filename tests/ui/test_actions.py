@@ -20,7 +20,7 @@ from ui import actions
 
 SCREENS = [ROOT / "home.py", *sorted((ROOT / "pages").glob("*.py")), *sorted((ROOT / "ui").rglob("*.py"))]
 CHANGING = {"create_run", "create_study", "delete_run", "pin", "write_owner", "download", "judge_stopped", "execute"}
-CHANGING.add("import_bundle")
+CHANGING |= {"import_bundle", "create_runs", "create_seed_runs", "queue_runs"}
 
 
 pytestmark = pytest.mark.usefixtures("no_mnist_and_no_workers")
@@ -56,6 +56,7 @@ def test_every_action_is_refused_outside_the_full_mode(mode, monkeypatch):
     run, config = finished_run(), TrainConfig(recipe="quick", dataset="digits")
     every_action = [
         lambda: actions.start(config),
+        lambda: actions.start_seeds(config, 5),
         lambda: actions.start_study(config, [], []),
         lambda: actions.resume(run),
         lambda: actions.import_bundle(b"", "a.zip"),

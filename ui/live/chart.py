@@ -107,14 +107,17 @@ def _mounted(
     return bool(result.get("changed") or result.get("closed"))
 
 
-def feed_path(run_id: str, behind: Sequence[str]) -> str | None:
-    """Where browsers hear of the run's figures before those `behind`, below the app's root.
+def feed_path(run_id: str, behind: Sequence[str] = (), seeds: Sequence[str] = ()) -> str | None:
+    """Where browsers hear of the run's figures before those `behind`, or of the mean over the run and `seeds`.
+
+    It is below the app's root.
 
     None for a while after it was closed to this session's browser, as by a proxy: then the page has to rerun instead.
     """
     if time.monotonic() - st.session_state.get(CLOSED, -CLOSED_SECONDS) < CLOSED_SECONDS:
         return None
-    return f"api/runs/{run_id}/events?view=curves&behind={','.join(behind)}"
+    others = f"seeds={','.join(seeds)}" if seeds else f"behind={','.join(behind)}"
+    return f"api/runs/{run_id}/events?view=curves&{others}"
 
 
 def figure_json(figure: go.Figure | dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from html import escape
 
 import streamlit as st
 
-from mnist_core.figures.curves import key
+from mnist_core.figures.style import key
 
 
 def legend(names: Sequence[str], explanation: str) -> None:

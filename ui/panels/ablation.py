@@ -16,7 +16,8 @@ from mnist_core.errors import ConfigError
 from mnist_core.experiments.ablation import Factor, Study, list_studies, plan, setting_label
 from mnist_core.experiments.compare import seconds_left
 from mnist_core.experiments.significance import METRICS, Analysis, SettingResult, analyse
-from mnist_core.figures.curves import Band, band_figure
+from mnist_core.figures.bands import Band
+from mnist_core.figures.curves import band_figure
 from mnist_core.models.architectures import MODELS
 from mnist_core.runs.labels import moment, run_label
 from mnist_core.runs.run import list_runs

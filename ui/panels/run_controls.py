@@ -16,20 +16,30 @@ from mnist_core.training.events import Event
 from ui import actions
 from ui.widgets.settings import change_knobs, changed
 
+FOLLOW = "follow-seeds"  # of the session: whether the page is to show the new run together with its other seeds
 SEEDS = 10_000  # a new seed is below: short enough to be told to somebody
 
 
 def start_run(config: TrainConfig) -> None:
     """Creates a run, hands it to a worker and shows it. Raises RunError."""
-    st.session_state["run"] = actions.start(config).id
+    _show(actions.start(config), together=False)
+
+
+def start_seeds(config: TrainConfig, count: int) -> None:
+    """Creates runs of several seeds, queues them and shows them together. Raises LabError."""
+    _show(actions.start_seeds(config, count)[0], together=True)
+
+
+def _show(run: Run, together: bool) -> None:
+    """Has the page show the run, by itself or `together` with its other seeds."""
+    st.session_state["run"], st.session_state[FOLLOW] = run.id, together
     st.rerun()
 
 
 def continue_run(run: Run) -> None:
     """Hands an interrupted run to a worker again and shows it. Raises RunError."""
     actions.resume(run)
-    st.session_state["run"] = run.id
-    st.rerun()
+    _show(run, together=False)
 
 
 def step_buttons(run: Run, waits: bool) -> None:

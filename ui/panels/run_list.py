@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
+from mnist_core.experiments.seeds import SeedGroup, seed_groups, seed_of
 from mnist_core.runs.limits import runs_to_delete
 from mnist_core.runs.run import Run, list_runs
 from mnist_core.runs.storage import MEGABYTE, size
 from mnist_core.system.settings import limits
 from ui import actions, page
-from ui.labels import run_labels
+from ui.labels import compare_link, run_labels
 from ui.panels.export import bring_bundle
 from ui.widgets import confirm
 
@@ -67,22 +69,37 @@ def _offer(taken: Sizes) -> None:
             confirm.delete([run for run, _ in proposed])
 
 
+def _row(group: SeedGroup, names: Mapping[str, str], taken: int) -> dict[str, Any]:
+    found = group.spread("test_accuracy")
+    return {
+        "run": names[group.runs[0].id],
+        "seeds": group.seeds_text,
+        "owner": ", ".join(dict.fromkeys(run.owner for run in group.runs if run.owner)),
+        "state": group.states,
+        "test": found.text(percent=True) if found.values else None,
+        "95 %": found.interval(percent=True) or None,
+        "MB": taken / MEGABYTE,
+        "pinned": all(run.pinned for run in group.runs),
+        "curves": compare_link(group.counted),
+    }
+
+
 @st.fragment
 def _table(taken: Sizes) -> None:
     runs = [run for run, _ in taken]
-    names = run_labels(runs)
-    rows = [
-        {
-            "run": names[run.id],
-            "owner": run.owner,
-            "state": run.status().state,
-            "MB": each / MEGABYTE,
-            "pinned": run.pinned,
-        }
-        for run, each in taken
-    ]
+    groups = seed_groups(runs)
+    if any(group.several for group in groups) and not st.toggle(
+        "Group seeds",
+        True,
+        key="run-list-groups",
+        persist_state="session",
+        help="Runs that differ by their seed alone stand in one row. Switch it off to open the rows.",
+    ):
+        groups = [SeedGroup((run,), (run,), (seed_of(run),)) for run in runs]
+    names, bytes_of = run_labels(runs), {run.id: each for run, each in taken}
+    rows = [_row(group, names, sum(bytes_of[run.id] for run in group.runs)) for group in groups]
     # another key when the rows change: a selection is of places, and must not move to other runs
-    place = zlib.crc32(" ".join(run.id for run in runs).encode())
+    place = zlib.crc32("|".join(" ".join(run.id for run in group.runs) for group in groups).encode())
     shown = st.dataframe(
         rows,
         hide_index=True,
@@ -90,9 +107,19 @@ def _table(taken: Sizes) -> None:
         selection_mode="multi-row",
         key=f"run-list-{place}",
         height=min(38 + 35 * len(rows), 388),
-        column_config={"MB": st.column_config.NumberColumn(format="%.1f", help="1 MB is a million bytes")},
+        placeholder="–",
+        column_config={
+            "MB": st.column_config.NumberColumn(format="%.1f", help="1 MB is a million bytes"),
+            "test": st.column_config.TextColumn(
+                help="Accuracy on the test images, read once at the end; of several seeds mean ± standard deviation"
+            ),
+            "95 %": st.column_config.TextColumn(
+                help="In percent: the interval of the mean over the seeds (Student's t). One seed has none"
+            ),
+            "curves": st.column_config.LinkColumn(display_text="compare", help="Opens them on Compare"),
+        },
     )
-    chosen = [runs[row] for row in shown["selection"]["rows"]]
+    chosen = [run for row in shown["selection"]["rows"] for run in groups[row].runs]
     with page.errors_as_messages(), st.container(horizontal=True, vertical_alignment="center"):
         kept = bool(chosen) and all(run.pinned for run in chosen)
         if st.button("Unpin" if kept else "Pin", icon=":material/keep:", disabled=not chosen, key="run-list-pin"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from mnist_core.experiments.ablation import setting_label
@@ -18,15 +20,20 @@ from mnist_core.experiments.compare import (
     to_csv,
     to_json,
 )
-from mnist_core.figures.curves import COLOURS, Curve, Mark, overlay_figure
+from mnist_core.experiments.seeds import SeedGroup, seed_groups, spread
+from mnist_core.figures.bands import Band, seed_band
+from mnist_core.figures.curves import Curve, Mark, overlay_figure
+from mnist_core.figures.style import COLOURS
 from mnist_core.runs.history import shared_reader
 from mnist_core.runs.run import Run, list_runs
+from mnist_core.runs.seed_snapshots import shortfalls
 from ui import actions, page
-from ui.labels import interval_words, run_labels
+from ui.labels import compare_link, interval_words, run_labels
 from ui.live.chart import live_chart
 from ui.live.legend import legend
 
 AT_FIRST = 3
+MOST_CHOSEN = 60  # runs, of which ten seeds may be one line
 REFRESH_SECONDS = 1.0
 X_TITLES = {"step": "step (batches)", "epoch": "epoch", "seconds": "seconds of training"}
 EXPLAINED: dict[str, tuple[str, str | None, str]] = {
@@ -47,6 +54,14 @@ EXPLAINED: dict[str, tuple[str, str | None, str]] = {
     "train_seconds": ("training (s)", "%.1f", "Seconds of training and validating; pauses do not count"),
 }
 
+GROUPED = {
+    "test": st.column_config.TextColumn(help="Accuracy on the test images, read once at the end"),
+    "test, 95 %": st.column_config.TextColumn(help="In percent. One seed has no such interval"),
+    "validation": st.column_config.TextColumn(help="Accuracy on the held-out images, of the weights that are kept"),
+    "training (s)": st.column_config.NumberColumn(format="%.1f", help="Seconds of a training, the mean over seeds"),
+    "link": st.column_config.LinkColumn(display_text="alone", help="Opens this row by itself"),
+}
+
 
 def choose(names: dict[str, str]) -> list[str]:
     """Ids of the runs to compare. The address says them (`?runs=ID,ID`), so that a comparison can be passed on."""
@@ -55,9 +70,9 @@ def choose(names: dict[str, str]) -> list[str]:
         wanted = [run_id for run_id in address.split(",") if run_id]
         for run_id in (run_id for run_id in wanted if run_id not in names):
             st.warning(f"There is no run '{run_id[:100]}' here. Choose among those below.")
-        if len(wanted) > len(COLOURS):
-            st.warning(f"The address names {len(wanted)} runs; {len(COLOURS)} at a time can be told apart.")
-        st.session_state["compared"] = [run_id for run_id in dict.fromkeys(wanted) if run_id in names][: len(COLOURS)]
+        if len(wanted) > MOST_CHOSEN:
+            st.warning(f"The address names {len(wanted)} runs; these are the first {MOST_CHOSEN}.")
+        st.session_state["compared"] = [run_id for run_id in dict.fromkeys(wanted) if run_id in names][:MOST_CHOSEN]
     kept = st.session_state.setdefault("compared", list(names)[:AT_FIRST])
     if not names.keys() >= set(kept):  # a run's folder was removed meanwhile
         st.session_state["compared"] = [run_id for run_id in kept if run_id in names]
@@ -65,8 +80,9 @@ def choose(names: dict[str, str]) -> list[str]:
         "Runs",
         list(names),
         format_func=lambda run_id: names.get(run_id, run_id),
-        max_selections=len(COLOURS),
-        help=f"Up to {len(COLOURS)}: as many colours as can be told apart with any colour vision.",
+        max_selections=MOST_CHOSEN,
+        help=f"Up to {len(COLOURS)} lines, as many colours as can be told apart with any colour vision. Runs that "
+        "differ by their seed alone are one line.",
         key="compared",
         persist_state="session",
     )
@@ -83,7 +99,47 @@ def readable(runs: list[Run]) -> list[Record]:
     return records
 
 
-def charts(records: list[Record], names: dict[str, str]) -> None:
+@dataclass(frozen=True)
+class Line:
+    """What has one colour: a run, or the mean over runs that differ by their seed alone."""
+
+    name: str
+    records: list[Record]
+    group: SeedGroup
+
+    @property
+    def several(self) -> bool:
+        return len(self.records) > 1
+
+    def setting(self, fields: list[str]) -> str:
+        """The settings in which the lines differ, as text."""
+        own = [name for name in fields if name != "seed" or not self.several]
+        return setting_label({name: getattr(self.records[0].config, name) for name in own})
+
+
+def lines(records: list[Record], runs: list[Run], names: dict[str, str]) -> list[Line]:
+    """The runs as lines. With the switch, which is there where runs differ by their seed alone, these are one."""
+    by_id = {r.run_id: r for r in records}
+    groups = seed_groups([run for run in runs if run.id in by_id])
+    if not any(group.several for group in groups) or not st.toggle(
+        "Group seeds",
+        True,
+        key="compare-groups",
+        persist_state="session",
+        help="Runs that differ by their seed alone are one line, their mean, and one row of the table.",
+    ):
+        return [Line(names[run.id], [by_id[run.id]], group) for group in groups for run in group.runs]
+    found = []
+    for group in groups:
+        name = names[group.counted[0].id]
+        if group.several:
+            found.append(Line(f"{name}, {group.seeds_text}", [by_id[run.id] for run in group.counted], group))
+        else:
+            found += [Line(names[run.id], [by_id[run.id]], group) for run in group.runs]
+    return found
+
+
+def charts(shown_lines: list[Line]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         axis = st.segmented_control(
             "Over", AXES, default="epoch", required=True, key="compare-axis", persist_state="session"
@@ -111,27 +167,46 @@ def charts(records: list[Record], names: dict[str, str]) -> None:
         log = st.toggle(
             "Logarithmic y-axis", help="Equal distances are equal ratios", key="compare-log", persist_state="session"
         )
+    records = [r for line in shown_lines for r in line.records]
     fields = differing(records)
-    apart = [setting_label({name: getattr(r.config, name) for name in fields}) for r in records]
+    apart = [line.setting(fields) for line in shown_lines]
+    averaged = any(line.several for line in shown_lines)
     legend(
-        [f"{names[r.run_id]}: {text}" if text else names[r.run_id] for r, text in zip(records, apart, strict=True)],
-        "Solid: training, the mean over the batches behind it, which are faint. Dotted: validation.",
+        [f"{line.name}: {text}" if text else line.name for line, text in zip(shown_lines, apart, strict=True)],
+        "Solid: training, the mean over the batches behind it, which are faint. Dotted: validation."
+        + (" Of several seeds: the mean, and a band of ± one standard deviation over them." if averaged else ""),
     )
     columns = st.columns(2)
     for column, what in zip(columns, ("loss", "accuracy"), strict=True):
         curves = [
-            Curve(names[r.run_id], place, getattr(series, axis), getattr(series, what), kind, window)
-            for place, r in enumerate(records)
-            for kind, series in (("train", r.history.train), ("validation", r.history.validation))
+            _curve(line, place, kind, axis, what, window)
+            for place, line in enumerate(shown_lines)
+            for kind in ("train", "validation")
             if kind in shown
         ]
-        marks = [Mark(place, getattr(c, axis), c.label) for place, r in enumerate(records) for c in r.history.changes]
+        marks = [
+            Mark(place, getattr(c, axis), c.label)
+            for place, line in enumerate(shown_lines)
+            for c in line.records[0].history.changes  # of several seeds, all have the same
+        ]
         figure = overlay_figure(curves, what.capitalize(), X_TITLES[axis], what == "accuracy", log, marks)
         with column:
             live_chart(figure, key=f"compare-{what}", height=360)
-    for r in records:
-        if not len(r.history.train.step) and not len(r.history.validation.step):
-            st.caption(f"{names[r.run_id]} has measured nothing{' yet' if r.state == 'queued' else ''}.")
+    for line in shown_lines:
+        if line.several:
+            said = shortfalls(line.group.counted, [r.history for r in line.records])
+            if said:
+                st.caption(f"{line.name}: {said}")
+        elif not len((r := line.records[0]).history.train.step) and not len(r.history.validation.step):
+            st.caption(f"{line.name} has measured nothing{' yet' if r.state == 'queued' else ''}.")
+
+
+def _curve(line: Line, place: int, kind: str, axis: str, what: str, window: int) -> Curve | Band:
+    series = [r.history.train if kind == "train" else r.history.validation for r in line.records]
+    points = [(getattr(part, axis), getattr(part, what)) for part in series]
+    if line.several:
+        return seed_band(line.name, place, points, kind, window)
+    return Curve(line.name, place, *points[0], kind, window)
 
 
 def with_intervals(row: dict[str, Any]) -> dict[str, Any]:
@@ -148,7 +223,45 @@ def with_intervals(row: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def results(records: list[Record], names: dict[str, str], comparable: bool) -> None:
+def results(shown_lines: list[Line], names: dict[str, str], comparable: bool) -> None:
+    """The table; where seeds are grouped, one of the groups, which opens to the single runs."""
+    records = [r for line in shown_lines for r in line.records]
+    if not any(line.several for line in shown_lines):
+        _single_runs(records, names, comparable)
+        return
+    fields = [name for name in differing(records) if name != "seed"]
+    rows = [_group_row(line, fields) for line in shown_lines]
+    st.dataframe(rows, hide_index=True, placeholder="–", column_config=GROUPED)
+    st.caption(
+        "Of several seeds: mean ± standard deviation over those that are finished, one run for each seed. 95 %: the "
+        "interval of the mean over the seeds (Student's t), which says what other seeds could give."
+    )
+    with st.expander(f"The {len(records)} single runs", icon=":material/unfold_more:"):
+        _single_runs(records, names, comparable)
+
+
+def _group_row(line: Line, fields: list[str]) -> dict[str, Any]:
+    test, validation = line.group.spread("test_accuracy"), line.group.spread("val_accuracy")
+    seconds = [value for r in line.records if (value := r.figures["train_seconds"]) is not None]
+    if not line.several:
+        own = line.records[0].figures
+        test, validation = (
+            spread([] if value is None else [value]) for value in (own["test_accuracy"], own["last_val_accuracy"])
+        )
+    return {
+        "run": line.name.partition(f", {line.group.seeds_text}")[0],
+        "seeds": line.group.seeds_text if line.several else f"seed {line.records[0].config.seed}",
+        "state": line.group.states if line.several else line.records[0].state,
+        **{name: getattr(line.records[0].config, name) for name in fields},
+        "test": test.text(percent=True) if test.values else None,
+        "test, 95 %": test.interval(percent=True) or None,
+        "validation": validation.text(percent=True) if validation.values else None,
+        "training (s)": float(np.mean(seconds)) if seconds else None,
+        "link": compare_link(line.group.counted if line.several else line.group.runs),
+    }
+
+
+def _single_runs(records: list[Record], names: dict[str, str], comparable: bool) -> None:
     rows = [{**with_intervals(row), "run": names[row["run"]]} for row in table(records)]
     fields = differing(records)
     if len(records) > 1:
@@ -194,8 +307,12 @@ def compare(chosen: list[Run], names: dict[str, str], were_active: bool) -> None
         return
     if said := incomparable(records):
         st.warning(page.escape_markdown(said), icon=":material/balance:")
-    charts(records, names)
-    results(records, names, not said)
+    found = lines(records, chosen, names)
+    if len(found) > len(COLOURS):
+        st.warning(f"{len(found)} lines are chosen; {len(COLOURS)} at a time can be told apart: these are the first.")
+        found = found[: len(COLOURS)]
+    charts(found)
+    results(found, names, not said)
     downloads(records, names)
 
 
