@@ -72,8 +72,11 @@ class Tried:
 class Search:
     """A search that is open. Thread-safe as Optuna's storages are."""
 
-    def __init__(self, plan: Plan, study: optuna.Study, storage: optuna.storages.BaseStorage, runs_dir: Path) -> None:
+    def __init__(
+        self, plan: Plan, study: optuna.Study, storage: optuna.storages.BaseStorage, runs_dir: Path, where: str
+    ) -> None:
         self.plan, self.study, self.storage, self.runs_dir = plan, study, storage, runs_dir
+        self.where = without_password(where)
         self.folder = runs_dir / SEARCHES_FOLDER / plan.name
 
     @property
@@ -222,7 +225,7 @@ def begin_search(
     storage = _resolved(storage)
     folder = _make_folder(root, plan)
     opened = open_storage(storage or str(folder / _JOURNAL))
-    with _storage_sentences(storage):
+    with storage_sentences(storage):
         import optuna
 
         study = optuna.create_study(
@@ -232,7 +235,7 @@ def begin_search(
             study.set_user_attr("search", plan.to_json())
         check_agreement(plan, study)
         _keep(folder, plan, storage)
-        search = Search(plan, study, opened, root)
+        search = Search(plan, study, opened, root, storage)
         if budget is not None or "budget" not in study.user_attrs:
             search.set_budget(budget or checked_budget(None, None))
         return search
@@ -256,14 +259,14 @@ def open_search(name: str, runs_dir: Path | str | None = None, given: str = "") 
     if storage == without_password(given):
         storage = given
     opened = open_storage(storage or str(root / SEARCHES_FOLDER / name / _JOURNAL))
-    with _storage_sentences(storage):
+    with storage_sentences(storage):
         import optuna
 
         try:
             study = optuna.load_study(storage=opened, study_name=name, pruner=pruner(plan))
         except KeyError:
             raise RunError(f"The storage of the search {name} knows it no more.") from None
-        return Search(plan, study, opened, root)
+        return Search(plan, study, opened, root, storage)
 
 
 def join_search(name: str, runs_dir: Path | str | None = None, storage: str | None = None) -> Search:
@@ -273,7 +276,7 @@ def join_search(name: str, runs_dir: Path | str | None = None, storage: str | No
     if (root / SEARCHES_FOLDER / name / _FILE).is_file() or not storage:
         return open_search(name, root, storage)
     opened = open_storage(storage)
-    with _storage_sentences(storage):
+    with storage_sentences(storage):
         import optuna
 
         try:
@@ -334,7 +337,8 @@ def _keep(folder: Path, plan: Plan, storage: str) -> None:
 
 
 @contextlib.contextmanager
-def _storage_sentences(storage: str) -> Iterator[None]:
+def storage_sentences(storage: str) -> Iterator[None]:
+    """Around work with a storage: that it cannot be reached is a StorageError."""
     try:
         yield
     except LabError:
