@@ -1,6 +1,7 @@
 """What all tests share. Tests that need MNIST or a browser skip where these are missing.
 
-MNIST_LAB_REQUIRE=mnist,browser makes a missing one a failure, so that continuous integration cannot pass by skipping.
+MNIST_LAB_REQUIRE=mnist,browser,postgresql makes a missing one a failure, so that continuous integration cannot
+pass by skipping.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
@@ -34,6 +36,7 @@ SLOW = (
     "runs/test_execute.py",
     "runs/test_pool.py",
     "experiments/test_reproduce.py",
+    "experiments/test_search_postgresql.py",
     "experiments/test_speed.py",
     "training/test_teachers.py",
     "test_notebook.py",
@@ -94,6 +97,15 @@ def browser(chromium_path):
 
     with chromium() as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def postgresql_programs() -> None:
+    """Skips where there is no PostgreSQL."""
+    from tests.helpers.postgresql import programs
+
+    if programs() is None or not find_spec("psycopg"):
+        _missing("postgresql", "PostgreSQL or psycopg is not installed")
 
 
 @pytest.fixture

@@ -29,6 +29,9 @@ from ui.user import current_user
 
 if TYPE_CHECKING:
     from mnist_core.experiments.compare import Record
+    from mnist_core.experiments.search import Search
+    from mnist_core.experiments.search_plan import Budget, Plan
+    from mnist_core.experiments.search_winner import Winner
 
 _starting = threading.Lock()  # two that start at once must not both take the last place
 
@@ -87,6 +90,50 @@ def start_study(base: TrainConfig, factors: Sequence[Factor], seeds: Sequence[in
         study = create_study(base, factors, seeds, owner=current_user())
         cache.workers().warm()
     return study
+
+
+def start_search(plan: Plan, budget: Budget, workers: int) -> Search:
+    """A search, and the processes that carry it out. Raises LabError."""
+    _require()
+    from mnist_core.experiments.search import begin_search
+    from mnist_core.experiments.search_results import start_workers
+
+    cache.workers().call("experiments.search_space:check_networks", plan.base, plan.ranges, data_folder())
+    with _starting:
+        check_limits([plan.base])
+        search = begin_search(plan, budget)
+        start_workers(search, workers, data_folder())
+    return search
+
+
+def continue_search(search: Search, workers: int, budget: Budget | None = None) -> None:
+    """More processes for a search, which goes on if it was stopped. Raises LabError."""
+    _require()
+    from mnist_core.experiments.search_results import start_workers
+
+    with _starting:
+        check_limits([search.plan.base])
+        if budget is not None:
+            search.set_budget(budget)
+        search.go_on()
+        start_workers(search, workers, data_folder())
+
+
+def stop_search(search: Search) -> None:
+    """Ends a search: its runs stop as by hand, and go on when it does. Raises LabError."""
+    _require()
+    search.stop()
+
+
+def train_winner(search: Search) -> Winner:
+    """The best settings of a search, trained anew with five seeds. Raises LabError."""
+    _require()
+    from mnist_core.experiments.search_winner import train_winner
+
+    with _starting:
+        winner = train_winner(search, current_user())
+        cache.workers().warm()
+    return winner
 
 
 def resume(run: Run) -> None:

@@ -57,6 +57,11 @@ def model_label(model: Model) -> str:
     return f"{model_name(model)}{origin} · {dataset_title(model.card.dataset)}{said}"
 
 
+def run_link(run: Run) -> str:
+    """Where the run is shown, relative to any other page."""
+    return f"train?{urlencode({'run': run.id})}"
+
+
 def compare_link(runs: Sequence[Run]) -> str:
     """Where the runs stand side by side, relative to any other page."""
     return f"compare?{urlencode({'runs': ','.join(run.id for run in runs)}, safe=',')}"

@@ -1,5 +1,5 @@
 """The command line, `mnist-lab` or `python -m mnist_core`: app, train, evaluate, predict, explain, export,
-import, reproduce, bench, download, recipes.
+import, search, reproduce, bench, download, recipes.
 
 Progress goes to stderr, results to stdout; with --json the result is the last line of stdout. Exit status: 0, or 1
 when the work was begun and failed, or 2 when the request was wrong (one sentence on stderr).
@@ -20,6 +20,7 @@ from mnist_core.cli.checkpoints import run_evaluate, run_explain, run_export, ru
 from mnist_core.cli.exports import FORMATS, run_import
 from mnist_core.cli.lab import run_bench, run_download, run_recipes, run_reproduce
 from mnist_core.cli.output import print_note, print_result
+from mnist_core.cli.search import run_search
 from mnist_core.config import TrainConfig, parse_assignments
 from mnist_core.errors import ConfigError, LabError, RunFailedError
 from mnist_core.system.threads import pin_threads_to_cores
@@ -135,6 +136,33 @@ def _parser() -> argparse.ArgumentParser:
     bring.add_argument("--runs-dir", help="where the run is kept (default: $MNIST_LAB_RUNS, or ./runs)")
     bring.add_argument("--owner", default="", metavar="NAME", help="whose run it is, for the pages' lists")
 
+    search = command("search", run_search, "look for the best settings within ranges, judged on validation")
+    search.add_argument("--recipe", help="where the other settings come from (default: quick; see `recipes`)")
+    search.add_argument(
+        "--range",
+        action="append",
+        default=[],
+        metavar="FIELD=LOW:HIGH[:log]",
+        help="a setting to search, or FIELD=A,B,C; repeatable",
+    )
+    search.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=VALUE", help="any other setting; repeatable"
+    )
+    search.add_argument("--dataset", help="a name, or KIND:PATH as in docs/formats.md (default: mnist)")
+    search.add_argument("--epochs", help="of each trial")
+    search.add_argument("--trials", metavar="N", help="how many in all, over all processes (default: 20)")
+    search.add_argument("--minutes", metavar="M", help="no trial begins after so long")
+    search.add_argument("--sampler", choices=["tpe", "random"], help="default: tpe")
+    search.add_argument("--pruner", choices=["asha", "median", "none"], help="what ends poor trials (default: asha)")
+    search.add_argument("--study", metavar="NAME", help="the search's name: the same command again joins it")
+    search.add_argument("--join", metavar="NAME", help="work on the search of that name, whatever it searches")
+    search.add_argument(
+        "--storage", metavar="FILE_OR_URL", help="a journal's file, or postgresql://… (default: $MNIST_LAB_STUDY)"
+    )
+    search.add_argument("--runs-dir", help="where the runs are kept (default: $MNIST_LAB_RUNS, or ./runs)")
+    search.add_argument("--owner", default="", metavar="NAME", help="whose runs they are, for the pages' lists")
+    search.add_argument("--background", action="store_true", help="at low priority, as the pages start it")
+
     reproduce = command("reproduce", run_reproduce, "train the earlier systems' recipes; compare with their claims")
     reproduce.add_argument("--recipes", help="names apart by commas (default: all)")
     reproduce.add_argument("--seeds", type=int, default=3, help="how many (default: 3)")
@@ -220,14 +248,17 @@ def _train(options: argparse.Namespace) -> None:
         "checkpoint": str(checkpoint),
         "parameters": card.parameters,
         "val_accuracy": metrics["val_accuracy"],
-        "test_accuracy": metrics["test_accuracy"],
+        "test_accuracy": metrics.get("test_accuracy"),  # none of a search's trial
         "train_seconds": card.train_seconds,
         "diagnosis": diagnosis,
         "val_accuracy_interval": measured_interval(metrics, "val"),
         "test_accuracy_interval": measured_interval(metrics, "test"),
     }
     test, validation = (
-        accuracy_text(metrics[f"{part}_accuracy"], int(metrics.get(f"{part}_images") or 0)) for part in ("test", "val")
+        accuracy_text(metrics[f"{part}_accuracy"], int(metrics.get(f"{part}_images") or 0))
+        if f"{part}_accuracy" in metrics
+        else "not measured"
+        for part in ("test", "val")
     )
     print_result(
         options,

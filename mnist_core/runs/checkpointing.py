@@ -107,6 +107,10 @@ class RunCheckpoints:
         if self.config.keep == "last" or self._best is None or score > self._best:
             self.chosen, self._best = folder, score
 
+    def metrics(self) -> dict[str, float]:
+        """The metrics in the chosen checkpoint's card."""
+        return dict(read_card(self.chosen).metrics) if self.chosen is not None else {}
+
     def evaluate_on_test(self) -> dict[str, float]:
         """Evaluates the chosen checkpoint on the test images, once. → its metrics. Raises OSError."""
         if self.chosen is None:
@@ -134,12 +138,13 @@ def evaluate_on_test(folder: Path, data: Dataset) -> dict[str, float]:
 
 
 def evaluate_stopped_run(run: Run, data_dir: Path | str | None = None) -> dict[str, float]:
-    """Evaluates a stopped run's model on the test images, once; the result goes into its card and a new `end` event.
+    """Evaluates the model of a stopped run, or of a search's trial, on the test images, once; the result goes into its
+    card and a new `end` event.
 
     Raises RunError where there is nothing to measure, and DataError or CheckpointError.
     """
-    folder = run.checkpoint()
-    if folder is None or run.status().state != "stopped":
+    folder, state = run.checkpoint(), run.status().state
+    if folder is None or not (state == "stopped" or (state == "completed" and run.trial)):
         raise RunError(f"Run {run.id} has not been stopped with a model: there is nothing to evaluate.")
     try:
         with run.lock.acquire(timeout=0):
@@ -149,7 +154,7 @@ def evaluate_stopped_run(run: Run, data_dir: Path | str | None = None) -> dict[s
             data = load_for(card.config, data_dir, shape=card.shape, classes=card.classes)
             metrics = evaluate_on_test(folder, data)
             with EventLog(run.metrics_path) as log:
-                log.add(end_event("stopped", card.step, card.train_seconds, metrics))
+                log.add(end_event(state, card.step, card.train_seconds, metrics))
                 log.sync()
             return metrics
     except Timeout:

@@ -30,6 +30,7 @@ class Control:
     command: str = "run"
     steps: tuple[tuple[int, str], ...] = ()
     changes: tuple[tuple[int, dict[str, Any]], ...] = ()
+    reason: str = ""  # of the command, for the run's status; empty where a person gave it
 
 
 def read_control(folder: Path) -> Control:
@@ -43,6 +44,7 @@ def read_control(folder: Path) -> Control:
         command if command in COMMANDS else "run",
         tuple((number, kind) for number, kind in _numbered(value, "steps") if kind in STEPS),
         tuple((number, wanted) for number, wanted in _numbered(value, "changes") if isinstance(wanted, dict)),
+        str(value.get("reason", ""))[:500],
     )
 
 
@@ -56,9 +58,9 @@ def _numbered(value: dict[str, Any], name: str) -> list[tuple[int, Any]]:
 
 
 def write_control(
-    folder: Path, command: str | None = None, step: str | None = None, change: dict | None = None
+    folder: Path, command: str | None = None, step: str | None = None, change: dict | None = None, reason: str = ""
 ) -> None:
-    """Gives the run in `folder` a command, or requests a step or a change. Raises OSError.
+    """Gives the run in `folder` a command, with its `reason`, or requests a step or a change. Raises OSError.
 
     A command ends the steps that were asked for; a step is one from a pause to the next.
     """
@@ -73,6 +75,7 @@ def write_control(
         if step is not None:
             command, steps = "pause", [*steps, (number, step)]
         if change is not None:
-            command, changes = before.command, [*changes, (number, change)]
+            command, reason, changes = before.command, before.reason, [*changes, (number, change)]
         asked = {"steps": steps[-_REMEMBERED:], "changes": changes[-_REMEMBERED:]}
-        write_json(folder / FILE, {"command": command, **{name: rows for name, rows in asked.items() if rows}})
+        why = {"reason": reason} if reason else {}
+        write_json(folder / FILE, {"command": command, **why, **{name: rows for name, rows in asked.items() if rows}})

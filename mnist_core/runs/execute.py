@@ -112,7 +112,7 @@ def _follow(writer: RunWriter, place: _Place, state: TrainState, changes: Pendin
         if over_time or not commands.allow_batch(state):
             writer.save_state(state)
             if (over_time or not _paused(writer, place, state)) and not state.finished:
-                return _stop(writer, state, data, over_time or "Stopped by hand.")
+                return _stop(writer, state, data, over_time or commands.control.reason or "Stopped by hand.")
         for change in changes.apply(commands.control, state):
             writer.append(change)
     return _complete(writer, state, data)
@@ -155,12 +155,14 @@ def _diverged(writer: RunWriter, state: TrainState, reason: str) -> Ending:
 def _complete(writer: RunWriter, state: TrainState, data: Dataset) -> Ending:
     from mnist_core.training.diagnosis import diagnosed
 
-    metrics = writer.evaluate_on_test()
+    trial = writer.run.trial
+    metrics = writer.evaluate_on_test() if trial is None else writer.metrics()
     _end(writer, "completed", state, diagnosed(state, data, metrics), metrics)
-    reason = ""
+    reason = "" if trial is None else f"A trial of the search {trial[0]}: judged on validation, the test images unread."
     if state.stopped_early and state.epoch < state.config.epochs:
         best = state.epoch - state.early_stopping.epochs_without_improvement
-        reason = f"Stopped early after epoch {state.epoch}: validation was best in epoch {best}, and no better since."
+        early = f"Stopped early after epoch {state.epoch}: validation was best in epoch {best}, and no better since."
+        reason = f"{early} {reason}".strip()
     return Ending("completed", reason, writer.checkpoint)
 
 

@@ -29,6 +29,7 @@ ACTIVE = ("queued", "running", "paused")
 ENDED = ("stopped", "completed", "failed", "crashed")
 WAITING = "waiting.json"  # in the folder of a run that waits for a process or a slot (see queue.py)
 META = "meta.json"  # the run's owner, and whether it is pinned
+TRIAL = "trial.json"  # in the folder of a trial of a search (see experiments/search.py)
 # between the status "queued" and the file WAITING, and between its removal and the status "running"
 QUEUED_GRACE_SECONDS = 10.0
 MOST_LETTERS = 30
@@ -96,6 +97,15 @@ class Run:
             return "", False
 
     @property
+    def trial(self) -> tuple[str, int] | None:
+        """The search whose trial this run is, and the trial's number; None for every other run."""
+        try:
+            value = read_json(self.folder / TRIAL)
+            return str(value["search"]), int(value["number"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    @property
     def lock(self) -> FileLock:
         """Held by the process that executes the run, for as long as it lives."""
         return FileLock(self.folder / ".worker.lock")
@@ -151,11 +161,14 @@ class Run:
         value = {"state": state, "reason": reason, "updated": time.time()}
         write_json(self.folder / "status.json", {**value, **({"stepping": True} if stepping else {})})
 
-    def command(self, command: str) -> None:
-        """Tells the run's process to `run`, `pause` or `stop` before its next batch. Raises RunError."""
+    def command(self, command: str, reason: str = "") -> None:
+        """Tells the run's process to `run`, `pause` or `stop` before its next batch. Raises RunError.
+
+        The `reason` of a stop becomes that of the run's status.
+        """
         if command not in COMMANDS:
             raise RunError(f"A run can be told to {', '.join(COMMANDS)}, not '{command}'.")
-        self._tell(command, command=command)
+        self._tell(command, command=command, reason=reason)
 
     def step(self, kind: str = "batch") -> None:
         """Requests one `batch`, or the rest of the `epoch`, and a pause after it. Raises RunError."""
@@ -218,8 +231,13 @@ class Run:
         write_json(self.folder / "status.json", value)
 
 
-def create_run(config: TrainConfig, runs_dir: Path | str | None = None, owner: str = "") -> Run:
-    """A new directory with `config`, status `queued`. Raises RunError when it cannot be written, or ConfigError."""
+def create_run(
+    config: TrainConfig, runs_dir: Path | str | None = None, owner: str = "", trial: tuple[str, int] | None = None
+) -> Run:
+    """A new directory with `config`, status `queued`. Raises RunError when it cannot be written, or ConfigError.
+
+    A `trial`, the name of a search and a number, is never judged on the test images while it is one.
+    """
     root, owner = Path(runs_dir if runs_dir is not None else runs_folder()), parse_owner(owner)
     try:
         run = Run(new_folder(root, config.recipe))
@@ -227,6 +245,8 @@ def create_run(config: TrainConfig, runs_dir: Path | str | None = None, owner: s
             (run.folder / "checkpoints").mkdir()
             if owner:
                 write_json(run.folder / META, {"owner": owner, "pinned": False})
+            if trial is not None:
+                write_json(run.folder / TRIAL, {"search": trial[0], "number": trial[1]})
             write_json(run.config_path, config.model_dump(mode="json"))
             run.set_status("queued")
         except OSError:

@@ -113,6 +113,10 @@ class RunWriter:
         """The one look at the test images, by the checkpoint that is the run's result; its metrics."""
         return self.insist(self._checkpoints.evaluate_on_test)
 
+    def metrics(self) -> dict[str, float]:
+        """Those of the checkpoint that is the run's result, without a look at the test images."""
+        return self._checkpoints.metrics()
+
     def finish(self, state: str, reason: str, checkpoint: Path | None) -> None:
         """Writes the final status."""
         self.insist(partial(self.run.finish, state, reason, checkpoint))

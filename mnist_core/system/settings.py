@@ -65,6 +65,11 @@ def runs_folder() -> Path:
     return Path(os.environ.get("MNIST_LAB_RUNS") or "runs")
 
 
+def study_storage() -> str:
+    """Where searches are kept, a file or a database's URL: MNIST_LAB_STUDY; empty is a journal in the runs folder."""
+    return os.environ.get("MNIST_LAB_STUDY", "").strip()
+
+
 def choose_folders(data_dir: str | None, runs_dir: str | None) -> None:
     """Sets the data folder and the runs folder of this process and its children, in place of the environment's."""
     for name, folder in (("MNIST_LAB_DATA", data_dir), ("MNIST_LAB_RUNS", runs_dir)):

@@ -10,8 +10,6 @@ import numpy as np
 import streamlit as st
 
 from mnist_core.config import TrainConfig, field_choices, field_help
-from mnist_core.data.dataset import dataset_title
-from mnist_core.data.loading import default_dataset, is_available
 from mnist_core.errors import ConfigError
 from mnist_core.experiments.ablation import Factor, Study, list_studies, plan, setting_label
 from mnist_core.experiments.compare import seconds_left
@@ -22,13 +20,12 @@ from mnist_core.models.architectures import MODELS
 from mnist_core.runs.labels import moment, run_label
 from mnist_core.runs.run import list_runs
 from mnist_core.runs.snapshot import duration
-from mnist_core.system.settings import data_folder, parallel_runs
+from mnist_core.system.settings import parallel_runs
 from ui import actions, cache, page
 from ui.live.chart import live_chart
 from ui.live.legend import legend
 from ui.widgets import confirm
-from ui.widgets.dataset import choose_dataset
-from ui.widgets.settings import choose_recipe
+from ui.widgets.base_settings import choose_base, is_missing
 
 REFRESH_SECONDS = 2.0
 MOST_FACTORS = 2
@@ -94,7 +91,7 @@ def _active(study: Study) -> bool:
 
 
 def _new_study() -> None:
-    base = _base()
+    base = choose_base("ablation")
     if base is None:
         return
     fields = st.multiselect(
@@ -118,14 +115,11 @@ def _new_study() -> None:
         persist_state="session",
     )
     configs = plan(base, factors, range(base.seed, base.seed + seeds))
-    missing = not is_available(base.dataset, data_folder())
+    missing = is_missing(base)
     waiting = any(run.status().active for run in list_runs())
     settings = len(configs) // seeds
     words = f"**{len(configs)} runs**: {settings} combinations × {seeds} seed{'s' if seeds > 1 else ''}."
-    if missing:
-        title = dataset_title(base.dataset)
-        st.warning(f"{title} is not on this machine yet: download it on the Train page, or choose another dataset.")
-    elif waiting:
+    if waiting and not missing:
         words += " Another training is running: these wait in the queue."
     st.markdown(words)
     if not missing and not waiting:
@@ -145,23 +139,6 @@ def _estimate(configs: Sequence[TrainConfig], seeds: int) -> None:
     """How long the trainings of `configs` take, each with so many seeds."""
     seconds = sum(cache.measured_seconds(config.replace(seed=0)) for config in configs) * seeds
     st.caption(f"About {duration(seconds / min(parallel_runs(), seeds * len(configs)))} on this machine.")
-
-
-def _base() -> TrainConfig | None:
-    """Recipe, dataset and epochs: what all runs of the study share; None while no dataset is chosen."""
-    present = default_dataset(data_folder())
-    columns = st.columns([2, 2, 1])
-    with columns[0]:
-        dataset = choose_dataset("Dataset", present, f"ablation-dataset-{present}")
-    with columns[1]:
-        recipe = choose_recipe("ablation-recipe", "All other settings")
-    if dataset is None:
-        return None
-    base = recipe.config(dataset)
-    epochs = columns[2].number_input(
-        "Epochs", 1, 200, base.epochs, key=f"ablation-epochs-{dataset}-{recipe.name}", persist_state="session"
-    )
-    return base.replace(epochs=int(epochs))
 
 
 def _values(field: str, base: TrainConfig) -> list[Any]:

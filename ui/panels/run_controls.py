@@ -108,9 +108,11 @@ def begin_again(run: Run) -> None:
 
 
 def evaluate_stopped(run: Run) -> None:
-    """A button for a stopped run, whose model was not judged on the test images. Raises LabError."""
-    folder = run.checkpoint()
-    if run.status().state != "stopped" or folder is None or "test_accuracy" in read_card(folder).metrics:
+    """A button for a run whose model was not judged on the test images: a stopped one, a search's trial. Raises
+    LabError."""
+    folder, state = run.checkpoint(), run.status().state
+    unread = state == "stopped" or (state == "completed" and run.trial is not None)
+    if not unread or folder is None or "test_accuracy" in read_card(folder).metrics:
         return
     if st.button(
         "Evaluate on test",

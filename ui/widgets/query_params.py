@@ -8,6 +8,7 @@ import streamlit as st
 
 from mnist_core.config import TrainConfig, parse_assignments
 from mnist_core.recipes import RECIPES, get_recipe
+from mnist_core.runs.run import open_run
 from ui import address
 from ui.widgets.dataset import preset_dataset
 
@@ -17,12 +18,17 @@ _SEEN, _BEGINNING, _PREPARATIONS = "address-seen", "address-beginning", "address
 def read_address(dataset_key: str) -> None:
     """Sets the widgets to the values in the address, once. Called before the widgets are made.
 
-    Raises ConfigError for an unknown recipe, dataset or setting in the address; the widgets then keep their values.
+    `run` is a run to show. Raises RunError where there is none of that name, ConfigError for an unknown recipe, dataset
+    or setting in the address; the widgets then keep their values.
     """
     asked = address.own()
     if not asked or asked == st.session_state.get(_SEEN):
         return
     st.session_state[_SEEN] = dict(asked)
+    if (run_id := asked.pop("run", None)) is not None:
+        st.session_state["run"] = open_run(run_id).id
+        if not asked:  # a link to a run leaves the knobs alone
+            return
     recipe = get_recipe(asked.pop("recipe", next(iter(RECIPES))))
     dataset = asked.pop("dataset", None)
     settings = parse_assignments([f"{name}={value}" for name, value in asked.items()])
