@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from mnist_core.cli.output import print_note, print_result, progress_bar
 from mnist_core.config import TrainConfig, parse_assignments
 from mnist_core.data.dataset import Dataset
 from mnist_core.errors import ConfigError
+from mnist_core.system.progress import Progress
 from mnist_core.system.threads import pin_threads_to_cores
 
 
@@ -20,7 +23,7 @@ def run_find_lr(options: argparse.Namespace) -> None:
     if not 1 <= options.seconds <= LONGEST_SECONDS:
         raise ConfigError(f"--seconds should be from 1 to {LONGEST_SECONDS}, not {options.seconds:g}.")
     config, data = _asked(options)
-    with progress_bar("range test") as progress:
+    with _bar_when_begun("range test") as progress:
         found = range_test(config, data, progress, options.seconds)
     print_result(options, asdict(found), found.reason)
 
@@ -29,10 +32,24 @@ def run_batch_size(options: argparse.Namespace) -> None:
     from mnist_core.training.batch_speed import batch_speeds
 
     config, data = _asked(options)
-    with progress_bar("batch sizes") as progress:
+    with _bar_when_begun("batch sizes") as progress:
         found = batch_speeds(config, data, progress)
     lines = [f"{one.size:5d} {one.images_per_second:10,.0f} {one.steps_per_epoch:8,d}" for one in found.speeds]
     print_result(options, asdict(found), "\n".join([" size   images/s    steps", *lines, found.reason]))
+
+
+@contextlib.contextmanager
+def _bar_when_begun(title: str) -> Iterator[Progress]:
+    """A progress bar from the first share on: what is refused before is one line."""
+    with contextlib.ExitStack() as shown:
+        bar: list[Progress] = []
+
+        def show(share: float) -> None:
+            if not bar:
+                bar.append(shown.enter_context(progress_bar(title)))
+            bar[0](share)
+
+        yield show
 
 
 def _asked(options: argparse.Namespace) -> tuple[TrainConfig, Dataset]:

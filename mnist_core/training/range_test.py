@@ -65,7 +65,7 @@ def range_test(
 
     It trains a network of its own, from the weights that the training would begin with, on the batches that it would
     see; torch's random state and number of threads are as before afterwards. `steps` fixes how many rates are tried.
-    Raises ConfigError where an epoch has too few batches, and what TrainState raises.
+    Raises ConfigError where an epoch has too few batches or the loss is no number, and what TrainState raises.
     """
     with torch.random.fork_rng(), threads(config.threads):
         tried = {"schedule": "constant", "epochs": 200, "patience": 0, "validations_per_epoch": 1, "ema_decay": 0}
@@ -78,6 +78,10 @@ def range_test(
             )
         began = time.perf_counter()
         rates, losses, diverged = _measure(state, data, progress or (lambda share: None), seconds, steps)
+    if not rates:
+        raise ConfigError(
+            f"The loss is no number even at a rate of {LOWEST:g}: try precision float32, or other weights."
+        )
     return judged(config.schedule, rates, losses, diverged, time.perf_counter() - began)
 
 
