@@ -14,6 +14,7 @@ from mnist_core.system.settings import data_folder
 from ui import actions, cache, page, warmup
 from ui.hidden import hidden
 from ui.labels import preparation_words, run_labels
+from ui.panels.finder import show_finder
 from ui.panels.look import look_inside
 from ui.panels.queue import show_queue
 from ui.panels.run import outcome, show_no_run, show_read_only, show_run
@@ -80,6 +81,7 @@ go = top[3].empty()
 words = st.empty()
 charts, settings = st.columns([2, 1], gap="large")
 config, differences = None, ""
+finder = settings.container()
 with settings, page.errors_as_messages():
     start_from = recipe.config(dataset or present)
     config = knobs(beginning(start_from))
@@ -154,6 +156,20 @@ with page.errors_as_messages():
     warmup.page_sent(actions.warm)
 
 
+def take(config: TrainConfig, field: str, value: object) -> None:
+    """Sets the knob of one setting, and leaves the others where they stand."""
+    begin_with(recipe.name, {**config.differences(start_from), field: value})
+    st.rerun()
+
+
+def show_finders(config: TrainConfig, dataset: str) -> None:
+    """The learning-rate finder and the batch-size hint."""
+    training = any(other.status().state in ("running", "queued") for other in runs)
+    show_finder(
+        config, cache.dataset(dataset, preparation=config.preparation).fingerprint, training, partial(take, config)
+    )
+
+
 def show_details(config: TrainConfig, dataset: str) -> None:
     """How the dataset's pictures are prepared, what looks wrong with it, and the layers of the network."""
     data = cache.dataset(dataset, preparation=config.preparation)
@@ -170,6 +186,9 @@ def show_estimate(config: TrainConfig) -> None:
 
 
 if config is not None and dataset is not None and not missing:
+    if not any(map(hidden, ("finder", "settings", "learning_rate"))):
+        with finder, page.errors_as_messages():
+            show_finders(config, dataset)
     with details, page.errors_as_messages():
         page.when_ready(
             partial(show_details, config, dataset),

@@ -22,7 +22,7 @@ from mnist_core.inference.rejection import certainty, shape_rejection
 from mnist_core.models.checkpoint import load_checkpoint
 from mnist_core.models.classifier import to_unit
 from mnist_core.recipes import RECIPES
-from mnist_core.runs.run import create_run, open_run
+from mnist_core.runs.run import create_run, list_runs, open_run
 from tests.helpers import ROOT, strict_json
 
 TRAIN_KEYS = {
@@ -451,6 +451,35 @@ def test_recipes_are_listed(ask):
     assert [line.split()[0] for line in out.splitlines()] == list(RECIPES)
     status, out, _ = ask("recipes", "--json")
     assert strict_json(out)["accurate"]["settings"]["epochs"] == 30
+
+
+def test_a_learning_rate_is_found_and_no_run_written(ask):
+    arguments = ("find-lr", "--dataset", "digits", "--recipe", "mlp-baseline", "--json")
+    status, out, _ = ask(*arguments)
+    assert status == 0
+    found = strict_json(out.splitlines()[-1])
+    assert found["schedule"] == "constant"
+    assert 0.0003 <= found["suggestion"] <= 0.005
+    assert f"Hence {found['suggestion']:g}." in found["reason"]
+    assert list_runs() == []
+    status, out, _ = ask(*arguments[:-1])
+    assert out.strip() == strict_json(ask(*arguments)[1].splitlines()[-1])["reason"]
+
+
+def test_what_no_rate_can_be_found_for_is_one_line(refused):
+    assert "2 batches" in refused("find-lr", "--dataset", "digits", "--set", "batch_size=1024")
+    assert "--seconds" in refused("find-lr", "--dataset", "digits", "--seconds", "0")
+    assert "recipe" in refused("batch-size", "--recipe", "nope")
+
+
+def test_batch_sizes_are_a_table_and_json(ask):
+    arguments = ("batch-size", "--dataset", "digits", "--recipe", "mlp-baseline")
+    status, out, _ = ask(*arguments)
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()[1:8]] == ["16", "32", "64", "128", "256", "512", "1024"]
+    found = strict_json(ask(*arguments, "--json")[1].splitlines()[-1])
+    assert set(found) == {"speeds", "suggestion", "reason"}
+    assert set(found["speeds"][0]) == {"size", "images_per_second", "steps_per_epoch"}
 
 
 @pytest.mark.parametrize("arguments", [[], ["nope"], ["trian", "--json"], ["--json"]])

@@ -20,6 +20,7 @@ from mnist_core.experiments.seeds import create_seed_runs, next_seeds
 from mnist_core.explain.votes import Votes
 from mnist_core.runs.catalogue import Model
 from mnist_core.runs.limits import check_limits
+from mnist_core.runs.measurement import Measurement
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import Run
 from mnist_core.runs.storage import delete_run
@@ -142,6 +143,22 @@ def resume(run: Run) -> None:
     run.command("run")
     run.set_status("queued")
     cache.workers().start(run)
+
+
+def measure(kind: str, config: TrainConfig, fingerprint: str) -> Measurement:
+    """Begins to measure what a training of `config` needs, for its data of this fingerprint. Raises LabError."""
+    _require()
+    from mnist_core.experiments.teach import completed
+
+    return cache.measurements().start(
+        kind, config, fingerprint, completed(config, data_folder()), runs_folder(), data_folder()
+    )
+
+
+def cancel(measurement: Measurement) -> None:
+    """Ends a measurement. Raises RunError."""
+    _require()
+    measurement.cancel()
 
 
 def command(run: Run, word: str) -> None:

@@ -14,6 +14,7 @@ from mnist_core.config import TrainConfig
 from mnist_core.data.dataset import Dataset, dataset_title
 from mnist_core.data.loading import load_dataset
 from mnist_core.runs.catalogue import Model, predictor
+from mnist_core.runs.measurement import Measurements
 from mnist_core.runs.pool import WorkerPool
 from mnist_core.system.settings import data_folder, runs_folder
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _pools: dict[tuple[Path, Path], WorkerPool] = {}
 _making_pool = threading.Lock()
+_measurements = Measurements()
 
 
 def workers() -> WorkerPool:
@@ -32,8 +34,14 @@ def workers() -> WorkerPool:
         return _pools.setdefault(folders, WorkerPool(*folders))
 
 
+def measurements() -> Measurements:
+    """What pages measure before a training, and have measured."""
+    return _measurements
+
+
 def close_workers() -> None:
-    """Lets idle workers end, and busy ones after the last run that waits."""
+    """Lets idle workers end, and busy ones after the last run that waits; ends measurements."""
+    _measurements.close()
     with _making_pool:
         while _pools:
             _pools.popitem()[1].close()

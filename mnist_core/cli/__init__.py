@@ -1,5 +1,5 @@
 """The command line, `mnist-lab` or `python -m mnist_core`: app, train, evaluate, predict, explain, export,
-import, search, reproduce, bench, download, recipes.
+import, search, find-lr, batch-size, reproduce, bench, download, recipes.
 
 Progress goes to stderr, results to stdout; with --json the result is the last line of stdout. Exit status: 0, or 1
 when the work was begun and failed, or 2 when the request was wrong (one sentence on stderr).
@@ -18,6 +18,7 @@ from typing import NoReturn
 
 from mnist_core.cli.checkpoints import run_evaluate, run_explain, run_export, run_predict
 from mnist_core.cli.exports import FORMATS, run_import
+from mnist_core.cli.finding import run_batch_size, run_find_lr
 from mnist_core.cli.lab import run_bench, run_download, run_recipes, run_reproduce
 from mnist_core.cli.output import print_note, print_result
 from mnist_core.cli.search import run_search
@@ -162,6 +163,15 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--runs-dir", help="where the runs are kept (default: $MNIST_LAB_RUNS, or ./runs)")
     search.add_argument("--owner", default="", metavar="NAME", help="whose runs they are, for the pages' lists")
     search.add_argument("--background", action="store_true", help="at low priority, as the pages start it")
+    find_lr = command("find-lr", run_find_lr, "suggest a learning rate by a range test of a minute; no run is written")
+    sizes = command("batch-size", run_batch_size, "measure images a second with batches of 16 to 1,024")
+    for finding in (find_lr, sizes):
+        finding.add_argument("--recipe", default="quick", help="where the settings start from (default: %(default)s)")
+        finding.add_argument("--dataset", help="a name, or KIND:PATH as in docs/formats.md (default: mnist)")
+        finding.add_argument(
+            "--set", action="append", default=[], metavar="FIELD=VALUE", help="any setting; repeatable"
+        )
+    find_lr.add_argument("--seconds", type=float, default=50.0, help="how long it may take (default: %(default)g)")
 
     reproduce = command("reproduce", run_reproduce, "train the earlier systems' recipes; compare with their claims")
     reproduce.add_argument("--recipes", help="names apart by commas (default: all)")

@@ -25,6 +25,11 @@ def switch(app: AppTest, label: str):
     return next((each for each in app.toggle if each.label == label), None)
 
 
+def run_list(app: AppTest):
+    """The table of runs, which is not the only one of the page."""
+    return next(each.value for each in app.dataframe if "pinned" in each.value)
+
+
 def test_one_click_queues_five_seeds_and_shows_them_together():
     app = visit(PAGE)
     assert button(app, "run-seeds").label == "× 5 seeds"
@@ -100,7 +105,7 @@ def test_the_list_of_runs_groups_seeds_and_opens_them():
     runs = [finished_run(seed=seed) for seed in (0, 1)]
     create_run(TrainConfig(dataset="digits", model="mlp"))
     app = visit(PAGE)
-    rows = app.dataframe[0].value
+    rows = run_list(app)
     assert sorted(rows["seeds"]) == ["2 seeds (0–1)", "seed 0"]
     grouped = rows[rows["seeds"] == "2 seeds (0–1)"].iloc[0]
     shares = [_card(run)["test_accuracy"] for run in runs]
@@ -109,7 +114,7 @@ def test_the_list_of_runs_groups_seeds_and_opens_them():
     assert grouped["curves"] == f"compare?runs={runs[0].id},{runs[1].id}"
     switch(app, "Group seeds").set_value(False).run()
     assert not app.exception
-    assert len(app.dataframe[0].value) == 3
+    assert len(run_list(app)) == 3
 
 
 def test_what_a_link_hides_is_not_there():

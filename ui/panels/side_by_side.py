@@ -60,7 +60,7 @@ GROUPED = {
     "test, 95 %": st.column_config.TextColumn(help="In percent. One seed has no such interval"),
     "validation": st.column_config.TextColumn(help="Accuracy on the held-out images, of the weights that are kept"),
     "training (s)": st.column_config.NumberColumn(format="%.1f", help="Seconds of a training, the mean over seeds"),
-    "link": st.column_config.LinkColumn(display_text="only this", help="Opens this row by itself"),
+    "link": st.column_config.LinkColumn(display_text="by itself", help="Opens this row by itself"),
 }
 
 
@@ -236,7 +236,8 @@ def results(shown_lines: list[Line], names: dict[str, str], comparable: bool) ->
         return
     fields = [name for name in differing(records) if name != "seed"]
     rows = [_group_row(line, fields) for line in shown_lines]
-    st.dataframe(rows, hide_index=True, placeholder="–", column_config=GROUPED)
+    named: dict[str, Any] = {name: name.replace("_", " ") for name in fields}
+    st.dataframe(rows, hide_index=True, placeholder="–", column_config={**named, **GROUPED})
     st.caption(
         "Of several seeds: mean ± standard deviation over those that are finished, one run for each seed. 95 %: the "
         "interval of the mean over the seeds (Student's t), which says what other seeds could give."
