@@ -30,3 +30,7 @@ class RunError(LabError):
 
 class RunFailedError(RunError):
     """A run began and did not reach its end: the request was right, the work was not done."""
+
+
+class ProcessesError(RunFailedError):
+    """Another process of the same training has ended or does not answer."""

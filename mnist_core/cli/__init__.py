@@ -24,6 +24,7 @@ from mnist_core.cli.output import print_note, print_result
 from mnist_core.cli.search import run_search
 from mnist_core.config import TrainConfig, parse_assignments
 from mnist_core.errors import ConfigError, LabError, RunFailedError
+from mnist_core.system.processes import Group
 from mnist_core.system.threads import pin_threads_to_cores
 from mnist_core.training.events import Event
 
@@ -209,6 +210,17 @@ def _app(options: argparse.Namespace) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     pin_threads_to_cores()
+    from mnist_core.runs.follow import follow
+    from mnist_core.system.processes import joined
+
+    with joined() as group:
+        if group.main:
+            _train_run(options, group)
+        else:
+            follow(group, options.data_dir)
+
+
+def _train_run(options: argparse.Namespace, group: Group) -> None:
     from mnist_core.data.loading import default_dataset
     from mnist_core.experiments.teach import completed
     from mnist_core.recipes import get_recipe
@@ -242,7 +254,7 @@ def _train(options: argparse.Namespace) -> None:
         run = create_run(config, options.runs_dir, options.owner)
 
     with _train_progress(config.epochs) as show:
-        execute(run, data_dir, show)
+        execute(run, data_dir, show, group=group)
     status, checkpoint = run.status(), run.checkpoint()
     diagnosis = latest(HistoryReader(run).events(), "end", "diagnosis") or ""
     if status.state != "completed" or checkpoint is None:

@@ -1,4 +1,7 @@
-"""execute(run): trains a run to its end in this process: load, loop, append, save."""
+"""execute(run): trains a run to its end in this process: load, loop, append, save.
+
+With several processes this is process 0, the only one that writes; the others `follow`.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from filelock import Timeout
 
-from mnist_core.errors import LabError, RunError
+from mnist_core.errors import LabError, ProcessesError, RunError
 from mnist_core.runs.commands import Commands, PendingChanges
+from mnist_core.runs.follow import STOP, prepared
 from mnist_core.runs.history import end_event
 from mnist_core.runs.queue import Queue, Slot
 from mnist_core.runs.run import META, Run
 from mnist_core.runs.weight_snapshots import snapshot_due
 from mnist_core.runs.writer import POLL_SECONDS, RunWriter, UnwrittenError, log
 from mnist_core.system.files import remove_temporaries
+from mnist_core.system.processes import Group
 from mnist_core.system.settings import limits
 
 if TYPE_CHECKING:
@@ -43,18 +48,23 @@ def execute(
     data_dir: Path | str | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
     slot: Slot | None = None,
+    group: Group | None = None,
 ) -> None:
     """Trains `run` to its end in this process, obeying its commands. What goes wrong is in its status, not raised.
 
     `on_event` is called with every event after it was written. With a `slot` in hand the run begins at once, otherwise
-    it waits for one.
+    it waits for one. The other processes of a `group` train along.
     """
+    group = group or Group()
+    group.on_lost = partial(_crash, run)
     try:
         with run.lock.acquire(timeout=5), _Place(run, slot or Slot(run.folder.parent)) as place:
             # under the lock: what an earlier process left is settled by the one process that has the run
             writer = RunWriter(Commands(run), on_event)
             try:
-                ending = _train(writer, place, data_dir)
+                ending = _train(writer, place, data_dir, group)
+            except ProcessesError as error:  # as if this one had been killed: it goes on from the last saved state
+                ending = Ending("crashed", str(error), run.checkpoint())
             except UnwrittenError as error:
                 ending = Ending("stopped", str(error), run.checkpoint())
             except LabError as error:
@@ -70,11 +80,15 @@ def execute(
         log(f"Run {run.id} cannot be written: {error}")
 
 
-def _train(writer: RunWriter, place: _Place, data_dir: Path | str | None) -> Ending:
+def _crash(run: Run, reason: str) -> None:
+    with contextlib.suppress(OSError):  # without it the status is the same, as its process is gone
+        run.finish("crashed", reason, run.checkpoint())
+
+
+def _train(writer: RunWriter, place: _Place, data_dir: Path | str | None, group: Group) -> Ending:
     # torch is loaded here: the process that executes a run has said before which cores its threads get
-    from mnist_core.data.prepare import load_for
     from mnist_core.training.loop import DivergedError
-    from mnist_core.training.resume import resumed_state
+    from mnist_core.training.resume import saved_state
 
     run, commands = writer.run, writer.commands
     if not writer.insist(partial(place.wait, commands)):
@@ -82,8 +96,9 @@ def _train(writer: RunWriter, place: _Place, data_dir: Path | str | None) -> End
     writer.set_status("running")
     # commands and pins are written by others, perhaps just now
     remove_temporaries(run.folder, but_of=("control.json", META))
-    data = load_for(run.config(), data_dir, further=True)
-    state, note = resumed_state(run.config(), data, run.folder)
+    config, (saved, note) = run.config(), saved_state(run.folder)
+    group.broadcast((config.model_dump(), saved))
+    data, state = prepared(config, saved, data_dir, group)
     changes = PendingChanges(run, state)
     with contextlib.closing(writer):
         writer.open(data, state, note)
@@ -112,9 +127,12 @@ def _follow(writer: RunWriter, place: _Place, state: TrainState, changes: Pendin
         if over_time or not commands.allow_batch(state):
             writer.save_state(state)
             if (over_time or not _paused(writer, place, state)) and not state.finished:
+                state.group.broadcast(STOP)
                 return _stop(writer, state, data, over_time or commands.control.reason or "Stopped by hand.")
+        made = len(state.changes)
         for change in changes.apply(commands.control, state):
             writer.append(change)
+        state.group.broadcast(state.changes[made:] or None)
     return _complete(writer, state, data)
 
 

@@ -55,6 +55,14 @@ def parallel_runs() -> int:
     return int(text)
 
 
+def join_seconds() -> float:
+    """How long the processes of a training wait for each other: MNIST_LAB_JOIN_SECONDS, or 300. Raises ConfigError."""
+    text = os.environ.get("MNIST_LAB_JOIN_SECONDS") or "300"
+    if not text.isdigit() or not 1 <= int(text) <= 86_400:
+        raise ConfigError(f"MNIST_LAB_JOIN_SECONDS should be a number from 1 to 86400, not '{text[:40]}'.")
+    return float(text)
+
+
 def data_folder() -> Path:
     """The data folder: MNIST_LAB_DATA, or ./data."""
     return Path(os.environ.get("MNIST_LAB_DATA") or "data")

@@ -18,3 +18,8 @@ def batches(indices: np.ndarray, batch_size: int, seed: int, epoch: int) -> list
     if len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [torch.cat(parts[-2:])]
     return parts
+
+
+def mixed_seed(*numbers: int) -> int:
+    """A seed of 64 bits from whole numbers ≥ 0, by numpy's SeedSequence: neighbours share nothing."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])

@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 
 class StartEvent(TypedDict):
-    """A training begins, or goes on in a new process. Parameters and images are counts."""
+    """A training begins, or goes on in new processes. Parameters, images and processes are counts."""
 
     event: Literal["start"]
     step: int
@@ -26,6 +26,7 @@ class StartEvent(TypedDict):
     val_images: int
     device: NotRequired[str]
     processor: NotRequired[str]
+    processes: NotRequired[int]
 
 
 class StepEvent(TypedDict):

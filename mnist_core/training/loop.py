@@ -2,6 +2,9 @@
 
 The caller is in control: it pauses by not asking for the next event, and stops by not asking again. The state can be
 saved between any two events and continues with the same weights, bit for bit, on the same machine's CPU.
+
+Where several processes train together (system/processes.py), each runs this loop, asks for the same events, and takes
+its part of each batch.
 """
 
 from __future__ import annotations
@@ -20,9 +23,10 @@ from mnist_core.errors import LabError
 from mnist_core.models.classifier import count_parameters, to_unit
 from mnist_core.training.batches import batches
 from mnist_core.training.events import Event, ValidationEvent
-from mnist_core.training.loss import batch_accuracy, reduced_precision, teacher_probabilities, training_loss
+from mnist_core.training.loss import reduced_precision, right_and_counted, teacher_probabilities, training_loss
 from mnist_core.training.optim import learning_rate_at
 from mnist_core.training.state import TrainState
+from mnist_core.training.together import sum_gradients
 from mnist_core.training.validation import loss_and_accuracy
 
 
@@ -53,7 +57,7 @@ def train(state: TrainState, data: Dataset) -> Iterator[Event]:
     images, labels = (torch.from_numpy(part).to(device) for part in (data.train_images, state.labels))
     val_images, val_labels = images[state.val_indices], labels[state.val_indices]
     checks = state.checks
-    own = len(labels) - data.extra  # behind these are the images that `config.rehearsal` teaches
+    own_images = len(labels) - data.extra  # behind these are the images that `config.rehearsal` teaches
     rate = 0.0
     yield {
         "event": "start",
@@ -65,6 +69,7 @@ def train(state: TrainState, data: Dataset) -> Iterator[Event]:
         "val_images": len(state.val_indices),
         "device": device.type,
         "processor": processor(device),
+        "processes": state.group.size,
     }
 
     while not state.finished:
@@ -76,29 +81,33 @@ def train(state: TrainState, data: Dataset) -> Iterator[Event]:
             config = state.config  # may change from one batch to the next
             lr = set_learning_rate(state)
             state.model.train()
-            x, y = augment(to_unit(images[indices]), config), labels[indices]
+            draws, count = state.draws(len(indices)), len(indices)
+            own = indices[draws.part]  # of this process
+            x, y = augment(to_unit(images[own]), config, draws), labels[own]
             with reduced_precision(config, device):
                 logits = state.model(x).float()
                 soft_targets = teacher_probabilities(state.teachers, x)
-            taught = (indices >= own).to(device) if config.rehearsal else None
-            loss = training_loss(config, state.model, logits, y, soft_targets, taught)
+            taught = (own >= own_images).to(device) if config.rehearsal else None
+            loss = training_loss(config, state.model, logits, y, soft_targets, taught, count)
             state.optimizer.zero_grad()
             loss.backward()
+            measured = torch.stack([loss.detach(), *right_and_counted(logits, y)])
+            value, right, counted = sum_gradients(state.model, measured, state.group)
             state.optimizer.step()
             if state.ema is not None:
                 state.ema.update_parameters(state.model)
 
-            value, accuracy = loss.item(), batch_accuracy(logits, y)
+            accuracy = right / counted if counted else 0.0
             if not math.isfinite(value):
                 raise _diverged("loss", state)
             state.batch += 1
             state.sums = [
-                total + new for total, new in zip(state.sums, (value * len(y), accuracy * len(y), len(y)), strict=True)
+                total + new for total, new in zip(state.sums, (value * count, accuracy * count, count), strict=True)
             ]
             seconds = time.perf_counter() - started
             state.seconds += seconds
             state.epoch_seconds += seconds
-            rate = len(y) / seconds if not rate else 0.9 * rate + 0.1 * len(y) / seconds
+            rate = count / seconds if not rate else 0.9 * rate + 0.1 * count / seconds
             yield {
                 "event": "step",
                 "step": state.step,
@@ -112,7 +121,7 @@ def train(state: TrainState, data: Dataset) -> Iterator[Event]:
                 yield _checked(state, val_images, val_labels)
 
         validation = _validate(state, val_images, val_labels)
-        loss_sum, right_sum, count = state.sums
+        loss_sum, right_sum, seen = state.sums
         state.epoch, state.batch = state.epoch + 1, 0
         seconds, state.sums, state.epoch_seconds = state.epoch_seconds, [0.0, 0.0, 0.0], 0.0
         state.early_stopping.record(validation["val_accuracy"], validation["val_loss"])
@@ -120,8 +129,8 @@ def train(state: TrainState, data: Dataset) -> Iterator[Event]:
             "event": "epoch",
             "epoch": state.epoch,
             "step": state.step,
-            "train_loss": loss_sum / count,
-            "train_accuracy": right_sum / count,
+            "train_loss": loss_sum / seen,
+            "train_accuracy": right_sum / seen,
             **validation,
             "seconds": seconds,
         }
@@ -142,7 +151,7 @@ def _diverged(what: str, state: TrainState) -> DivergedError:
 
 def _validate(state: TrainState, images: Tensor, labels: Tensor) -> _Validation:
     started = time.perf_counter()
-    loss, accuracy = loss_and_accuracy(state.validation_logits(images), labels)
+    loss, accuracy = loss_and_accuracy(state.validation_logits(images, together=True), labels)
     seconds = time.perf_counter() - started
     state.seconds += seconds
     state.epoch_seconds += seconds

@@ -40,8 +40,12 @@ def training_loss(
     labels: Tensor,
     soft_targets: Tensor | None = None,
     taught: Tensor | None = None,
+    batch: int | None = None,
 ) -> Tensor:
     """Mean cross-entropy in nats of (N, K) `logits` against (N,) int64 `labels`, with the penalties of `config`.
+
+    Where these are a part of a `batch` of so many images, it is what the part adds to the loss of the batch: the sum
+    over its images divided by `batch`, and as large a share of the penalties.
 
     `soft_targets`, (N, K) probabilities, is mixed into the target (distillation, arXiv:1503.02531, at temperature 1),
     but not where `taught`, (N,) bool: there the label is to correct the teacher, who is the model itself before it was
@@ -58,13 +62,13 @@ def training_loss(
         target = mixed if taught is None else torch.where(taught[:, None], target, mixed)
     if config.non_digits:
         target[labels == NO_CLASS] = 1 / classes
-    loss = F.cross_entropy(logits, target, label_smoothing=config.label_smoothing)
+    batch = batch or len(labels)
+    loss = F.cross_entropy(logits, target, label_smoothing=config.label_smoothing, reduction="sum") / batch
     if config.l2_first:
-        loss = loss + config.l2_first * model.first_dense.weight.square().sum()
+        loss = loss + len(labels) / batch * config.l2_first * model.first_dense.weight.square().sum()
     return loss
 
 
-def batch_accuracy(logits: Tensor, labels: Tensor) -> float:
-    """(N, K) logits, (N,) labels → the accuracy in [0, 1] over those that have a class."""
-    count = int((labels != NO_CLASS).sum())
-    return int((logits.argmax(dim=1) == labels).sum()) / count if count else 0.0
+def right_and_counted(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """(N, K) logits, (N,) labels → how many are right, and how many have a class at all."""
+    return (logits.argmax(dim=1) == labels).sum(), (labels != NO_CLASS).sum()

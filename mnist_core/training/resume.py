@@ -14,8 +14,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnist_core.config import TrainConfig, parse_stored_config
-from mnist_core.data.dataset import Dataset
+from mnist_core.config import parse_stored_config
 from mnist_core.errors import CheckpointError, LabError
 from mnist_core.lazy import LazyModule
 from mnist_core.system.files import write_atomic
@@ -89,19 +88,9 @@ def read_resume(path: Path) -> dict[str, Any]:
     return state
 
 
-def resumed_state(config: TrainConfig, data: Dataset, folder: Path) -> tuple[TrainState, str]:
-    """The state of a training of `config` on `data`, as saved in `folder` or new; and a sentence where the newest saved
-    state was damaged.
-
-    Raises CheckpointError or RunError when what is saved cannot be used, and what TrainState raises.
-    """
-    from mnist_core.training.state import TrainState
-
-    state, note = TrainState(config, data), ""
-    if can_resume(folder):
-        saved, note = load_resume(folder)
-        restore(state, saved)
-    return state, note
+def saved_state(folder: Path) -> tuple[dict[str, Any] | None, str]:
+    """As `load_resume`, and None where no state was ever saved in `folder`. Raises CheckpointError."""
+    return load_resume(folder) if can_resume(folder) else (None, "")
 
 
 def restore(state: TrainState, saved: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from mnist_core.config import NETWORK, Shape, TrainConfig, parse_stored_config
+from mnist_core.data.augment import Draws
 from mnist_core.data.classes import MAPPING, match_classes
 from mnist_core.data.dataset import Dataset
 from mnist_core.data.draws import draw_notes, noisy_labels
@@ -22,7 +23,9 @@ from mnist_core.errors import ConfigError
 from mnist_core.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from mnist_core.models.classifier import Classifier, build_model, infer, permute_outputs, set_dropout
 from mnist_core.system.device import default_device, use_threads
-from mnist_core.training.batches import batches
+from mnist_core.system.processes import Group
+from mnist_core.training.batch_norm import synchronize_batch_norm
+from mnist_core.training.batches import batches, mixed_seed
 from mnist_core.training.checks import check_batches, check_data
 from mnist_core.training.early_stopping import EarlyStopping
 from mnist_core.training.events import ChangeEvent
@@ -34,15 +37,18 @@ class TrainState:
 
     `data` is a dataset that is prepared for `config` (`load_for`). Raises ConfigError or DataError when the two do not
     fit or nothing could be learned (see `checks.py`), CheckpointError when `config.init_from` or `config.teachers`
-    names no model.
+    names no model. With a `group` of several processes each makes the same state, and they train together.
     """
 
-    def __init__(self, config: TrainConfig, data: Dataset, device: str | None = None) -> None:
+    def __init__(
+        self, config: TrainConfig, data: Dataset, device: str | None = None, group: Group | None = None
+    ) -> None:
         if config.preparation == "auto":
             config = config.replace(preparation=data.preparation)  # decided once, and recorded in the card
         self.config = config
         use_threads(config.threads)
-        self.device = torch.device(device or default_device())
+        self.group = group or Group()
+        self.device = torch.device(device or self.group.device or default_device())
         own = len(data.train_labels) - data.extra
         check_data(data.train_images[:own], data.train_labels[:own])
         self.train_indices, self.val_indices = train_and_validation(data, config)
@@ -61,6 +67,7 @@ class TrainState:
             self.mean, self.std = [0.0] * data.shape.channels, [1.0] * data.shape.channels
         torch.manual_seed(config.seed)
         self.model: Classifier = build_model(config, data.shape, self.mean, self.std).to(self.device)
+        synchronize_batch_norm(self.model, self.group)
         check_batches(config, self.model, len(self.train_indices))
         if pretrained is not None:
             self.model.load_state_dict(pretrained.model.state_dict())
@@ -81,13 +88,27 @@ class TrainState:
         self.early_stopping = EarlyStopping()
         self.changes: list[ChangeEvent] = []  # of settings, on the way
         self.last_change = 0  # number of the last change that was requested (see runs/control.py)
-        self._validated: tuple[int, Tensor] | None = None
+        self._validated: tuple[int, bool, Tensor] | None = None  # step, whether together, logits
 
-    def validation_logits(self, images: np.ndarray | Tensor) -> Tensor:
-        """(N, C, H, W) uint8 validation images → (N, K) logits of `best_model`, computed once a step."""
-        if self._validated is None or self._validated[0] != self.step:
-            self._validated = (self.step, infer(self.best_model, images))
-        return self._validated[1]
+    def validation_logits(self, images: np.ndarray | Tensor, together: bool = False) -> Tensor:
+        """(N, C, H, W) uint8 validation images → (N, K) logits of `best_model`, computed once a step.
+
+        `together`, each process computes its part; then all have to ask for them.
+        """
+        together = together and self.group.size > 1
+        if self._validated is None or self._validated[0] != self.step or (together and not self._validated[1]):
+            logits = infer(self.best_model, images[self.group.part(len(images))] if together else images)
+            self._validated = self.step, together, torch.cat(self.group.gather(logits)) if together else logits
+        return self._validated[2]
+
+    def draws(self, images: int) -> Draws:
+        """Random numbers to augment the next batch, of so many `images`: by seed and position alone, so that they are
+        the same after a resume and for any number of processes. Dropout's, in turn, differ between processes."""
+        place = (self.config.seed, self.epoch, self.batch)
+        if self.group.size > 1:
+            torch.manual_seed(mixed_seed(*place, self.group.rank + 1))
+        generator = torch.Generator(self.device).manual_seed(mixed_seed(*place))
+        return Draws(images, self.group.part(images), generator)
 
     @property
     def step(self) -> int:

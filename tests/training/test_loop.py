@@ -163,7 +163,7 @@ def test_an_epochs_figures_are_the_means_over_its_images(tiny_data):
 
 
 def test_the_network_learns(tiny_data):
-    events = list(train(TrainState(FULL.replace(epochs=8), tiny_data), tiny_data))
+    events = list(train(TrainState(FULL.replace(epochs=10), tiny_data), tiny_data))
     assert of_kind(events, "epoch")[-1]["val_accuracy"] > 0.8
 
 
