@@ -93,6 +93,29 @@ assert in_fixed_directions([found.features])[0].shape == (len(data.test_labels),
 assert filters(checkpoint) is not None and maps(checkpoint, data.test_images[0]) is not None
 """
 
+SEARCH = """
+from mnist_core.experiments.search import list_searches, open_search
+from mnist_core.experiments.search_winner import read_winner
+from mnist_core.figures.search import Axis, Point, parallel_figure
+from mnist_core.config import TrainConfig
+from mnist_core.experiments.search import begin_search
+from mnist_core.experiments.search_plan import checked_budget, make_plan
+from mnist_core.experiments.search_space import parse_range
+from mnist_core.experiments.search_work import take
+base = TrainConfig(dataset="digits", model="mlp")
+begun = begin_search(make_plan(base, [parse_range("dropout=0:0.5", base)]), checked_budget(2, None))
+for value in (0.9, 0.95):
+    taken = take(begun)
+    begun.plan.ranges[0].suggest(taken.trial)
+    begun.study.tell(taken.trial, value)
+    taken.lock.release()
+(plan,) = list_searches()
+search = open_search(plan.name)
+points = [Point(one.number, one.value, False, one.settings) for one in search.trials()]
+assert search.best().value == 0.95 and read_winner(search) is None
+assert parallel_figure(points, [Axis(one.field, one.log, one.choices) for one in plan.ranges])
+"""
+
 LAYERS = """
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.models.architectures import MODELS
@@ -132,6 +155,10 @@ def test_a_program_that_loads_torch_is_found():
 
 def test_answers_and_tables_need_no_torch():
     assert not torch_is_loaded(PREDICT.format(strokes=SEVEN) + EVALUATE + LAYERS)
+
+
+def test_a_search_is_read_without_torch():
+    assert not torch_is_loaded(SEARCH)
 
 
 def test_images_are_broken_without_torch():

@@ -347,7 +347,7 @@ class Reporter:
         if place >= self._config.epochs * parts or "pruned" in self._trial.user_attrs or not self._trial.should_prune():
             return
         epochs = f"{place / parts:.3g}".rstrip(".")
-        why = f"Pruned after epoch {epochs}: its validation accuracy of {value:.4f} is below that of other trials."
+        why = f"Pruned after epoch {epochs}: its validation accuracy of {value:.4f} was below that of other trials."
         self._trial.set_user_attr("pruned", why)
         self._run.command("stop", why)
 

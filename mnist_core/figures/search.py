@@ -12,6 +12,7 @@ import numpy as np
 from mnist_core.figures.style import HIGHLIGHT, LEGEND, MARGIN, QUIET, TRAIN, VALIDATION
 
 SCALE = "Cividis"  # readable with any colour vision
+SHADES = ("#9aa5b8", "#56B4E9", "#0072B2", "#009E73", "#D55E00")  # from the worst fifth of the values to the best
 CELLS = 40  # a side, of the contour
 
 
@@ -114,33 +115,79 @@ def best_so_far_figure(points: Sequence[Point]) -> dict[str, Any]:
         "type": "scatter",
         "mode": "lines",
         "name": "best so far",
-        "x": [point.number + 1 for point in points],
+        "x": [point.number for point in points],
         "y": steps,
         "line": {"color": HIGHLIGHT, "width": 2.5, "shape": "hv"},
         "hovertemplate": "best so far %{y:.2%}<extra></extra>",
     }
     layout = _layout(xaxis={"title": {"text": "trial"}, "rangemode": "tozero"})
-    return {"data": [line, *_markers(points, [point.number + 1 for point in points])], "layout": layout}
+    return {"data": [line, *_markers(points, [point.number for point in points])], "layout": layout}
 
 
 def parallel_figure(points: Sequence[Point], axes: Sequence[Axis]) -> dict[str, Any]:
-    """A line for each trial through all of its settings to its validation accuracy, which colours it."""
+    """A line for each trial through all of its settings to its validation accuracy, which colours it.
+
+    Lines of one colour are one trace. Plotly's own parallel coordinates need WebGL, which not every browser has.
+    """
     values = [point.value for point in points]
-    dimensions = []
-    for axis in axes:
-        places, texts = axis.ticks(points)
-        dimensions.append(
+    columns = [[axis.place(point.settings[axis.field]) for point in points] for axis in axes]
+    ticks = [axis.ticks(points) for axis in axes]
+    lowest, highest = min(values), max(values)
+    ticks.append((list(np.linspace(lowest, highest, 3)), [f"{mark:.1%}" for mark in np.linspace(lowest, highest, 3)]))
+    ends = [
+        (min(*places, *found), max(*places, *found))
+        for places, (found, _) in zip([*columns, values], ticks, strict=True)
+    ]
+    lines = [
+        [_share(place, *end) for place, end in zip(row, ends, strict=True)]
+        for row in zip(*columns, values, strict=True)
+    ]
+    across = list(range(len(ends)))
+    traces = []
+    for number, colour in enumerate(SHADES):  # the best last, on top
+        chosen = [
+            (line, point)
+            for line, point in zip(lines, points, strict=True)
+            if min(int(line[-1] * len(SHADES)), len(SHADES) - 1) == number
+        ]
+        traces.append(
             {
-                "label": axis.title,
-                "values": [axis.place(point.settings[axis.field]) for point in points],
-                "tickvals": places,
-                "ticktext": texts,
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": f"shade {number}",
+                "x": [x for _ in chosen for x in (*across, None)],
+                "y": [y for line, _ in chosen for y in (*line, None)],
+                "line": {"color": colour, "width": 2},
+                "marker": {"size": 5, "color": colour},
+                "customdata": [f"{point.value:.2%}<br>{_words(point)}" for _, point in chosen for _ in (*across, None)],
+                "hovertemplate": "%{customdata}<extra></extra>",
             }
         )
-    dimensions.append({"label": "validation accuracy", "values": values, "tickformat": ".1%"})
-    colour = {"color": values, "colorscale": SCALE, "showscale": False}
-    data = [{"type": "parcoords", "dimensions": dimensions, "line": colour, "labelfont": {"size": 12}}]
-    return {"data": data, "layout": {"margin": {"l": 56, "r": 56, "t": 56, "b": 24}}}
+    titles = [*(axis.title for axis in axes), "validation"]
+    layout = {
+        "margin": {"l": 24, "r": 56, "t": 40, "b": 16},
+        "showlegend": False,
+        "hovermode": "closest",
+        "xaxis": {
+            "tickvals": across,
+            "ticktext": titles,
+            "side": "top",
+            "range": [-0.1, len(across) - 0.8],
+            "fixedrange": True,
+        },
+        "yaxis": {"visible": False, "range": [-0.05, 1.05], "fixedrange": True},
+        "annotations": [
+            {"x": x, "y": _share(place, *end), "text": text, "showarrow": False, "xanchor": "left", "xshift": 6}
+            for x, ((places, texts), end) in enumerate(zip(ticks, ends, strict=True))
+            for place, text in zip(places, texts, strict=True)
+        ],
+        "dragmode": False,
+    }
+    return {"data": traces, "layout": layout}
+
+
+def _share(place: float, low: float, high: float) -> float:
+    return (place - low) / (high - low) if high > low else 0.5
 
 
 def importance_figure(shares: Mapping[str, float]) -> dict[str, Any]:

@@ -119,9 +119,11 @@ def _progress(found: Search, tried: Sequence[Tried]) -> None:
         st.progress(min(1.0, share), words)
         if actions.changeable():
             _controls(found, workers)
-    if found.stopped:
+    if not workers and just_begun(found.plan.name) and not found.over():
+        st.caption("A process begins: that takes some seconds.")
+    elif found.stopped:
         st.caption("The search was stopped: Continue takes its trials up where they stand.")
-    elif not workers and not found.over() and not just_begun(found.plan.name):
+    elif not workers and not found.over():
         said = last_words(found)
         st.warning(page.escape_markdown(said) if said else "No process works on this search: Continue starts one.")
     for one in [one for one in tried if one.state == "failed"][-3:]:
@@ -203,10 +205,10 @@ def _winner(winner: Winner) -> None:
         validation, test = winner.spread("val_accuracy"), winner.spread("test_accuracy")
         if validation.values:
             with st.container(horizontal=True):
-                st.metric("The search's own figure", f"{100 * winner.value:.2f} %", border=True, width=220)
-                st.metric("Validation, fresh seeds", validation.text(percent=True), border=True, width=240)
+                st.metric("The search's own figure", f"{100 * winner.value:.2f} %", border=True, width=320)
+                st.metric("Validation, fresh seeds", validation.text(percent=True), border=True, width=320)
                 if test.values:
-                    st.metric("Test, fresh seeds", test.text(percent=True), border=True, width=240)
+                    st.metric("Test, fresh seeds", test.text(percent=True), border=True, width=320)
             st.caption(winner.sentence())
         if runs:
             st.markdown(f"[Compare these runs]({compare_link(runs)})")
@@ -230,7 +232,7 @@ def _views(found: Search, points: Sequence[Point]) -> None:
 
 def _parallel(found: Search, points: Sequence[Point], axes: list[Axis]) -> None:
     live_chart(parallel_figure(points, axes), key=f"parallel-{found.plan.name}", height=CHART_HEIGHT)
-    st.caption("A line for each trial; bright ones did well. Drag along an axis to see only the lines that pass there.")
+    st.caption("A line for each trial; orange ones did best, grey ones worst. Point at one for its settings.")
 
 
 def _importance(found: Search, points: Sequence[Point], axes: list[Axis]) -> None:
