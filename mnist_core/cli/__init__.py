@@ -24,7 +24,7 @@ from mnist_core.cli.output import print_note, print_result
 from mnist_core.cli.search import run_search
 from mnist_core.config import TrainConfig, parse_assignments
 from mnist_core.errors import ConfigError, LabError, RunFailedError
-from mnist_core.system.processes import Group
+from mnist_core.system.processes import Group, Place, joined
 from mnist_core.system.threads import pin_threads_to_cores
 from mnist_core.training.events import Event
 
@@ -209,9 +209,9 @@ def _app(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    pin_threads_to_cores()
+    if Place.of_environment() is None:  # processes that do not know of each other would take the same cores
+        pin_threads_to_cores()
     from mnist_core.runs.follow import follow
-    from mnist_core.system.processes import joined
 
     with joined() as group:
         if group.main:

@@ -222,6 +222,8 @@ class _Processes(Group):
 
     def close(self, failed: bool = False, reason: str = "") -> None:
         self._watch.leave(failed, reason, wait=not self._over)
+        self._watch.join(LOST_SECONDS)  # a thread within torch must not be there when Python ends
+        distributed.destroy_process_group()
 
 
 class _Watch(threading.Thread):
@@ -249,18 +251,26 @@ class _Watch(threading.Thread):
         count = 0
         while not self._left.wait(BEAT_SECONDS):
             count += 1
+            # the store itself may hang, where the process is stopped that keeps it
+            hung = threading.Timer(LOST_SECONDS, self._lost, [f"The first process, on {self._hosts[0]}, hangs."])
+            hung.daemon = True
+            hung.start()
             try:
                 self._store.set(f"beat/{self._rank}", str(count))
-                if self._rank and self._store.check(["ended"]):
-                    return self._end_with_main()
+                ended = self._rank > 0 and self._store.check(["ended"])
                 beats = self._store.multi_get([f"beat/{other}" for other in self._others])
+                note = self.note()
             except RuntimeError:
                 return self._lost("What torchrun began on the first machine is gone, and with it the training.")
+            finally:
+                hung.cancel()
+            if ended:
+                return self._end_with_main()
             for other, beat in zip(self._others, beats, strict=True):
                 if beat != seen[other][0]:
                     seen[other] = beat, time.monotonic()
                 elif time.monotonic() - seen[other][1] > LOST_SECONDS:
-                    return self._lost(f"Process {other} on {self._hosts[other]} does not answer any more.")
+                    return self._lost(note or f"Process {other} on {self._hosts[other]} does not answer any more.")
         return None
 
     def note(self) -> str:
@@ -275,16 +285,17 @@ class _Watch(threading.Thread):
     def _lost(self, sentence: str) -> None:
         if self._left.is_set():
             return
-        self.reason = self.note() or sentence
+        self.reason = sentence
         print(f"failed: {self.reason}", file=sys.stderr, flush=True)
         self.on_lost(self.reason)
         os._exit(1)  # the main thread may wait within a collective for ever
 
     def _end_with_main(self) -> None:
         failed = self._store.get("ended") == b"failed"
-        self._store.set(f"gone/{self._rank}", "")
         self._ended.set()
-        if not self._left.wait(LEAVE_SECONDS):
+        left = self._left.wait(LEAVE_SECONDS)  # the main thread may wait within a collective for ever
+        self._store.set(f"gone/{self._rank}", "")
+        if not left:
             os._exit(int(failed))
 
     def leave(self, failed: bool, reason: str, wait: bool) -> None:
@@ -304,4 +315,4 @@ class _Watch(threading.Thread):
     def _linger(self) -> None:
         """Where process 0 keeps the store itself, rather than torchrun, the others are to read first that it ends."""
         if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
-            self._store.wait([f"gone/{other}" for other in self._others], timedelta(seconds=2 * LEAVE_SECONDS))
+            self._store.wait([f"gone/{other}" for other in self._others], timedelta(seconds=3 * LEAVE_SECONDS))
