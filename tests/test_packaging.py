@@ -28,7 +28,19 @@ from tests.helpers import ROOT
 
 SHIPPED = ("mnist_core", "pages", "server", "ui", "checkpoints", "app.py", "home.py")
 SHIPPED += (".streamlit/config.toml", "docs/reproduction.json")
-COMMANDS = ("app", "train", "evaluate", "predict", "explain", "export", "reproduce", "bench", "download", "recipes")
+COMMANDS = (
+    "app",
+    "train",
+    "evaluate",
+    "predict",
+    "explain",
+    "export",
+    "search",
+    "reproduce",
+    "bench",
+    "download",
+    "recipes",
+)
 
 
 def test_both_lists_of_requirements_are_equal():

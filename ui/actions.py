@@ -101,7 +101,7 @@ def start_search(plan: Plan, budget: Budget, workers: int) -> Search:
 
     cache.workers().call("experiments.search_space:check_networks", plan.base, plan.ranges, data_folder())
     with _starting:
-        check_limits([plan.base])
+        check_limits([plan.longest])
         search = begin_search(plan, budget)
         start_workers(search, workers, data_folder())
     return search
@@ -113,7 +113,7 @@ def continue_search(search: Search, workers: int, budget: Budget | None = None) 
     from mnist_core.experiments.search_results import start_workers
 
     with _starting:
-        check_limits([search.plan.base])
+        check_limits([search.plan.longest])
         if budget is not None:
             search.set_budget(budget)
         search.go_on()

@@ -79,7 +79,7 @@ def _begin(options: argparse.Namespace, data_dir: Path) -> Search:
     if options.trials or options.minutes or not options.study:
         budget = checked_budget(_number(options.trials, int, "trials"), _number(options.minutes, float, "minutes"))
     print_note(check_networks(base, plan.ranges, data_dir))
-    check_limits([base], options.runs_dir)
+    check_limits([plan.longest], options.runs_dir)
     search = begin_search(plan, budget, options.runs_dir, options.storage)
     search.go_on()
     return search

@@ -49,7 +49,7 @@ class Tried:
     validation accuracy in [0, 1], None where there is none yet; `seconds` are of the clock.
 
     `curve` has the validation accuracies that were reported, by validation from 1. `run` is None where it is on another
-    machine or was deleted, `run_dir` where it was made.
+    machine or was deleted, `run_dir` where it was made. `elsewhere` is whether another machine carries it out.
     """
 
     number: int
@@ -62,6 +62,7 @@ class Tried:
     began: float
     seconds: float | None
     curve: dict[int, float]
+    elsewhere: bool
 
     @property
     def counted(self) -> bool:
@@ -145,6 +146,7 @@ class Search:
             began,
             ended.timestamp() - began if ended else None,
             dict(sorted(found.intermediate_values.items())),
+            not here and "place" in attrs,
         )
 
     def best(self) -> Tried | None:

@@ -40,6 +40,12 @@ class Plan:
     pruner: str = "asha"
     owner: str = ""
 
+    @property
+    def longest(self) -> TrainConfig:
+        """The settings of the longest trial, for the limits."""
+        most = [int(end) for found in self.ranges if found.field == "epochs" for end in found.ends]
+        return self.base.replace(epochs=max(most, default=self.base.epochs))
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, from which `plan_from_json` makes the plan again."""
         return {

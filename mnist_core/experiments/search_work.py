@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ from mnist_core.runs.execute import execute
 from mnist_core.runs.history import EventReader, latest
 from mnist_core.runs.limits import check_limits
 from mnist_core.runs.run import Run, create_run, list_runs, open_run
+from mnist_core.runs.writer import log
 from mnist_core.training.events import Event
 
 if TYPE_CHECKING:
@@ -98,8 +100,7 @@ def _others_at_work(search: Search) -> bool:
         return False
     shared = hasattr(search.storage, "record_heartbeat")  # else nothing tells whether another machine is alive
     return any(
-        tried.state in ("running", "interrupted") and (shared or tried.run is not None or tried.state == "interrupted")
-        for tried in search.trials()
+        tried.state in ("running", "interrupted") and (shared or not tried.elsewhere) for tried in search.trials()
     )
 
 
@@ -122,7 +123,7 @@ def take(search: Search) -> Taken | None:
         check_limits([], search.runs_dir)
         trial = search.study.ask()
         lock = search.trial_lock(trial.number)
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=5)  # a page may be looking whether somebody holds it
         _beat(search, trial)
         trial.set_user_attr("place", search.place)
         if _surplus(search, trial.number):
@@ -160,6 +161,9 @@ def _orphan(search: Search) -> Taken | None:
         try:
             lock.acquire(timeout=0)
         except Timeout:
+            continue
+        if _frozen(search.study, found.number).state.is_finished():  # told meanwhile
+            lock.release()
             continue
         trial = optuna.Trial(search.study, found._trial_id)
         _beat(search, trial)
@@ -363,7 +367,7 @@ class Reporter:
                 pass  # the run's folder cannot be written just now; its own process says so
             except Exception as error:
                 if not is_outage(error):
-                    raise
+                    log(traceback.format_exc())
                 self._away, pause = True, min(2 * pause, LONGEST_PAUSE)
             self._settled.set()
             if self.given_away:

@@ -120,7 +120,7 @@ def best_so_far_figure(points: Sequence[Point]) -> dict[str, Any]:
         "line": {"color": HIGHLIGHT, "width": 2.5, "shape": "hv"},
         "hovertemplate": "best so far %{y:.2%}<extra></extra>",
     }
-    layout = _layout(xaxis={"title": {"text": "trial"}, "rangemode": "tozero"})
+    layout = _layout(xaxis={"title": {"text": "trial"}, "range": [-0.5, points[-1].number + 0.5]})
     return {"data": [line, *_markers(points, [point.number for point in points])], "layout": layout}
 
 

@@ -87,9 +87,10 @@ def test_a_trial_is_read_on_test_when_somebody_asks():
     assert search.best().value == read_card(run.checkpoint()).metrics["val_accuracy"]
 
 
-@pytest.mark.parametrize("pruner", ["asha", "median"])
-def test_a_poor_trial_is_pruned_by_its_validation(pruner):
-    search = begun(6, pruner=pruner, epochs=6, ranges=("learning_rate=1e-6,3e-3", "dropout=0:0.5"))
+@pytest.mark.parametrize(("pruner", "trials"), [("asha", 6), ("median", 10)])
+def test_a_poor_trial_is_pruned_by_its_validation(pruner, trials, monkeypatch):
+    monkeypatch.setattr(search_work, "SETTLE_SECONDS", 60.0)  # however busy the machine is
+    search = begun(trials, pruner=pruner, epochs=6, ranges=("learning_rate=1e-6,3e-3", "dropout=0:0.5"))
     work(search)
     trials = search.trials()
     pruned = [one for one in trials if one.state == "pruned"]
@@ -371,3 +372,72 @@ def test_a_deleted_run_leaves_its_trial():
     assert best.run is None
     assert best.run_dir == str(run.folder.resolve())
     assert not Run(run.folder).config_path.exists()
+
+
+def test_a_search_waits_for_a_trial_that_was_only_asked_for():
+    search = begun(1)
+    search.study.ask()  # and killed at once
+    assert search_work._others_at_work(search)
+
+
+def test_a_trial_told_while_its_lock_was_taken_is_left_alone(monkeypatch):
+    search, other = begun(1), open_search("tried")
+    taken = take(search)
+    run = run_of(search, taken)
+    held = other.trial_lock
+
+    def told_meanwhile(number):
+        lock = held(number)
+        if not lock.is_locked and taken.lock.is_locked:
+            search.study.tell(number, 0.5)
+            taken.lock.release()
+        return lock
+
+    monkeypatch.setattr(other, "trial_lock", told_meanwhile)
+    assert take(other) is None
+    assert run.control().command == "run"
+    assert [one.value for one in other.trials()] == [0.5]
+
+
+def test_the_longest_trial_counts_for_the_limits(monkeypatch, refused):
+    monkeypatch.setenv("MNIST_LAB_MAX_EPOCHS", "5")
+    said = refused("search", "--dataset", "digits", "--epochs", "2", "--range", "epochs=2:9")
+    assert "at most 5 epochs" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "at least one range"),
+        (["--range", "speed=1:2"], "There is no setting 'speed'"),
+        (["--range", "dropout=0:0.5", "--set", "dropout=0.1"], "dropout has both a range and a value"),
+        (["--range", "dropout=0:0.5", "--trials", "many"], "--trials should be a whole number"),
+        (["--range", "dropout=0:0.5", "--trials", "0"], "1 to 10000 trials"),
+        (["--range", "dropout=0:0.5", "--study", "../x"], "A search's name has"),
+        (["--range", "model=mlp,nothing"], "There is no model 'nothing'"),
+        (["--join", "nowhere"], "There is no search 'nowhere'"),
+        (["--join", "nowhere", "--trials", "3"], "leave out --trials"),
+        (["--range", "dropout=0:0.5", "--sampler", "grid"], "invalid choice"),
+    ],
+)
+def test_a_wrong_request_is_one_sentence(refused, arguments, said):
+    assert said in refused("search", *(() if "--join" in arguments else ("--dataset", "digits")), *arguments)
+
+
+def test_the_command_line_tells_its_result(ask):
+    ranges = ["--range", "learning_rate=1e-3:1e-2:log", "--set", "model=mlp"]
+    arguments = ["search", "--recipe", "quick", "--dataset", "digits", "--epochs", "2", *ranges, "--study", "line"]
+    status, out, err = ask(*arguments, "--trials", "2", "--pruner", "none", "--json")
+    assert status == 0, err
+    result = json.loads(out.splitlines()[-1])
+    assert set(result) == {"study", "trials", "pruned", "failed", "best"}
+    assert (result["study"], result["trials"], result["pruned"]) == ("line", 2, 0)
+    best = open_search("line").best()
+    assert result["best"] == {
+        "val_accuracy": best.value,
+        "settings": best.settings,
+        "run_dir": str(best.run.folder),
+    }
+    # the same command joins: nothing is left to do
+    assert json.loads(ask(*arguments, "--json", "--pruner", "none")[1].splitlines()[-1]) == result
+    assert len(list_runs()) == 2
