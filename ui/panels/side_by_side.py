@@ -32,7 +32,7 @@ from ui.labels import compare_link, interval_words, run_labels
 from ui.live.chart import live_chart
 from ui.live.legend import legend
 
-AT_FIRST = 3
+AT_FIRST = 3  # of a kind
 MOST_CHOSEN = 60  # runs, of which ten seeds may be one line
 REFRESH_SECONDS = 1.0
 X_TITLES = {"step": "step (batches)", "epoch": "epoch", "seconds": "seconds of training"}
@@ -63,8 +63,11 @@ GROUPED = {
 }
 
 
-def choose(names: dict[str, str]) -> list[str]:
-    """Ids of the runs to compare. The address says them (`?runs=ID,ID`), so that a comparison can be passed on."""
+def choose(runs: list[Run], names: dict[str, str]) -> list[str]:
+    """Ids of the runs to compare: at first the newest, with all of their seeds.
+
+    The address says them (`?runs=ID,ID`), so that a comparison can be passed on.
+    """
     address = st.query_params.get("runs", "")
     if address != st.session_state.get("compare-address", ""):
         wanted = [run_id for run_id in address.split(",") if run_id]
@@ -73,7 +76,8 @@ def choose(names: dict[str, str]) -> list[str]:
         if len(wanted) > MOST_CHOSEN:
             st.warning(f"The address names {len(wanted)} runs; these are the first {MOST_CHOSEN}.")
         st.session_state["compared"] = [run_id for run_id in dict.fromkeys(wanted) if run_id in names][:MOST_CHOSEN]
-    kept = st.session_state.setdefault("compared", list(names)[:AT_FIRST])
+    newest = [run.id for group in seed_groups(runs)[:AT_FIRST] for run in group.counted]
+    kept = st.session_state.setdefault("compared", newest[:MOST_CHOSEN])
     if not names.keys() >= set(kept):  # a run's folder was removed meanwhile
         st.session_state["compared"] = [run_id for run_id in kept if run_id in names]
     chosen = st.multiselect(
@@ -252,12 +256,12 @@ def _group_row(line: Line, fields: list[str]) -> dict[str, Any]:
     return {
         "run": line.name.partition(f", {line.group.seeds_text}")[0],
         "seeds": line.group.seeds_text if line.several else f"seed {line.records[0].config.seed}",
-        "state": line.group.states if line.several else line.records[0].state,
         **{name: getattr(line.records[0].config, name) for name in fields},
         "test": test.text(percent=True) if test.values else None,
         "test, 95 %": test.interval(percent=True) or None,
         "validation": validation.text(percent=True) if validation.values else None,
         "training (s)": float(np.mean(seconds)) if seconds else None,
+        "state": line.group.states if line.several else line.records[0].state,
         "link": compare_link(line.group.counted if line.several else line.group.runs),
     }
 
@@ -324,7 +328,7 @@ def side_by_side() -> None:
         st.page_link("pages/train.py", label="Train a model", icon=":material/model_training:")
         return
     names, by_id = run_labels(runs), {run.id: run for run in runs}
-    chosen = [by_id[run_id] for run_id in choose(names)]
+    chosen = [by_id[run_id] for run_id in choose(runs, names)]
     if len(runs) == 1:
         st.info("This is the only run so far. Train a second one with one setting changed to see what it does.")
     elif not chosen:
