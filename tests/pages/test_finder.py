@@ -100,7 +100,7 @@ def test_a_suggested_size_is_taken_and_asks_for_another_rate(made):
     assert button(app, "measure-learning-rate") is not None
 
 
-def test_a_disturbed_measurement_suggests_nothing_and_may_be_repeated(made):
+def test_a_disturbed_measurement_suggests_nothing_but_again(made):
     app = visit(PAGE)
     button(app, "measure-batch-size").click().run()
     made[0].result = {**SIZES, "suggestion": None, "reason": "Other programs had the processor."}
