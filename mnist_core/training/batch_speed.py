@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,12 +12,14 @@ from mnist_core.config import TrainConfig
 from mnist_core.data.dataset import Dataset
 from mnist_core.data.splits import train_and_validation
 from mnist_core.errors import ConfigError
+from mnist_core.system.device import default_device
 from mnist_core.system.progress import Progress
 from mnist_core.training.profile import seconds_per_image
 
 SIZES = (16, 32, 64, 128, 256, 512, 1024)
 WORTH = 0.1  # a larger batch has to take so much more images a second
 SECONDS_A_SIZE = 1.0
+UNDISTURBED = 0.7  # of the time, at least one core computes for the measurement
 MOST_STEP_SECONDS = 5.0  # above this, larger batches are not tried
 
 
@@ -31,10 +34,10 @@ class Speed:
 
 @dataclass(frozen=True)
 class BatchSpeeds:
-    """The speeds in rising order of size, the size that is suggested, and why."""
+    """The speeds in rising order of size, the size that is suggested, and why; None where something disturbed them."""
 
     speeds: list[Speed]
-    suggestion: int
+    suggestion: int | None
     reason: str
 
 
@@ -51,6 +54,7 @@ def batch_speeds(
     if not tried:
         raise ConfigError(f"There are {images} images to learn from, too few for batches of {min(sizes)} and more.")
     show = progress or (lambda share: None)
+    began, computed = time.perf_counter(), time.process_time()
     fastest: dict[int, float] = {}  # seconds an image
     for place, size in enumerate(tried, start=1):
         fastest[size] = seconds_per_image(config.replace(batch_size=size), data.shape, 3)
@@ -62,11 +66,23 @@ def batch_speeds(
         again = seconds_per_image(config.replace(batch_size=size), data.shape, steps)
         fastest[size] = min(fastest[size], again)
         show(0.5 + 0.5 * place / len(fastest))
-    return judged([Speed(size, 1 / seconds, -(-images // size)) for size, seconds in fastest.items()])
+    share = (time.process_time() - computed) / max(time.perf_counter() - began, 1e-9)
+    disturbed = share < UNDISTURBED and default_device() == "cpu"
+    return judged([Speed(size, 1 / seconds, -(-images // size)) for size, seconds in fastest.items()], disturbed)
 
 
-def judged(speeds: Sequence[Speed]) -> BatchSpeeds:
-    """The smallest size than which no larger one takes WORTH more images a second: more steps, at the same speed."""
+def judged(speeds: Sequence[Speed], disturbed: bool = False) -> BatchSpeeds:
+    """The smallest size than which no larger one takes WORTH more images a second: more steps, at the same speed.
+
+    Of a measurement that was `disturbed` nothing follows.
+    """
+    if disturbed:
+        return BatchSpeeds(
+            list(speeds),
+            None,
+            "Other programs had the processor for much of the time, so that these figures say little: measure again "
+            "when the machine is quiet.",
+        )
     place = next(
         place
         for place, one in enumerate(speeds)

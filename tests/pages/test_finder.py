@@ -100,6 +100,20 @@ def test_a_suggested_size_is_taken_and_asks_for_another_rate(made):
     assert button(app, "measure-learning-rate") is not None
 
 
+def test_a_disturbed_measurement_suggests_nothing_but_again(made):
+    app = visit(PAGE)
+    button(app, "measure-batch-size").click().run()
+    made[0].result = {**SIZES, "suggestion": None, "reason": "Other programs had the processor."}
+    app.run()
+    assert "Other programs had the processor." in words(app)
+    assert button(app, "take-batch_size") is None
+    again = button(app, "measure-batch-size")
+    assert again.label == "Measure again"
+    again.click().run()
+    assert len(made) == 2
+    assert button(app, "cancel-batch-size") is not None
+
+
 def test_a_measurement_is_cancelled_and_may_begin_again(made):
     app = visit(PAGE)
     button(app, "measure-learning-rate").click().run()

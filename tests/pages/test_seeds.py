@@ -45,7 +45,7 @@ def test_one_click_queues_five_seeds_and_shows_them_together():
     assert {run.status().state for run in list_runs()} == {"stopped"}
 
 
-def test_the_number_of_seeds_is_chosen_and_begins_at_ones_own():
+def test_the_number_of_seeds_is_chosen_from_the_own_one_on():
     app = visit(PAGE)
     numbers = {each.label: each for each in app.number_input}
     numbers["Seed"].set_value(7)

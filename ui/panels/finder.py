@@ -57,11 +57,11 @@ def _part(
             return
         if found is not None and found.result is not None:
             show(found.result, config, take)
-            return
-        if found is not None:
+            label = "Measure again"
+        elif found is not None:
             st.error(page.escape_markdown(found.error), icon=":material/error:")
         why = "A training is running or waiting: each would disturb the other. Try again when it has ended."
-        if busy:
+        if busy and found is None:
             st.caption(why)
         if st.button(label, key=f"measure-{kind}", icon=":material/speed:", disabled=busy, width="stretch"):
             actions.measure(kind, config, fingerprint)
@@ -76,7 +76,7 @@ def _watch(kind: str, found: Measurement) -> None:
     if st.button("Cancel", key=f"cancel-{kind}", icon=":material/close:"):
         with page.errors_as_messages():
             actions.cancel(found)
-        st.rerun()
+            st.rerun()
 
 
 def _show_rate(found: dict[str, Any], config: TrainConfig, take: Take) -> None:
@@ -97,8 +97,9 @@ def _show_sizes(found: dict[str, Any], config: TrainConfig, take: Take) -> None:
     ]
     show_table(rows, _COLUMNS, "Images a second by batch size")
     st.markdown(found["reason"])
-    _offer("batch_size", found["suggestion"], config, take)
-    st.caption("Another batch size needs another learning rate: find that anew.")
+    if found["suggestion"] is not None:
+        _offer("batch_size", found["suggestion"], config, take)
+        st.caption("Another batch size needs another learning rate: find that anew.")
 
 
 def _offer(field: str, value: Any, config: TrainConfig, take: Take) -> None:

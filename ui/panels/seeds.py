@@ -15,7 +15,6 @@ from mnist_core.runs.run import Run
 from mnist_core.runs.seed_snapshots import MOST_SHOWN, SeedSnapshots, seeds_progress, shortfalls, together
 from mnist_core.runs.snapshot import stage
 from ui import actions, page
-from ui.labels import compare_link
 from ui.live.chart import feed_path, live_chart, live_progress
 from ui.panels.run import CHART_HEIGHT, CHARTS_SECONDS, WORDS, WORDS_SECONDS, WORDS_SECONDS_FED
 from ui.panels.run_controls import FOLLOW
@@ -128,7 +127,14 @@ def _outcome(group: SeedGroup) -> None:
             st.metric(f"{name} accuracy, {_seeds(found)}", found.text(percent=True), border=True, width=260)
     st.caption(spread_words(figures))
     show_table([_row(run) for run in group.counted], _COLUMNS, "Each seed by itself")
-    st.markdown(f"[Compare them with other runs]({compare_link(group.counted)})")
+    ids = ",".join(run.id for run in group.counted)
+    st.page_link(
+        "pages/compare.py",
+        label="Compare them with other runs",
+        icon=":material/compare_arrows:",
+        width="content",
+        query_params={"runs": ids},
+    )
 
 
 def spread_words(figures: dict[str, Spread]) -> str:

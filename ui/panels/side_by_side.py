@@ -257,12 +257,12 @@ def _group_row(line: Line, fields: list[str]) -> dict[str, Any]:
     return {
         "run": line.name.partition(f", {line.group.seeds_text}")[0],
         "seeds": line.group.seeds_text if line.several else f"seed {line.records[0].config.seed}",
-        "state": line.group.states if line.several else line.records[0].state,
         **{name: getattr(line.records[0].config, name) for name in fields},
         "test": test.text(percent=True) if test.values else None,
         "test, 95 %": test.interval(percent=True) or None,
         "validation": validation.text(percent=True) if validation.values else None,
         "training (s)": float(np.mean(seconds)) if seconds else None,
+        "state": line.group.states if line.several else line.records[0].state,
         "link": compare_link(line.group.counted if line.several else line.group.runs),
     }
 
