@@ -93,7 +93,7 @@ with settings, page.errors_as_messages():
     if not (hidden("seeds") or hidden("seed") or hidden("settings")):
         seeds = int(
             st.number_input(
-                "Seeds of × (beside Run)",
+                "Trainings at one click (×)",
                 2,
                 MOST_SEEDS,
                 USUAL_SEEDS,
@@ -186,7 +186,8 @@ def show_estimate(config: TrainConfig) -> None:
 
 
 if config is not None and dataset is not None and not missing:
-    if not any(map(hidden, ("finder", "settings", "learning_rate"))):
+    # not before all is loaded: the first page of a server is not to wait for the dataset; the details bring it then
+    if warmup.ready() and not any(map(hidden, ("finder", "settings", "learning_rate"))):
         with finder, page.errors_as_messages():
             show_finders(config, dataset)
     with details, page.errors_as_messages():

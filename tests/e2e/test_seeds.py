@@ -21,7 +21,7 @@ def open_page(page: Page, url: str) -> None:
 
 def test_seeds_are_a_mean_with_a_band_and_one_row(page: Page, bare_lab: Lab):
     open_page(page, f"{bare_lab.url}/train?recipe=mlp-baseline&dataset=digits&epochs=3")
-    number = page.get_by_role("spinbutton", name="Seeds of × (beside Run)")
+    number = page.get_by_role("spinbutton", name="Trainings at one click (×)")
     number.fill("2")
     number.press("Enter")
     page.get_by_role("button", name="× 2 seeds").click()

@@ -49,7 +49,7 @@ def test_the_number_of_seeds_is_chosen_from_the_own_one_on():
     app = visit(PAGE)
     numbers = {each.label: each for each in app.number_input}
     numbers["Seed"].set_value(7)
-    numbers["Seeds of × (beside Run)"].set_value(3).run()
+    numbers["Trainings at one click (×)"].set_value(3).run()
     button(app, "run-seeds").click().run()
     assert not app.error
     assert [run.config().seed for run in Queue(runs_folder()).waiting()] == [7, 8, 9]
@@ -122,7 +122,7 @@ def test_what_a_link_hides_is_not_there():
     app.query_params["hide"] = "seeds"
     app.switch_page(PAGE).run()
     assert button(app, "run-seeds") is None
-    assert not any(each.label.startswith("Seeds of") for each in app.number_input)
+    assert not any(each.label.startswith("Trainings at") for each in app.number_input)
 
 
 def _card(run) -> dict:

@@ -57,6 +57,8 @@ def test_every_action_is_refused_outside_the_full_mode(mode, monkeypatch):
     every_action = [
         lambda: actions.start(config),
         lambda: actions.start_seeds(config, 5),
+        lambda: actions.measure("learning-rate", config, ""),
+        lambda: actions.cancel(None),
         lambda: actions.start_study(config, [], []),
         lambda: actions.resume(run),
         lambda: actions.import_bundle(b"", "a.zip"),

@@ -74,10 +74,10 @@ def _row(group: SeedGroup, names: Mapping[str, str], taken: int) -> dict[str, An
     return {
         "run": names[group.runs[0].id],
         "seeds": group.seeds_text,
-        "owner": ", ".join(dict.fromkeys(run.owner for run in group.runs if run.owner)),
-        "state": group.states,
         "test": found.text(percent=True) if found.values else None,
         "95 %": found.interval(percent=True) or None,
+        "owner": ", ".join(dict.fromkeys(run.owner for run in group.runs if run.owner)),
+        "state": group.states,
         "MB": taken / MEGABYTE,
         "pinned": all(run.pinned for run in group.runs),
         "curves": compare_link(group.counted),
