@@ -222,6 +222,8 @@ class _Processes(Group):
 
     def close(self, failed: bool = False, reason: str = "") -> None:
         self._watch.leave(failed, reason, wait=not self._over)
+        if self.main and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self._watch.join(LOST_SECONDS)  # a thread within torch must not be there when Python ends
         distributed.destroy_process_group()
 

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from mnist_core.models.checkpoint import is_whole
+from mnist_core.models.checkpoint import is_whole, read_card
 from mnist_core.runs.execute import execute
 from mnist_core.runs.run import Run, list_runs
 from mnist_core.training.resume import can_resume
@@ -90,6 +90,24 @@ def test_a_killed_process_ends_the_run_and_it_goes_on(tmp_path):
     assert events(run)[0]["total_steps"] > reached
     assert all(is_whole(folder) for folder in run.checkpoints())
     assert result["test_accuracy"] > 0.9
+
+
+def test_two_processes_resume_to_the_same_weights(tmp_path):
+    """With dropout, bit for bit."""
+    arguments = [*TRAIN, "--epochs", "40", "--set", "dropout=0.2", "--json"]
+    whole = ended(begun([*arguments, "--runs-dir", str(tmp_path / "whole")], [0, 1], 2), 300)
+    assert [status for status, _, _ in whole] == [0, 0]
+    processes = begun([*arguments, "--runs-dir", str(tmp_path / "killed")], [0, 1], 2)
+    run = the_run(tmp_path / "killed")
+    until(lambda: can_resume(run.folder), START_SECONDS)
+    processes[0].kill()
+    ended(processes)
+    assert run.status().state == "crashed"
+    again = begun(["train", "--resume", run.id, "--runs-dir", str(tmp_path / "killed")], [0, 1], 2)
+    assert [status for status, _, _ in ended(again, 300)] == [0, 0]
+    ours, theirs = (read_card(found.checkpoint()) for found in (run, the_run(tmp_path / "whole")))
+    assert ours.weights_sha256 == theirs.weights_sha256
+    assert ours.metrics == theirs.metrics
 
 
 def test_a_process_that_hangs_ends_the_run(tmp_path):
