@@ -167,7 +167,7 @@ def seed_groups(runs: Sequence[Run]) -> list[SeedGroup]:
 
     Two runs are of one group if they have the same settings but for the seed, the same dataset among them, and the
     same changes of settings at the same steps. Whose they are does not matter. A run without a readable configuration
-    is alone.
+    is alone, and so is a trial of a search.
     """
     found: dict[str, list[tuple[int, Run]]] = {}
     for run in runs:
@@ -231,6 +231,8 @@ def _read_settings(run: Run, stamp: tuple[int, int]) -> tuple[int, str]:
         config = run.config()
     except LabError:
         return 0, ""
+    if run.trial is not None:  # chosen among many, perhaps: no fresh draw beside others
+        return config.seed, ""
     return config.seed, config.model_dump_json(exclude={"seed"})
 
 

@@ -12,6 +12,7 @@ from mnist_core.experiments.search_plan import checked_budget, make_plan
 from mnist_core.experiments.search_results import importance, last_words, start_workers
 from mnist_core.experiments.search_space import parse_range
 from mnist_core.experiments.search_winner import read_winner, train_winner
+from mnist_core.experiments.seeds import seed_groups
 from mnist_core.runs.queue import Queue
 from tests.helpers.events import append, end
 from tests.helpers.runs import CONFIG
@@ -19,7 +20,7 @@ from tests.helpers.searches import told
 
 
 def test_the_winner_gets_fresh_seeds_and_its_difference_a_name():
-    search = told([0.90, 0.97, 0.95], seed=7)
+    search = told([0.90, 0.97, 0.95], seed=7, runs=True)
     assert read_winner(search) is None
     winner = train_winner(search, "Ada")
     assert read_winner(search) == winner
@@ -29,6 +30,9 @@ def test_the_winner_gets_fresh_seeds_and_its_difference_a_name():
     assert {run.owner for run in runs} == {"Ada"}
     settings = search.best().settings
     assert all(run.config() == search.config(settings).replace(seed=run.config().seed) for run in runs)
+    tried = search.best().run
+    # the trial, chosen for its luck, is none of the fresh draws
+    assert [group.runs for group in seed_groups([tried, *runs])] == [(tried,), tuple(runs)]
     assert all(run.trial is None for run in runs)  # they read the test images as any run does
     assert Queue(search.runs_dir).waiting() == runs
     assert winner.sentence() == ""
