@@ -26,7 +26,7 @@ from mnist_core.runs.run import Run, list_runs
 from mnist_core.training.resume import can_resume, read_resume
 from tests.helpers.processes import begun, ended
 
-KILL = ["train", "--dataset", "digits", "--epochs", "120", "--set", "batch_size=16"]
+KILL = ["train", "--dataset", "digits", "--epochs", "60", "--set", "batch_size=16"]
 SEED = ["train", "--dataset", "digits", "--recipe", "quick", "--epochs", "5", "--json"]
 
 

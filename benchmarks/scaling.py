@@ -170,7 +170,7 @@ def report(one: dict[str, Any], both: dict[str, Any], two: dict[str, Any]) -> No
     for name in NETWORKS:
         a, b = one[name], two[name]
         columns = [f"{a['bytes'] / 1000:,.0f} kB", shipped(name)[0].batch_size, f"{1000 * a['step']:.1f} ms"]
-        columns += [f"{1000 * b['reduce']:.2f} ms", f"{b['reduce'] / b['ours']:.1%}"]
+        columns += [f"{1000 * b['reduce']:.2f} ms", f"{100 * b['reduce'] / b['ours']:.1f} %"]
         columns += [f"{1000 * b[way]:.1f} ms" for way in ("ours", "ddp", "norms")]
         print(f"| `{name}` | {' | '.join(map(str, columns))} |")
     for weak in (False, True):

@@ -221,11 +221,13 @@ class _Processes(Group):
         return found
 
     def close(self, failed: bool = False, reason: str = "") -> None:
-        self._watch.leave(failed, reason, wait=not self._over)
+        lost, self._over = self._over, True  # torchrun may end this process while it takes leave
+        self._watch.leave(failed, reason, wait=not lost)
         if self.main and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self._watch.join(LOST_SECONDS)  # a thread within torch must not be there when Python ends
-        distributed.destroy_process_group()
+        if not lost:  # NCCL would wait for who is gone
+            distributed.destroy_process_group()
 
 
 class _Watch(threading.Thread):
@@ -293,10 +295,13 @@ class _Watch(threading.Thread):
         os._exit(1)  # the main thread may wait within a collective for ever
 
     def _end_with_main(self) -> None:
-        failed = self._store.get("ended") == b"failed"
+        failed = False
+        with contextlib.suppress(RuntimeError):
+            failed = self._store.get("ended") == b"failed"
         self._ended.set()
         left = self._left.wait(LEAVE_SECONDS)  # the main thread may wait within a collective for ever
-        self._store.set(f"gone/{self._rank}", "")
+        with contextlib.suppress(RuntimeError):
+            self._store.set(f"gone/{self._rank}", "")
         if not left:
             os._exit(int(failed))
 
