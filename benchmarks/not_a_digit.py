@@ -48,7 +48,8 @@ def judge(predictor: Predictor, count: int, pen: Path) -> dict[str, dict[str, fl
     answers = predictor.probabilities(tests)
     found: dict[str, dict[str, float]] = {"MNIST test digits": refusals(predictor, tests, answers)}
     if pen.is_file():
-        _, drawn, labels, own, _ = load_drawings(pen)
+        loaded = load_drawings(pen)
+        drawn, labels, own = loaded.images, loaded.labels, loaded.test
         said = predictor.probabilities(drawn[own])
         accuracy = float((said.argmax(axis=1) == labels[own]).mean())
         found["pen digits (last fifth of writers)"] = {**refusals(predictor, drawn[own], said), "accuracy": accuracy}
