@@ -11,6 +11,7 @@ the same seed, so that folds can be compared one by one. Ideas:
     ones and sevens, forms, wide, hands
                        half of the copies in an invented hand (mnist_core/drawing/hands.py); `hands` is all three
     re-inked           half of MNIST's images with strokes 1 px thicker or thinner, as of another pen
+    flagged            generated ones with flags (benchmarks.european_one) in place of a tenth of the drawings
     taught             what `plain` and `hands` answer together is nine tenths of the target (needs these two first)
     6, 12, 18 writers  `plain` with fewer writers, and as many images of them
 
@@ -33,6 +34,7 @@ import torch
 from scipy.special import softmax
 from tqdm import tqdm
 
+from benchmarks.european_one import some_ones
 from mnist_core.config import TrainConfig
 from mnist_core.data.dataset import Dataset
 from mnist_core.data.loading import load_dataset
@@ -40,6 +42,8 @@ from mnist_core.data.pen_digits import GRID, load_copies, load_grid
 from mnist_core.data.splits import train_and_validation
 from mnist_core.data.stroke_files import read_strokes
 from mnist_core.drawing.hands import IDEAS
+from mnist_core.drawing.preprocess import to_model_input
+from mnist_core.drawing.strokes import jitter_strokes, render_strokes
 from mnist_core.inference.corruptions import corrupted
 from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint
 from mnist_core.models.classifier import Classifier, infer
@@ -58,8 +62,8 @@ INK = 1.0  # px that strokes become wider or thinner
 HANDS = {"hands": IDEAS, **{idea: (idea,) for idea in IDEAS}}
 TEACHERS = ("plain", "hands")
 FEWER = {f"{count} writers": count for count in (6, 12, 18)}
-RE_INKED = "re-inked"
-NAMES = ("plain", *HANDS, RE_INKED, "taught", *FEWER)
+RE_INKED, FLAGGED = "re-inked", "flagged"
+NAMES = ("plain", *HANDS, RE_INKED, FLAGGED, "taught", *FEWER)
 
 
 class Study:
@@ -108,6 +112,18 @@ class Study:
             np.save(path, images)
         return np.asarray(np.load(path))
 
+    def flagged(self) -> np.ndarray:
+        """(N, 1, 28, 28) uint8: generated ones with flags, each drawn with one of the pens of the grid."""
+        rng = np.random.default_rng(4)
+        made = []
+        for one in some_ones(len(self.labels) // 12, rng):
+            cell = GRID[rng.integers(len(GRID))]
+            canvas = render_strokes(jitter_strokes(one, rng), (1, 1), brush=cell.brush, height=cell.height)
+            image = to_model_input(canvas)
+            assert image is not None
+            made.append(image)
+        return np.stack(made)[:, None]
+
     def data(self, name: str, fold: int) -> Dataset:
         """MNIST's part, its validation images, and drawings by the writers of other folds."""
         learned = np.flatnonzero(~np.isin(self.writers, self.folds[fold]))
@@ -115,7 +131,12 @@ class Study:
             others = np.concatenate([part for number, part in enumerate(self.folds) if number != fold])
             some = np.random.default_rng(fold).permutation(others)[: FEWER[name]]
             learned = np.resize(np.flatnonzero(np.isin(self.writers, some)), len(learned))
-        drawn = self.copies(name)[learned]
+        drawn, labels = self.copies(name)[learned], self.labels[learned]
+        if name == FLAGGED:  # in place of others, so that there are as many steps
+            ones = self.flagged()
+            drawn, labels = drawn.copy(), labels.copy()
+            places = np.random.default_rng(fold).permutation(len(drawn))[: len(ones)]
+            drawn[places], labels[places] = ones, 1
         kept = np.concatenate([self.rows, self.validation])
         images = self.mnist.train_images[kept]
         if name == RE_INKED:
@@ -124,7 +145,7 @@ class Study:
             "mnist",
             self.mnist.classes,
             np.concatenate([images, drawn]),
-            np.concatenate([self.mnist.train_labels[kept], self.labels[learned]]),
+            np.concatenate([self.mnist.train_labels[kept], labels]),
             self.mnist.test_images[:0],
             self.mnist.test_labels[:0],
             extra=len(drawn),
