@@ -11,6 +11,7 @@ from mnist_core.inference.interval import accuracy_text, interval_text, measured
 from mnist_core.runs.catalogue import Model
 from mnist_core.runs.labels import run_label
 from mnist_core.runs.run import Run
+from mnist_core.training.events import StartEvent
 
 PREPARATIONS = {
     "auto": "as its pictures suggest",
@@ -55,6 +56,14 @@ def model_label(model: Model) -> str:
     test = accuracy_words(model.card.metrics, "test")
     said = f" · test {test}" if test else ""
     return f"{model_name(model)}{origin} · {dataset_title(model.card.dataset)}{said}"
+
+
+def trained_words(start: StartEvent | None, title: str) -> str:
+    """What is trained: `24,954 parameters on 1,221 images of digits by 2 processes`, or of a run to begin the data."""
+    if start is None:
+        return title
+    together = f" by {start['processes']} processes" if start.get("processes", 1) > 1 else ""
+    return f"{start['parameters']:,} parameters on {start['train_images']:,} images of {title}{together}"
 
 
 def run_link(run: Run) -> str:

@@ -18,7 +18,7 @@ from mnist_core.runs.snapshot import Snapshots, progress, stage
 from mnist_core.system.files import disk_error_sentence, pending_disk_error
 from mnist_core.training.resume import can_resume
 from ui import actions, page
-from ui.labels import interval_words, run_labels
+from ui.labels import interval_words, run_labels, trained_words
 from ui.live.chart import feed_path, live_chart, live_progress
 from ui.panels.export import take_along
 from ui.panels.look import look_inside
@@ -131,9 +131,9 @@ def _storage(run: Run, status: Status) -> None:
 def _what(run: Run) -> None:
     """What is trained, on what. The line is there from the start, so that the curves below stay in place."""
     config, start = run.config(), shared_reader(run).start()
-    known = f"{start['parameters']:,} parameters on {start['train_images']:,} images of " if start is not None else ""
+    known = trained_words(start, page.escape_markdown(dataset_title(config.dataset)))
     noise = f", {config.label_noise:.3g} of the training labels wrong" if config.label_noise else ""
-    st.caption(f"{known}{page.escape_markdown(dataset_title(config.dataset))}{noise}, seed {config.seed}")
+    st.caption(f"{known}{noise}, seed {config.seed}")
 
 
 def _charts(run: Run, earlier: list[Run], feed: str | None) -> None:

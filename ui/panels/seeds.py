@@ -15,6 +15,7 @@ from mnist_core.runs.run import Run
 from mnist_core.runs.seed_snapshots import MOST_SHOWN, SeedSnapshots, seeds_progress, shortfalls, together
 from mnist_core.runs.snapshot import stage
 from ui import actions, page
+from ui.labels import trained_words
 from ui.live.chart import feed_path, live_chart, live_progress
 from ui.panels.run import CHART_HEIGHT, CHARTS_SECONDS, WORDS, WORDS_SECONDS, WORDS_SECONDS_FED
 from ui.panels.run_controls import FOLLOW
@@ -100,9 +101,9 @@ def _words(runs: Sequence[Run], was_active: bool, fed: str | None) -> None:
 def _what(runs: Sequence[Run]) -> None:
     config = runs[0].config()
     start = next((start for run in runs if (start := shared_reader(run).start()) is not None), None)
-    known = f"{start['parameters']:,} parameters on {start['train_images']:,} images of " if start is not None else ""
+    known = trained_words(start, page.escape_markdown(dataset_title(config.dataset)))
     seeds = ", ".join(str(run.config().seed) for run in runs)
-    st.caption(f"{known}{page.escape_markdown(dataset_title(config.dataset))}, seeds {seeds}")
+    st.caption(f"{known}, seeds {seeds}")
 
 
 def _charts(runs: Sequence[Run], feed: str | None) -> None:
