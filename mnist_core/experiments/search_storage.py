@@ -126,7 +126,7 @@ def _database(url: str) -> optuna.storages.BaseStorage:
     if parsed.drivername == "postgresql+psycopg":  # a machine that is gone without a word is noticed
         options |= {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
     try:
-        for last in (False, False, True):
+        for last in (*[False] * 4, True):
             try:
                 return optuna.storages.RDBStorage(
                     parsed.render_as_string(hide_password=False),
@@ -135,7 +135,11 @@ def _database(url: str) -> optuna.storages.BaseStorage:
                     grace_period=GRACE_SECONDS,
                     heartbeat_stale_trial_callback=give_back,
                 )
-            except sqlalchemy.exc.ProgrammingError:  # another machine makes the tables just now
+            except (
+                sqlalchemy.exc.ProgrammingError,
+                sqlalchemy.exc.IntegrityError,
+                optuna.exceptions.StorageInternalError,
+            ):  # another machine makes the tables just now
                 if last:
                     raise
                 time.sleep(1.0)
