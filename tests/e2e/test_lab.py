@@ -281,7 +281,7 @@ def test_uploads_are_read_or_refused_with_a_sentence(page, bare_lab, tmp_path):
     for bad in ("text.png", "empty.png"):
         page.locator("input[type=file]").set_input_files(tmp_path / bad)
         expect(page.locator("[data-testid='stAlert']")).to_be_visible()
-        expect(answer(page)).to_contain_text("Draw a digit")
+        expect(answer(page)).to_contain_text("Upload a photo")
         expect(page.locator("[data-testid='stException']")).to_have_count(0)
 
 

@@ -26,7 +26,7 @@ def trained_config(monkeypatch, tiny_data):
 
     def parse(line: str) -> TrainConfig:
         configs = []
-        monkeypatch.setattr("mnist_core.runs.execute.execute", lambda run, *_: configs.append(run.config()))
+        monkeypatch.setattr("mnist_core.runs.execute.execute", lambda run, *_, **__: configs.append(run.config()))
         words = shlex.split(line)
         assert words[:3] == ["python", "-m", "mnist_core"]
         assert cli.main(words[3:]) == 1  # the run that nobody executed has not completed
