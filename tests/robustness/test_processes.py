@@ -67,7 +67,7 @@ def test_a_run_of_two_processes_is_one_run(tmp_path):
 
 
 def test_a_killed_process_ends_the_run_and_it_goes_on(tmp_path):
-    arguments = [*TRAIN, "--epochs", "40", "--runs-dir", str(tmp_path), "--json"]
+    arguments = [*TRAIN, "--epochs", "16", "--runs-dir", str(tmp_path), "--json"]
     processes = begun(arguments, [0, 1], 2)
     run = the_run(tmp_path)
     until(lambda: can_resume(run.folder), START_SECONDS)
@@ -94,7 +94,7 @@ def test_a_killed_process_ends_the_run_and_it_goes_on(tmp_path):
 
 def test_two_processes_resume_to_the_same_weights(tmp_path):
     """With dropout, bit for bit."""
-    arguments = [*TRAIN, "--epochs", "40", "--set", "dropout=0.2", "--json"]
+    arguments = [*TRAIN, "--epochs", "16", "--set", "dropout=0.2", "--json"]
     whole = ended(begun([*arguments, "--runs-dir", str(tmp_path / "whole")], [0, 1], 2), 300)
     assert [status for status, _, _ in whole] == [0, 0]
     processes = begun([*arguments, "--runs-dir", str(tmp_path / "killed")], [0, 1], 2)
