@@ -87,5 +87,7 @@ def test_a_photo_is_taken_with_the_camera_and_read(browser, chromium_path, bare_
         page = with_camera.new_context(permissions=["camera"]).new_page()
         open_draw(page, bare_lab.url)
         choose(page, "Camera")
+        # a picture before the first frame would show nothing
+        page.wait_for_function("document.querySelector('[data-testid=stCameraInput] video')?.currentTime > 0.2")
         page.get_by_role("button", name="Take Photo").click()
         answer(page, "3").wait_for(timeout=60_000)
