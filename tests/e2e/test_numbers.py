@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from benchmarks.pictures import encoded, framed
 from tests.e2e.lab import FLAGS, draw, settled
+from tests.helpers import until
 from tests.helpers.drawing import DIGITS
 
 pytestmark = pytest.mark.browser
@@ -88,6 +89,7 @@ def test_a_photo_is_taken_with_the_camera_and_read(browser, chromium_path, bare_
         open_draw(page, bare_lab.url)
         choose(page, "Camera")
         # a picture before the first frame would show nothing
-        page.wait_for_function("document.querySelector('[data-testid=stCameraInput] video')?.currentTime > 0.2")
+        video = page.locator("[data-testid='stCameraInput'] video")
+        until(lambda: video.evaluate("each => each.currentTime > 0.2"))
         page.get_by_role("button", name="Take Photo").click()
         answer(page, "3").wait_for(timeout=60_000)
