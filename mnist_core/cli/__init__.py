@@ -22,7 +22,8 @@ from mnist_core.cli.finding import run_batch_size, run_find_lr
 from mnist_core.cli.lab import run_bench, run_download, run_recipes, run_reproduce
 from mnist_core.cli.output import print_note, print_result
 from mnist_core.cli.search import run_search
-from mnist_core.config import TrainConfig, parse_assignments
+from mnist_core.cli.settings import named_config
+from mnist_core.config import TrainConfig
 from mnist_core.errors import ConfigError, LabError, RunFailedError
 from mnist_core.system.processes import Group, Place, joined
 from mnist_core.system.threads import pin_threads_to_cores
@@ -221,9 +222,6 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _train_run(options: argparse.Namespace, group: Group) -> None:
-    from mnist_core.data.loading import default_dataset
-    from mnist_core.experiments.teach import completed
-    from mnist_core.recipes import get_recipe
     from mnist_core.runs.execute import execute
     from mnist_core.runs.history import HistoryReader, latest
     from mnist_core.runs.limits import check_limits
@@ -242,13 +240,7 @@ def _train_run(options: argparse.Namespace, group: Group) -> None:
         run.command("run")
         config = run.config()
     else:
-        dataset = options.dataset or default_dataset(data_dir)
-        if not options.dataset and dataset != "mnist":
-            print(f"MNIST is not in {data_dir}: training on the built-in '{dataset}'.", file=sys.stderr)
-        config = get_recipe(options.recipe or "quick").config(dataset)
-        named = {name: getattr(options, name) for name in ("epochs", "seed") if getattr(options, name) is not None}
-        named |= parse_assignments(options.set)
-        config = completed(config.replace(**named), data_dir, given=named)
+        config = named_config(options, data_dir, "training")
         _check_model(config, data_dir)
         check_limits([config], options.runs_dir)
         run = create_run(config, options.runs_dir, options.owner)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 from mnist_core.cli.output import print_note, print_result, progress_bar
-from mnist_core.config import TrainConfig, parse_assignments
+from mnist_core.cli.settings import named_config
+from mnist_core.config import TrainConfig
 from mnist_core.data.dataset import Dataset
 from mnist_core.errors import ConfigError
 from mnist_core.system.progress import Progress
@@ -55,18 +55,11 @@ def _bar_when_begun(title: str) -> Iterator[Progress]:
 def _asked(options: argparse.Namespace) -> tuple[TrainConfig, Dataset]:
     """The settings that recipe, dataset and --set name, and their data. Raises ConfigError or DataError."""
     pin_threads_to_cores()
-    from mnist_core.data.loading import default_dataset
     from mnist_core.data.prepare import load_for
-    from mnist_core.experiments.teach import completed
-    from mnist_core.recipes import get_recipe
     from mnist_core.system.settings import data_folder
 
     data_dir = Path(options.data_dir) if options.data_dir else data_folder()
-    dataset = options.dataset or default_dataset(data_dir)
-    if not options.dataset and dataset != "mnist":
-        print(f"MNIST is not in {data_dir}: measuring on the built-in '{dataset}'.", file=sys.stderr)
-    named = parse_assignments(options.set)
-    config = completed(get_recipe(options.recipe).config(dataset).replace(**named), data_dir, given=named)
+    config = named_config(options, data_dir, "measuring")
     data = load_for(config, data_dir, further=True)
     print_note(data.warning)
     return config, data

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnist_core.cli.output import print_note, print_result
-from mnist_core.config import TrainConfig, parse_assignments
+from mnist_core.cli.settings import named_config
+from mnist_core.config import parse_assignments
 from mnist_core.errors import ConfigError, LabError, RunFailedError
 from mnist_core.system.threads import lower_priority, pin_threads_to_cores
 
@@ -68,7 +69,7 @@ def _begin(options: argparse.Namespace, data_dir: Path) -> Search:
     from mnist_core.experiments.search_space import check_networks, parse_range
     from mnist_core.runs.limits import check_limits
 
-    base = _base(options, data_dir)
+    base = named_config(options, data_dir, "searching")
     if searched := {text.partition("=")[0].strip() for text in options.range} & set(parse_assignments(options.set)):
         raise ConfigError(f"{min(searched)} has both a range and a value: give one.")
     ranges = [parse_range(text, base) for text in options.range]
@@ -83,20 +84,6 @@ def _begin(options: argparse.Namespace, data_dir: Path) -> Search:
     search = begin_search(plan, budget, options.runs_dir, options.storage)
     search.go_on()
     return search
-
-
-def _base(options: argparse.Namespace, data_dir: Path) -> TrainConfig:
-    from mnist_core.data.loading import default_dataset
-    from mnist_core.experiments.teach import completed
-    from mnist_core.recipes import get_recipe
-
-    dataset = options.dataset or default_dataset(data_dir)
-    if not options.dataset and dataset != "mnist":
-        print_note(f"MNIST is not in {data_dir}: searching on the built-in '{dataset}'.")
-    named: dict[str, Any] = {"epochs": options.epochs} if options.epochs else {}
-    named |= parse_assignments(options.set)
-    base = get_recipe(options.recipe or "quick").config(dataset).replace(**named)
-    return completed(base, data_dir, given=named)
 
 
 def _number(text: str | None, kind: type, name: str) -> Any:
