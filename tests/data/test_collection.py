@@ -162,7 +162,7 @@ def test_drawings_of_quick_draw_are_imported(mine):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"no json", b"{}", gzip.compress(b"[]"), b'{"box": [1, 1], "y_axis": "up", "digits": []}']
+    "content", [b"", b"no json", b"{}", gzip.compress(b"[]", mtime=0), b'{"box": [1, 1], "y_axis": "up", "digits": []}']
 )
 def test_a_bad_import_is_a_sentence_with_the_name(content, mine):
     mine.add("7", SEVEN)

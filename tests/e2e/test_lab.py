@@ -158,8 +158,8 @@ def test_a_second_tab_controls_the_run(page, mnist_lab):
 
 @pytest.mark.mnist
 def test_zoom_and_hidden_curves_survive_streaming(page, mnist_lab):
-    run = create_run(get_recipe("quick").config("mnist").replace(epochs=50), mnist_lab.runs_dir)
-    Queue(mnist_lab.runs_dir).add(run)
+    config = get_recipe("quick").config("mnist").replace(epochs=50, validations_per_epoch=10)
+    Queue(mnist_lab.runs_dir).add(create_run(config, mnist_lab.runs_dir))
     open_page(page, f"{mnist_lab.url}/train")
     chart, node = page.locator(LOSS), f'document.querySelector("{LOSS}")'
     # several seconds of training, more on a busy machine
