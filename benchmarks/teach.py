@@ -1,6 +1,7 @@
 """One person's hand in a minute: a model before and after it was taught five drawings of each digit by one writer.
 
-    python -m benchmarks.teach residual --strokes DATA/pendigits-train.json.gz --writers 11-30 [--strange] [--json FILE]
+    python -m benchmarks.teach residual --strokes DATA/pendigits-train.json.gz --writers 11-30 [--strange]
+        [--each 5] [--set FIELD=VALUE] [--json FILE]
 
 For each writer the lab's own run (recipe `teach`) is given five drawings of each digit, of which it learns four and
 holds one out, as on the page. It is judged on all other digits of that writer, which it has not seen, on MNIST's test
@@ -20,12 +21,15 @@ import json
 import math
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks.drawn import writers
 from benchmarks.not_a_digit import JUDGING, refusals
+from mnist_core.config import parse_assignments
 from mnist_core.data.outliers import non_digits
 from mnist_core.data.pen_digits import load_taught
 from mnist_core.data.stroke_files import Digit, StrokeFile, read_strokes
@@ -39,9 +43,9 @@ EACH = 5  # drawings of each digit
 BELOW = 0.9  # accuracy before: the hands that the aim is about
 
 
-def strange_hand(writer: int) -> np.ndarray:
-    """(2, 2): the linear map of all digits of a writer, in the file's coordinates."""
-    rng = np.random.default_rng([16, writer])
+def strange_hand(writer: int, seed: int = 16) -> np.ndarray:
+    """(2, 2): the linear map of all digits of a writer, in the file's coordinates; another one for each seed."""
+    rng = np.random.default_rng([seed, writer])
     slant = math.tan(rng.choice([-1, 1]) * math.radians(rng.uniform(20, 40)))
     turn, stretch = math.radians(rng.uniform(-15, 15)), math.exp(rng.uniform(-0.4, 0.4))
     rotation = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
@@ -53,14 +57,13 @@ def bent(digit: Digit, hand: np.ndarray) -> Digit:
     return digit.model_copy(update={"strokes": strokes})
 
 
-def sheets(file: StrokeFile, writer: str, strange: bool) -> tuple[StrokeFile, StrokeFile]:
-    """EACH drawings of each digit by `writer`, chosen at random, the last of each marked as test; and all others."""
-    hand = strange_hand(int(writer)) if strange else np.eye(2)
+def sheets(file: StrokeFile, writer: str, hand: np.ndarray, each: int = EACH) -> tuple[StrokeFile, StrokeFile]:
+    """`each` drawings of each digit by `writer`, chosen at random, every fifth marked as test; and all others."""
     digits = [bent(digit, hand) for digit in file.digits if str(digit.writer) == writer]
     labels = np.array([str(digit.label) for digit in digits])
     rng = np.random.default_rng(int(writer))
-    chosen = np.concatenate([rng.permutation(np.flatnonzero(labels == name))[:EACH] for name in np.unique(labels)])
-    drawn = [digits[n].model_copy(update={"test": k % EACH == EACH - 1}) for k, n in enumerate(chosen)]
+    chosen = np.concatenate([rng.permutation(np.flatnonzero(labels == name))[:each] for name in np.unique(labels)])
+    drawn = [digits[n].model_copy(update={"test": k % each % EACH == EACH - 1}) for k, n in enumerate(chosen)]
     # all in one part: the lab's own reading of a file asks for two
     rest = [digit.model_copy(update={"test": True}) for n, digit in enumerate(digits) if n not in set(chosen)]
     return (
@@ -69,14 +72,20 @@ def sheets(file: StrokeFile, writer: str, strange: bool) -> tuple[StrokeFile, St
     )
 
 
-def judge(start: str, file: StrokeFile, writer: str, strange: bool, letters: np.ndarray) -> dict[str, float]:
-    """What a teaching of one hand changes; shares in [0, 1]."""
+def judge(
+    start: str, sheets: tuple[StrokeFile, StrokeFile], writer: str, letters: np.ndarray, changes: dict[str, Any]
+) -> dict[str, Any]:
+    """What a teaching of one hand with `changes` to the recipe's settings changes; shares in [0, 1].
+
+    `misread` counts each kind of mistake that is left, such as "7 for 1".
+    """
     with tempfile.TemporaryDirectory() as folder:
         paths = Path(folder) / "taught.json", Path(folder) / "rest.json"
-        for path, sheet in zip(paths, sheets(file, writer, strange), strict=True):
+        for path, sheet in zip(paths, sheets, strict=True):
             path.write_text(sheet.model_dump_json())
         began, used = time.perf_counter(), time.process_time()
-        run = create_run(teach_config(start, paths[0], data_folder()), Path(folder) / "runs")
+        config = teach_config(start, paths[0], data_folder()).replace(**changes)
+        run = create_run(config, Path(folder) / "runs")
         execute(run, data_folder())
         seconds, processor = time.perf_counter() - began, time.process_time() - used
         checkpoint = run.checkpoint()
@@ -93,16 +102,20 @@ def judge(start: str, file: StrokeFile, writer: str, strange: bool, letters: np.
                 f"{name}_letters": refusals(model, letters, model.probabilities(letters))["refused"],
             }
         metrics = after.card.metrics
+        answers = after.probabilities(rest.test_images).argmax(axis=1)
+        wrong = [pair for pair in zip(rest.test_labels.tolist(), answers.tolist(), strict=True) if pair[0] != pair[1]]
         return found | {
             "mnist_before": metrics["earlier_before"],
             "mnist_after": metrics["earlier_accuracy"],
             "forgotten": metrics["forgotten"],
             "gained": metrics["gained"],
+            "misread": dict(Counter(f"{digit} for {label}" for label, digit in wrong)),
             "train_seconds": after.card.train_seconds,
         }
 
 
-def line(found: dict[str, float]) -> str:
+def line(found: dict[str, Any]) -> str:
+    misread = ", ".join(f"{count} × {what}" for what, count in found["misread"].items())
     return (
         f"writer {found['writer']:.0f}: {found['before']:.1%} → {found['after']:.1%} of {found['digits']:.0f} digits, "
         f"refused {found['before_refused']:.1%} → {found['after_refused']:.1%}; "
@@ -110,10 +123,11 @@ def line(found: dict[str, float]) -> str:
         f"(−{found['forgotten']:.0f} +{found['gained']:.0f}); "
         f"letters refused {found['before_letters']:.1%} → {found['after_letters']:.1%}; "
         f"{found['seconds']:.0f} s, of which {found['train_seconds']:.0f} s training; {found['cpu']:.0f} s of processor"
+        f"; misread: {misread or 'none'}"
     )
 
 
-def summary(rows: list[dict[str, float]]) -> str:
+def summary(rows: list[dict[str, Any]]) -> str:
     def figure(name: str) -> str:
         values = np.array([row[name] for row in rows])
         spread = f" ± {values.std(ddof=1):.2%}" if len(values) > 1 else ""
@@ -129,13 +143,19 @@ def main() -> None:
     parser.add_argument("--strokes", type=Path, default=data_folder() / "pendigits-train.json.gz")
     parser.add_argument("--writers", type=writers, default=writers("11-30"))
     parser.add_argument("--strange", action="store_true", help="slant, turn and stretch all digits of a writer alike")
+    parser.add_argument("--hand-seed", type=int, default=16, help="other strange hands of the same writers")
+    parser.add_argument("--each", type=int, default=EACH, help="drawings of each digit; every fifth is held out")
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="another setting; repeatable")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there")
     options = parser.parse_args()
     file = read_strokes(options.strokes)
     letters = non_digits("letters", 1000, JUDGING)
+    changes = parse_assignments(options.set)
     rows = []
     for writer in sorted(options.writers, key=int):
-        rows.append(judge(options.start, file, writer, options.strange, letters))
+        hand = strange_hand(int(writer), options.hand_seed) if options.strange else np.eye(2)
+        chosen = sheets(file, writer, hand, options.each)
+        rows.append(judge(options.start, chosen, writer, letters, changes))
         print(line(rows[-1]), flush=True)
         if options.json:
             options.json.write_text(json.dumps(rows, indent=1))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
 Numbers = Sequence[float] | np.ndarray  # (N,)
 MOST_POINTS = 400  # of a curve in a chart
+PART = 65_536  # values
 
 
 def downsample(x: Numbers, y: Numbers, most: int = MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
@@ -32,16 +32,18 @@ def smooth(y: Numbers, window: int = 25) -> np.ndarray:
 
 
 def smoothed(x: Numbers, y: Numbers, window: int, most: int = MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
-    """`downsample(x, smooth(y, window), most)`, which never holds more than one group of neighbours at a time."""
+    """`downsample(x, smooth(y, window), most)`, which never holds much more than PART values of a long run."""
     xs, ys = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if len(xs) <= most:
         return xs, smooth(ys, window)
     edges = _edges(len(xs), most)
-    means = [
-        smooth(ys[max(first - window + 1, 0) : last], window)[first - last :].mean()
-        for first, last in itertools.pairwise(edges.tolist())
-    ]
-    return _places(xs, edges), np.array(means)
+    groups = max(1, PART * most // len(xs))  # whose values are in memory at a time
+    means = []
+    for start in range(0, most, groups):
+        part = edges[start : start + groups + 1]
+        values = smooth(ys[max(part[0] - window + 1, 0) : part[-1]], window)[part[0] - part[-1] :]
+        means.append(np.add.reduceat(values, part[:-1] - part[0]) / np.diff(part))
+    return _places(xs, edges), np.concatenate(means)
 
 
 def _edges(count: int, groups: int) -> np.ndarray:

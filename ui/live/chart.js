@@ -141,6 +141,7 @@ function schedule(chart) {
   chart.frame = requestAnimationFrame(async () => {
     chart.stale = false;
     if (chart.data.progress) return drawProgress(chart);
+    document.dispatchEvent(new Event("mnist-lab-curves")); // what may be drawn with them is (frames.js)
     try {
       const Plotly = await loadPlotly(chart.data.plotly);
       if (chart.box.isConnected) await draw(Plotly, chart);

@@ -8,6 +8,7 @@ const SETTLED_MS = 500; // after the last move of the slider the page is told wh
 const BELOW = [255, 158, 61], ABOVE = [214, 240, 255]; // as in figures/tiles.py
 const ASK_MS = 1000; // between two questions for the newest frame of a feed
 const FAILED_MS = 3000;
+const CURVES = "mnist-lab-curves"; // chart.js draws newer curves in this frame
 const CALM = matchMedia("(prefers-reduced-motion: reduce)");
 
 export default function ({ parentElement, data, setTriggerValue }) {
@@ -75,13 +76,35 @@ async function askOnce(view) {
   if (shown && view.box.isConnected) {
     const image = query.get("image");
     view.seen = view.image === image || (!view.image && !image) ? stamp : "";
-    Object.assign(view, { data: shown, frames: shown.frames.map(unpackFrame), at: 0 });
-    const looks = JSON.stringify([shown.classes, shown.digits, shown.words]);
-    if (view.looks !== looks) build(view);
-    view.looks = looks;
-    show(view);
+    const drawn = view.drawn !== image; // a person waits for what it makes of a new drawing
+    Object.assign(view, { drawn: image, newest: shown });
+    if (drawn || !view.box.dataset.step) showNewest(view);
+    else withCurves(view);
   }
   return ended ? 0 : ASK_MS;
+}
+
+// In the same frame as the curves (chart.js), if they are drawn soon: each frame of its own costs the training more than
+// what is drawn in it.
+function withCurves(view) {
+  const show = () => {
+    clearTimeout(view.waiting);
+    document.removeEventListener(CURVES, show);
+    view.waiting = 0;
+    if (view.box.isConnected) showNewest(view);
+  };
+  if (view.waiting) return;
+  document.addEventListener(CURVES, show);
+  view.waiting = setTimeout(show, ASK_MS);
+}
+
+function showNewest(view) {
+  const { newest: shown } = view;
+  Object.assign(view, { data: shown, frames: shown.frames.map(unpackFrame), at: 0 });
+  const looks = JSON.stringify([shown.classes, shown.digits, shown.words]);
+  if (view.looks !== looks) build(view);
+  view.looks = looks;
+  show(view);
 }
 
 function nearest({ frames }, step) {
@@ -235,7 +258,7 @@ function draw(view) {
   if (parts.drawn) {
     const [answer, maps] = parts.drawn.children;
     if (answer.firstChild.src !== view.data.picture) answer.firstChild.src = view.data.picture;
-    answer.lastChild.textContent = said(view, frame.drawn);
+    say(answer.lastChild, said(view, frame.drawn));
     if (maps) drawTiles(maps, frame.maps, "What the filters make of the picture");
   }
 }
@@ -245,19 +268,29 @@ const said = ({ data }, [label, share]) => `${data.classes[label]} · ${Math.rou
 function sayDigit(view, n, answer) {
   const [figure, name, share] = view.digits[n];
   figure.className = `frames-digit ${view.data.digits[n].row === answer[0] ? "frames-right" : "frames-wrong"}`;
-  name.textContent = view.data.classes[answer[0]];
-  share.textContent = `${Math.round(100 * answer[1])} %`;
+  say(name, view.data.classes[answer[0]]);
+  say(share, `${Math.round(100 * answer[1])} %`);
 }
 
 // A canvas in the pixels of the screen, `height` CSS pixels high, blank.
 function blank(canvas, height) {
   const width = canvas.parentElement.clientWidth, ratio = devicePixelRatio || 1;
-  canvas.width = Math.round(width * ratio);
-  canvas.height = Math.round(height * ratio);
+  resize(canvas, Math.round(width * ratio), Math.round(height * ratio));
   canvas.style.height = `${height}px`;
   const pen = canvas.getContext("2d");
-  pen.scale(ratio, ratio);
+  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  pen.clearRect(0, 0, width, height);
   return [pen, width];
+}
+
+// A canvas that gets a size, be it the same, gets new memory.
+function resize(canvas, width, height) {
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
+}
+
+function say(node, words) {
+  if (node.textContent !== words) node.textContent = words; // else the browser would lay out the page for nothing
 }
 
 // Lines over steps: spaced evenly or, where `double`, by doubling; a vertical line at the frame.
@@ -421,8 +454,7 @@ function drawTiles(canvas, tiles, what) {
   const width = canvas.parentElement.clientWidth;
   const columns = Math.max(1, Math.min(count, Math.ceil(Math.sqrt((1.8 * count * high) / wide))));
   const rows = Math.ceil(count / columns);
-  canvas.width = columns * (wide + 1) - 1;
-  canvas.height = rows * (high + 1) - 1;
+  resize(canvas, columns * (wide + 1) - 1, rows * (high + 1) - 1);
   const scale = Math.min(width, 460) / canvas.width;
   canvas.style.width = `${canvas.width * scale}px`;
   canvas.style.height = `${canvas.height * scale}px`;
