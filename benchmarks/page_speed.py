@@ -25,7 +25,6 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page
 
 from benchmarks.long_run import batches_per_second, start_training
-from mnist_core.runs.looks import ASKED
 from mnist_core.runs.run import list_runs
 from server.curves import LINGER_SECONDS
 from tests.e2e.lab import ROOT, SEVEN, Lab, draw, measured_lab, settled
@@ -198,42 +197,39 @@ def processor_seconds(processes: list[int]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def watched_and_stopped(
-    browser: Browser, running: Lab, pairs: int, seconds: float, inside: bool = False
-) -> tuple[list[float], float, float]:
-    """The rate of long runs with their page open, by their rate with browser and server stopped (SIGSTOP), `pairs`
-    times; and the shares of a core that the two take at work. `inside`: with all that Look inside shows.
+def watched_and_stopped(browser: Browser, running: Lab, pairs: int, seconds: float) -> tuple[list[float], float, float]:
+    """The rate of long runs with their page open, by their rate with the whole browser stopped (SIGSTOP), `pairs`
+    times; and the share of a core that the browser, at work, and the server take.
 
-    The two are seconds apart, so that the machine's own pace, which drifts, hardly enters. The training has a process
-    of its own, which goes on; while the others are stopped, nobody asks it for looks.
+    The two are seconds apart, so that the machine's own pace, which drifts, hardly enters. The server feeds the page
+    in both; `watched_now_and_then` sees what that takes.
     """
     open_page(browser, running, "train").close()
     ratios: list[float] = []
-    browsing = serving = 0.0
+    browsing = serving = watched = 0.0
     while len(ratios) < pairs:
         run = start_training(running)
-        page = open_page(browser, running, "train", rest=0.0 if inside else 45.0)
-        if inside:
-            look_inside(page, rest=45.0)  # when what opening it left behind is tidied up
+        page = open_page(browser, running, "train", rest=45.0)  # when what opening it left behind is tidied up
+        begun, before = time.monotonic(), processor_seconds([running.pid])
         for pair in range(min(PAIRS_A_RUN, pairs - len(ratios))):
             rates = {}
             for number in [signal.SIGSTOP, signal.SIGCONT][:: 1 if pair % 2 else -1]:
-                signalled([*browser_processes(), running.pid], number)
-                if number == signal.SIGSTOP:
-                    (run.folder / ASKED).unlink(missing_ok=True)
-                time.sleep(1.5)
-                before = processor_seconds(browser_processes()), processor_seconds([running.pid])
+                signalled(browser_processes(), number)
+                time.sleep(1.0)
+                used = processor_seconds(browser_processes())
                 rates[number] = batches_per_second(run, seconds)
-                browsing += processor_seconds(browser_processes()) - before[0]
-                serving += processor_seconds([running.pid]) - before[1]
-            signalled([*browser_processes(), running.pid], signal.SIGCONT)
+                browsing += processor_seconds(browser_processes()) - used
+            signalled(browser_processes(), signal.SIGCONT)
             ratios.append(rates[signal.SIGCONT] / rates[signal.SIGSTOP])
         if not run.status().active:
             raise RuntimeError("The training ended while it was measured: this machine needs a longer one.")
+        serving += processor_seconds([running.pid]) - before
+        watched += time.monotonic() - begun
         page.close()
         run.command("stop")
         wait_for_end(running)
-    return ratios, browsing / (pairs * seconds), serving / (pairs * seconds)
+    serving /= watched
+    return ratios, browsing / (pairs * seconds), serving
 
 
 def main() -> None:
@@ -242,8 +238,8 @@ def main() -> None:
     parser.add_argument("--strokes", type=int, default=60)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--turns", type=int, default=5, help="of 15 s with the page open between 15 s without")
-    parser.add_argument("--stops", type=int, default=40, help="of browser and server, beside a training")
-    parser.add_argument("--inside", action="store_true", help="turns and stops with all that Look inside shows")
+    parser.add_argument("--stops", type=int, default=40, help="of the browser, for 3 s each, beside a training")
+    parser.add_argument("--inside", action="store_true", help="the turns with all that Look inside shows")
     options = parser.parse_args()
     with measured_lab() as (running, browser):
         if options.strokes:
@@ -281,12 +277,12 @@ def main() -> None:
                 f"{', '.join(f'{before:.0f} and {after:.0f}' for before, _, after in rates_of_turns)} batches a second"
             )
         if options.stops:
-            ratios, browsing, serving = watched_and_stopped(browser, running, options.stops, 5.0, options.inside)
+            ratios, browsing, serving = watched_and_stopped(browser, running, options.stops, 3.0)
             error = statistics.stdev(ratios) / len(ratios) ** 0.5 if len(ratios) > 1 else 0.0
             print(
-                f"long trainings, browser and server at work and stopped in turn, {len(ratios)} pairs of 5 s: "
+                f"one long training, browser at work and stopped in turn, {len(ratios)} pairs: "
                 f"{statistics.mean(ratios):.1%} ± {error:.1%} (mean ± its standard error), median "
-                f"{statistics.median(ratios):.1%}; at work the browser takes {browsing:.3f} of a core, "
+                f"{statistics.median(ratios):.1%}; the browser at work takes {browsing:.3f} of a core, "
                 f"the server {serving:.3f}"
             )
     print(f"({os.cpu_count()} cores, Chromium on the same machine)")

@@ -182,7 +182,7 @@ _ALL = (
             "init_from": "pen",
             "init_share": 0.25,
             "teachers": "pen",
-            "epochs": 3,
+            "epochs": 6,
             "batch_size": 128,
             "optimizer": "adamw",
             "learning_rate": 0.001,
