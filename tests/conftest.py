@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import pytest
 
@@ -43,29 +43,10 @@ SLOW = (
 )
 
 
-# what waits for browsers and other processes: one test after another, in one process of `pytest -n 2`
-WAITING = ("tests/e2e/", "tests/robustness/test_processes.py", "tests/experiments/test_search_postgresql.py")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.relative_to(Path(__file__).parent).as_posix().startswith(SLOW):
             item.add_marker(pytest.mark.slow)
-    if "PYTEST_XDIST_WORKER" in os.environ:  # what takes longest begins first, in the order in which it stands here
-        items.sort(key=lambda item: not item.nodeid.startswith(WAITING))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Each file's tests stay in one process, and so do all that wait."""
-    from xdist.scheduler import LoadScopeScheduling
-
-    class Files(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            return "waiting" if nodeid.startswith(WAITING) else nodeid.split("::", 1)[0]
-
-    config.option.loadscopereorder = False
-    return Files(config, log)
 
 
 def _missing(what: str, reason: str) -> NoReturn:

@@ -92,12 +92,12 @@ def test_ended_seeds_are_judged_together_and_opened_one_by_one():
 
 
 def test_a_run_started_by_itself_is_shown_by_itself():
-    finished_run(seed=1)
+    ended = finished_run(seed=1)
     app = visit(PAGE)
     next(each for each in app.button if each.label == "Run").click().run()
     assert not app.exception
-    runs = list_runs()
-    runs[0].config_path.write_text(runs[1].config().replace(seed=0).model_dump_json())  # now they are alike
+    (begun,) = (run for run in list_runs() if run.id != ended.id)
+    begun.config_path.write_text(ended.config().replace(seed=0).model_dump_json())  # now they are alike
     app.run()
     assert not switch(app, "All 2 seeds together").value
 
