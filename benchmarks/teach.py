@@ -73,7 +73,7 @@ def sheets(file: StrokeFile, writer: str, hand: np.ndarray, each: int = EACH) ->
 
 
 def judge(
-    start: str, sheets: tuple[StrokeFile, StrokeFile], writer: str, letters: np.ndarray, changes: dict[str, Any]
+    start: str, drawn: tuple[StrokeFile, StrokeFile], writer: str, letters: np.ndarray, changes: dict[str, Any]
 ) -> dict[str, Any]:
     """What a teaching of one hand with `changes` to the recipe's settings changes; shares in [0, 1].
 
@@ -81,7 +81,7 @@ def judge(
     """
     with tempfile.TemporaryDirectory() as folder:
         paths = Path(folder) / "taught.json", Path(folder) / "rest.json"
-        for path, sheet in zip(paths, sheets, strict=True):
+        for path, sheet in zip(paths, drawn, strict=True):
             path.write_text(sheet.model_dump_json())
         began, used = time.perf_counter(), time.process_time()
         config = teach_config(start, paths[0], data_folder()).replace(**changes)
@@ -102,7 +102,7 @@ def judge(
                 f"{name}_letters": refusals(model, letters, model.probabilities(letters))["refused"],
             }
         metrics = after.card.metrics
-        answers = after.probabilities(rest.test_images).argmax(axis=1)
+        answers = said.argmax(axis=1)  # of the model after
         wrong = [pair for pair in zip(rest.test_labels.tolist(), answers.tolist(), strict=True) if pair[0] != pair[1]]
         return found | {
             "mnist_before": metrics["earlier_before"],

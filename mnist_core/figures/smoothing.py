@@ -8,7 +8,7 @@ import numpy as np
 
 Numbers = Sequence[float] | np.ndarray  # (N,)
 MOST_POINTS = 400  # of a curve in a chart
-PART = 65_536  # values
+PART = 65_536  # values of a long curve that are smoothed at a time
 
 
 def downsample(x: Numbers, y: Numbers, most: int = MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
