@@ -12,9 +12,9 @@ from server import openapi
 from server.answers import json_response
 from server.guard import Guard
 from server.images import image
-from server.plotly import script
 from server.predict import Predictions
 from server.runs import Runs
+from server.scripts import plotly_script
 
 # the page of the interface has one style sheet, its own
 PAGE_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"}
@@ -48,7 +48,7 @@ def routes(
             Route(f"{base}/api/runs/{{run}}/events", runs.events),
             Route(f"{base}/api/runs/{{run}}/look", runs.look),
             Route(f"{base}/lab/images/{{token}}/{{row}}.png", image),
-            Route(f"{base}/lab/{{name}}", script),
+            Route(f"{base}/lab/{{name}}", plotly_script),
         ],
         redirect_slashes=False,
     )

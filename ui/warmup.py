@@ -1,7 +1,8 @@
 """What takes long to import is loaded in the background, in an order in which nobody waits for it.
 
-As soon as the server listens: what all pages need, while the first visitor's browser still loads Streamlit itself.
-After the first page has been sent: the first model, and what reads drawings. No page needs these to appear; what does
+As soon as the server listens: what all pages need, while the first visitor's browser still loads Streamlit itself;
+then pandas, if the page that it asked for needs that. After the first page has been sent: pandas otherwise, the first
+model, and what reads drawings. No page needs these to appear; what does
 need them waits for `ready`. This module imports nothing of that itself. Torch is not loaded here: only looking inside
 a network needs it in the server.
 """
@@ -16,6 +17,10 @@ import threading
 import time
 from collections.abc import Callable
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 PATIENCE_SECONDS = 4.0
 """A server that nobody visits at first loads the model so long after its start."""
@@ -28,10 +33,16 @@ PAGES = (
     "ui.live.answer",
     "ui.widgets.start_image",
     "ui.panels.run_list",
-    "pandas",  # which Streamlit imports for the first component or table
-    "pyarrow.compute",
+    "ui.lessons.lesson",
+    "streamlit.emojis",  # for the icon of a page
 )
+TABLES = ("pandas", "pyarrow.compute")
+"""What Streamlit imports for a table, and for a component that is given a mapping, as the canvas is."""
+WITH_TABLES = ("draw", "teach", "inside", "results", "data")
+"""Pages that begin with one of these."""
 _page_sent, _page_seen, _ready = threading.Event(), threading.Event(), threading.Event()
+_tables_expected = threading.Event()
+_ENDS = tuple(f"/{name}" for name in WITH_TABLES)
 _lock = threading.Lock()
 _thread: threading.Thread | None = None
 _later: list[Callable[[], None]] = []
@@ -61,6 +72,18 @@ def page_sent(then: Callable[[], None] = lambda: None) -> None:
         then()
 
 
+class Expect:
+    """Middleware that sees which page a browser asks for, half a second before Streamlit runs its script."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].rstrip("/").endswith(_ENDS):
+            _tables_expected.set()
+        await self._app(scope, receive, send)
+
+
 def ready() -> bool:
     """Whether all is loaded, so that nothing waits for it any more."""
     return _ready.is_set()
@@ -71,12 +94,13 @@ def _load() -> None:
 
     gc.disable()  # nothing imported becomes garbage: looking through it again and again took a tenth of the time
     try:
-        for name in PAGES:
-            with contextlib.suppress(Exception):  # the page that needs it says what is wrong with it
-                import_module(name)
+        _import(PAGES)
+        if _tables_expected.is_set():
+            _import(TABLES)
         inspect.stack()  # Streamlit looks once; it is slow until inspect knows the files of all modules
         if _page_sent.wait(PATIENCE_SECONDS):
             time.sleep(AFTER_PAGE_SECONDS)
+        _import(TABLES)
         gc.enable()
         _load_model()
     finally:  # even where that failed: whoever needs it finds out and says why
@@ -87,6 +111,12 @@ def _load() -> None:
         for then in _later:
             with contextlib.suppress(LabError):
                 then()
+
+
+def _import(names: tuple[str, ...]) -> None:
+    for name in names:
+        with contextlib.suppress(Exception):  # the page that needs it says what is wrong with it
+            import_module(name)
 
 
 def _load_model() -> None:

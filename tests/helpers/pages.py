@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from mnist_core.config import TrainConfig
 from mnist_core.recipes import get_recipe
+from mnist_core.runs.catalogue import models
 from mnist_core.runs.execute import execute
 from mnist_core.runs.run import Run, create_run
 from tests.helpers import ROOT, until
@@ -26,6 +27,8 @@ PAGES = (
     *(f"pages/{name}.py" for name in ("train", "draw", "teach", "inside", "replay", "results", "compare", "data")),
 )
 
+FOLDS = ("knobs-augmentation", "knobs-more", "knobs-ending", "finder", "layers", "runs-kept", "bring")
+
 
 @cache
 def warmed_up() -> None:
@@ -34,10 +37,12 @@ def warmed_up() -> None:
     until(warmup.ready, 120)
 
 
-def visit(page: str, **state: object) -> AppTest:
+def visit(page: str, folded: bool = False, **state: object) -> AppTest:
+    """The page in a fresh browser, with what it has folded up opened, unless it is to be `folded`."""
     warmed_up()
     app = AppTest.from_file(str(ROOT / "home.py"), default_timeout=60)
-    for name, value in state.items():
+    folds = [] if folded else [*FOLDS, *(f"about-{model.id}" for model in models())]
+    for name, value in {**dict.fromkeys(folds, True), **state}.items():
         app.session_state[name] = value
     app.run()
     return app if page == "home.py" else app.switch_page(page).run()

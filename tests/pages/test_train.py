@@ -11,7 +11,7 @@ from mnist_core.recipes import RECIPES, get_recipe
 from mnist_core.runs.queue import Queue
 from mnist_core.runs.run import create_run
 from mnist_core.system.settings import runs_folder
-from tests.helpers.pages import visit, words
+from tests.helpers.pages import FOLDS, visit, words
 from ui import cache, warmup
 
 PAGE = "pages/train.py"
@@ -47,6 +47,33 @@ def test_the_address_names_recipe_dataset_and_changed_settings():
     slider(app, "Dropout").set_value(0.25).run()
     box(app, "Activation").select("silu").run()
     assert address(app) == {"recipe": "quick", "dataset": "digits", "dropout": "0.25", "activation": "silu"}
+
+
+def test_settings_that_are_folded_up_keep_what_they_were_set_to():
+    app = opened()
+    box(app, "Activation").select("silu").run()
+    slider(app, "Rotation (± degrees)").set_value(12.0).run()
+    found = address(app)
+    assert (found["activation"], found["rotation"]) == ("silu", "12.0")
+    for name in FOLDS:
+        app.session_state[name] = False
+    app.run()
+    labels = [each.label for each in (*app.selectbox, *app.slider)]
+    assert "Dropout" in labels
+    assert not {"Activation", "Rotation (± degrees)", "Validations per epoch"} & set(labels)
+    assert address(app) == found
+    assert "rotation 12" in words(app)
+    assert "activation silu" in words(app)
+    app.session_state["knobs-more"] = True
+    app.run()
+    assert box(app, "Activation").value == "silu"
+
+
+def test_a_first_visit_is_not_sent_what_is_folded_up():
+    app = visit(PAGE, folded=True)
+    assert not app.file_uploader
+    assert "Augmentation" in [each.label for each in app.expander]
+    assert "Rotation (± degrees)" not in [each.label for each in app.slider]
 
 
 def test_training_time_is_measured_after_workers_have_warmed_up(monkeypatch):

@@ -1,18 +1,14 @@
-"""GET /api/models, /api/runs and /api/runs/ID, the page of the interface, and plotly.js."""
+"""GET /api/models, /api/runs and /api/runs/ID, and the page of the interface."""
 
-import asyncio
-import gzip
 import json
 import re
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from starlette.requests import Request
 
-from mnist_core.figures.plotly_js import plotly_js, plotly_js_name
+from mnist_core.figures.plotly_js import plotly_js_name
 from mnist_core.models.checkpoint import update_card
 from mnist_core.runs.catalogue import models
-from server import openapi, plotly
+from server import openapi
 from server.headers import HEADERS
 from server.routes import routes
 from tests.helpers import ROOT
@@ -138,28 +134,7 @@ def test_the_page_for_people_needs_no_script_and_no_network():
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
 
 
-# ---- plotly.js and headers ------------------------------------------------------------------------------------------
-
-
-def test_plotly_js_is_the_packages_own_and_kept_for_ever(web):
-    answer = web.get(f"/lab/{plotly_js_name()}", Accept_Encoding="gzip")
-    assert answer.body == plotly_js().read_bytes()
-    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
-    assert answer.headers["content-type"].startswith("text/javascript")
-    assert web.get("/lab/plotly-0.1.min.js").status == 404
-
-
-def test_plotly_js_is_packed_for_other_machines():
-    scope = {
-        "type": "http",
-        "client": ("192.0.2.1", 1),
-        "path_params": {"name": plotly_js_name()},
-        "headers": [(b"accept-encoding", b"gzip, br")],
-    }
-    with ThreadPoolExecutor() as pool:  # in this thread the browser of other tests has its own event loop
-        answer = pool.submit(asyncio.run, plotly.script(Request(scope))).result()
-    assert answer.headers["content-encoding"] == "gzip"
-    assert gzip.decompress(answer.body) == plotly_js().read_bytes()
+# ---- headers ---------------------------------------------------------------------------------------------------------
 
 
 def test_every_answer_has_the_security_headers(web):

@@ -107,7 +107,7 @@ def loading(monkeypatch) -> list[str]:
     monkeypatch.setattr(warmup, "import_module", order.append)
     monkeypatch.setattr(warmup, "_load_model", lambda: order.append("model"))
     monkeypatch.setattr(warmup, "AFTER_PAGE_SECONDS", 0.1)
-    for name in ("_page_sent", "_page_seen", "_ready"):
+    for name in ("_page_sent", "_page_seen", "_ready", "_tables_expected"):
         monkeypatch.setattr(warmup, name, threading.Event())
     monkeypatch.setattr(warmup, "_thread", None)
     monkeypatch.setattr(warmup, "_later", [])
@@ -121,9 +121,31 @@ def test_the_loading_waits_for_a_page_and_ends_ready(loading):
     assert not warmup.ready()
     warmup.page_sent(lambda: loading.append("worker"))
     assert warmup._ready.wait(10)
-    assert loading == [*warmup.PAGES, "model", "worker"]
+    assert loading == [*warmup.PAGES, *warmup.TABLES, "model", "worker"]
     warmup.page_sent(lambda: loading.append("another"))
     assert loading[-1] == "another"
+
+
+@pytest.mark.parametrize(
+    ("path", "soon"),
+    [("/draw", True), ("/base/results/", True), ("/", False), ("/train", False), ("/static/js/draw.js", False)],
+)
+def test_pandas_is_loaded_before_a_page_that_needs_it(loading, path, soon):
+    passed_on: list[str] = []
+
+    async def app(scope, receive, send):
+        passed_on.append(scope["path"])
+
+    asking = warmup.Expect(app)({"type": "http", "path": path}, None, None)
+    with pytest.raises(StopIteration):
+        asking.send(None)
+    assert passed_on == [path]
+    warmup.start()
+    time.sleep(0.3)
+    assert loading == [*warmup.PAGES, *(warmup.TABLES if soon else ())]
+    warmup.page_sent()
+    assert warmup._ready.wait(10)
+    assert loading[-1] == "model"
 
 
 def test_a_worker_that_cannot_start_holds_nothing_up(loading):

@@ -143,6 +143,7 @@ function schedule(chart) {
     if (chart.data.progress) return drawProgress(chart);
     document.dispatchEvent(new Event("mnist-lab-curves")); // what may be drawn with them is (frames.js)
     try {
+      if (!chart.data.points && !chart.data.feed) await pageAtRest(); // empty axes can wait
       const Plotly = await loadPlotly(chart.data.plotly);
       if (chart.box.isConnected) await draw(Plotly, chart);
     } catch (error) {
@@ -297,6 +298,16 @@ function template(theme) {
 // Relative to the document, as Streamlit loads its own scripts: right below a base path and on a deep link.
 function address(path) {
   return new URL(path, window.__streamlit?.BACKEND_BASE_URL ?? document.baseURI).href;
+}
+
+// plotly.js takes a browser up to a second, in which no button answers: it comes after the rest of a first page, unless
+// something else needs it. The page is at rest when timers are no longer late.
+async function pageAtRest() {
+  for (let calm = 0, tries = 0; calm < 10 && tries < 100 && !window.mnistLabPlotly; tries += 1) {
+    const asked = performance.now();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    calm = performance.now() - asked < 70 ? calm + 1 : 0;
+  }
 }
 
 // One script for all charts of the page. A failure is forgotten after a while, so that a later figure tries again.

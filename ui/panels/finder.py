@@ -12,6 +12,7 @@ from mnist_core.figures.finding import range_spec
 from mnist_core.runs.measurement import Measurement
 from ui import actions, cache, page
 from ui.live.chart import live_chart
+from ui.widgets.fold import fold
 from ui.widgets.table import Column, show_table
 
 REFRESH_SECONDS = 0.5
@@ -28,7 +29,9 @@ def show_finder(config: TrainConfig, fingerprint: str, busy: bool, take: Take) -
 
     `take` is called with a setting's name and its new value, when a person takes a suggestion.
     """
-    with st.expander("Find a learning rate and a batch size", icon=":material/straighten:"):
+    with fold("Find a learning rate and a batch size", "finder", ":material/straighten:") as is_open:
+        if not is_open:
+            return
         st.caption(
             "**Learning rate**: a copy of the network learns for a minute at most, at a rate that rises with each "
             "batch. Where the loss falls, and where it breaks, tells which rate to choose. No run is kept."

@@ -18,6 +18,7 @@ from ui import actions, page
 from ui.labels import compare_link, run_labels
 from ui.panels.export import bring_bundle
 from ui.widgets import confirm
+from ui.widgets.fold import fold
 
 Sizes = list[tuple[Run, int]]
 
@@ -36,15 +37,18 @@ def show_run_list() -> None:
     """The table, folded up; above it what to delete when the runs exceed MNIST_LAB_MAX_STORAGE. Raises ConfigError."""
     runs = list_runs()
     if not runs:
-        with st.expander("Bring a run from another lab", icon=":material/move_to_inbox:"):
-            bring_bundle()
+        with fold("Bring a run from another lab", "bring", ":material/move_to_inbox:") as is_open:
+            if is_open:
+                bring_bundle()
         return
     taken = sizes(runs)
     _offer(taken)
     total = sum(each for _, each in taken) / MEGABYTE
-    with st.expander(f"Runs kept here: {len(runs)}, {total:.1f} MB", icon=":material/inventory_2:"):
-        _table(taken)
-        bring_bundle()
+    label = f"Runs kept here: {len(runs)}, {total:.1f} MB"
+    with fold(label, "runs-kept", ":material/inventory_2:") as is_open:
+        if is_open:
+            _table(taken)
+            bring_bundle()
 
 
 def _offer(taken: Sizes) -> None:

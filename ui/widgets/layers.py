@@ -8,27 +8,33 @@ import streamlit as st
 
 from mnist_core.config import Shape, TrainConfig
 from mnist_core.models.layer_table import layer_table
+from ui.widgets.fold import fold
 
 
 def show_layers(config: TrainConfig, shape: Shape) -> None:
     """An expander with each layer's output shape, parameters and receptive field. Raises ConfigError."""
     rows = _rows(config.replace(recipe="custom", dataset="mnist", seed=0, learning_rate=0.001), shape)
     total = sum(row["parameters"] for row in rows)
-    with st.expander(f"The network: {len(rows)} layers, {total:,} parameters", icon=":material/layers:"):
-        explained = {
-            "gives": "Channels × height × width of its output for one image",
-            "parameters": "Numbers that it learns",
-            "sees": "Receptive field: how many pixels of the image, a side, one of its outputs depends on",
-        }
-        st.dataframe(
-            rows,
-            hide_index=True,
-            column_config={
-                "gives": st.column_config.TextColumn(help=explained["gives"]),
-                "parameters": st.column_config.NumberColumn(format="localized", help=explained["parameters"]),
-                "sees": st.column_config.TextColumn(help=explained["sees"]),
-            },
-        )
+    with fold(f"The network: {len(rows)} layers, {total:,} parameters", "layers", ":material/layers:") as is_open:
+        if is_open:
+            _table(rows)
+
+
+def _table(rows: list[dict[str, Any]]) -> None:
+    explained = {
+        "gives": "Channels × height × width of its output for one image",
+        "parameters": "Numbers that it learns",
+        "sees": "Receptive field: how many pixels of the image, a side, one of its outputs depends on",
+    }
+    st.dataframe(
+        rows,
+        hide_index=True,
+        column_config={
+            "gives": st.column_config.TextColumn(help=explained["gives"]),
+            "parameters": st.column_config.NumberColumn(format="localized", help=explained["parameters"]),
+            "sees": st.column_config.TextColumn(help=explained["sees"]),
+        },
+    )
 
 
 @st.cache_data(show_spinner=False, max_entries=50)

@@ -7,10 +7,12 @@ from typing import Any
 import streamlit as st
 
 from mnist_core.data.dataset import dataset_title
+from mnist_core.models.card import Card
 from mnist_core.models.checkpoint import SHIPPED, WEIGHTS
 from mnist_core.runs.catalogue import Model, models
 from ui import page
 from ui.labels import interval_words, model_label, model_name
+from ui.widgets.fold import fold
 from ui.widgets.table import Column, show_table
 
 INTERVAL = "In percent: the interval of that accuracy (Wilson)"
@@ -71,26 +73,33 @@ def _percent(share: float | None) -> float | None:
 
 def _in_words(model: Model) -> None:
     """An expander with the card of a shipped model: what it is, how it was made, its limits."""
-    card, about = model.card, model.card.about
-    with st.expander(f"About **{page.escape_markdown(card.name)}**, which comes with the lab", icon=":material/info:"):
-        if card.summary:
-            st.markdown(page.escape_markdown(card.summary))
-        facts = {
-            "Learned from": "; ".join(about.data),
-            "Seeds": ", ".join(map(str, about.seeds)),
-            "Trained on": about.machine,
-            "Milliseconds measured on": card.measured.machine if card.measured else "",
-        }
-        lines = [f"- **{name}**: {page.escape_markdown(text)}" for name, text in facts.items() if text]
-        for name, figure in about.figures.items():
-            spread = "" if figure.std is None else f" ± {figure.std:.4g}"
-            trainings = "1 training" if figure.seeds == 1 else f"{figure.seeds} trainings"
-            lines.append(f"- **{page.escape_markdown(name)}**: {figure.mean:.4g}{spread} ({trainings})")
-        lines += [f"- {page.escape_markdown(limit)}" for limit in about.limits]
-        if lines:
-            st.markdown("\n".join(lines))
-        if about.command:
-            st.code(about.command, language="bash", wrap_lines=True)
+    card = model.card
+    label = f"About **{page.escape_markdown(card.name)}**, which comes with the lab"
+    with fold(label, f"about-{model.id}", ":material/info:") as is_open:
+        if is_open:
+            _card(card)
+
+
+def _card(card: Card) -> None:
+    about = card.about
+    if card.summary:
+        st.markdown(page.escape_markdown(card.summary))
+    facts = {
+        "Learned from": "; ".join(about.data),
+        "Seeds": ", ".join(map(str, about.seeds)),
+        "Trained on": about.machine,
+        "Milliseconds measured on": card.measured.machine if card.measured else "",
+    }
+    lines = [f"- **{name}**: {page.escape_markdown(text)}" for name, text in facts.items() if text]
+    for name, figure in about.figures.items():
+        spread = "" if figure.std is None else f" ± {figure.std:.4g}"
+        trainings = "1 training" if figure.seeds == 1 else f"{figure.seeds} trainings"
+        lines.append(f"- **{page.escape_markdown(name)}**: {figure.mean:.4g}{spread} ({trainings})")
+    lines += [f"- {page.escape_markdown(limit)}" for limit in about.limits]
+    if lines:
+        st.markdown("\n".join(lines))
+    if about.command:
+        st.code(about.command, language="bash", wrap_lines=True)
 
 
 def choose_model(label: str, in_address: bool = False) -> Model | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -15,6 +14,7 @@ from mnist_core.recipes import RECIPES, Recipe
 from mnist_core.system.threads import cores
 from mnist_core.training.changes import setting, shown
 from ui.hidden import hidden
+from ui.widgets.fold import fold
 
 LEARNING_RATES = [1e-5, 3e-5, 1e-4, 2e-4, 3e-4, 5e-4, 1e-3, 2e-3, 3e-3, 6e-3, 1e-2, 2e-2, 3e-2, 5e-2, 0.1, 0.3, 1.0]
 WEIGHT_DECAYS = [0.0, 1e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1]
@@ -56,19 +56,9 @@ def knobs(start: TrainConfig) -> TrainConfig:
     panel.number("dropout", "Dropout", 0.0, 0.9, 0.05)
     panel.switch("batch_norm", "Batch norm")
     panel.pick("weight_decay", "Weight decay", WEIGHT_DECAYS)
-    with panel.group("augmentation", "Augmentation", ":material/transform:") as is_shown:
-        if is_shown:
-            panel.augmentation()
-    with panel.group("more", "More settings", ":material/tune:") as is_shown:
-        if is_shown:
-            _more(panel)
-    with panel.group("ending", "When to end and what to keep", ":material/flag:") as is_shown:
-        if is_shown:
-            panel.number("patience", "Early stopping (epochs without a better one)", 0, 30, 1)
-            panel.choice("keep", field_choices("keep"), "Keep the weights of the epoch that is")
-            st.caption(
-                "Better is a higher accuracy on validation, or the same with a lower loss. Test images choose nothing."
-            )
+    panel.group("augmentation", "Augmentation", ":material/transform:", _Panel.augmentation)
+    panel.group("more", "More settings", ":material/tune:", _more)
+    panel.group("ending", "When to end and what to keep", ":material/flag:", _ending)
     panel.switch("snapshots", "Keep the weights on the way, for Replay")
     panel.integer("seed", "Seed")
     return start.replace(**panel.values)
@@ -118,6 +108,12 @@ def _more(panel: _Panel) -> None:
         panel.number("rehearsal_images", "Images to rehearse", 0, 50_000, 500)
 
 
+def _ending(panel: _Panel) -> None:
+    panel.number("patience", "Early stopping (epochs without a better one)", 0, 30, 1)
+    panel.choice("keep", field_choices("keep"), "Keep the weights of the epoch that is")
+    panel.note("Better is a higher accuracy on validation, or the same with a lower loss. Test images choose nothing.")
+
+
 def augmentation_knobs(start: TrainConfig) -> TrainConfig:
     """The widgets of augmentation only, which begin at `start` → the config of their values."""
     panel = _Panel(start)
@@ -161,57 +157,64 @@ class _Panel:
         self.start = start
         self.key = key or f"knob-{start.dataset}-{start.recipe}-{st.session_state.get('knobs-reset', 0)}"
         self.values: dict[str, Any] = {}
+        self.folded = False
 
     def _common(self, field: str) -> dict[str, Any]:
         return {"key": f"{self.key}-{field}", "help": field_help(field), "persist_state": "session"}
 
-    def hidden(self, field: str) -> bool:
-        """Whether a link hides this setting, which then keeps its value."""
-        self.values[field] = getattr(self.start, field)
-        return hidden(field)
+    def absent(self, field: str) -> bool:
+        """Whether a setting is not on the page. Hidden by a link it keeps its value; folded up, what it was set to."""
+        start, kept_back = getattr(self.start, field), hidden(field)
+        value = start if kept_back else st.session_state.get(f"{self.key}-{field}", start)
+        self.values[field] = value.strip() if isinstance(value, str) else value
+        return kept_back or self.folded
 
-    @contextlib.contextmanager
-    def group(self, name: str, label: str, icon: str) -> Iterator[bool]:
-        """Settings in an expander; whether they are shown at all."""
+    def group(self, name: str, label: str, icon: str, fill: Callable[[_Panel], None]) -> None:
+        """Settings that are folded up; none where a link hides them all."""
         if hidden(name):
-            yield False
             return
-        with st.expander(label, icon=icon):
-            yield True
+        with fold(label, f"knobs-{name}", icon) as is_open:
+            self.folded = not is_open
+            fill(self)
+        self.folded = False
+
+    def note(self, text: str) -> None:
+        if not self.folded:
+            st.caption(text)
 
     def choice(self, field: str, options: list[str], label: str) -> None:
-        if self.hidden(field):
+        if self.absent(field):
             return
         index = options.index(getattr(self.start, field))
         self.values[field] = st.selectbox(label, options, index=index, **self._common(field))
 
     def pick(self, field: str, label: str, options: list[Any]) -> None:
-        if self.hidden(field):
+        if self.absent(field):
             return
         value = getattr(self.start, field)
         places = sorted({*options, value})
         self.values[field] = st.select_slider(label, places, value=value, format_func=shown, **self._common(field))
 
     def number(self, field: str, label: str, low: float, high: float, step: float) -> None:
-        if self.hidden(field):
+        if self.absent(field):
             return
         value = type(step)(getattr(self.start, field))
         low, high = min(type(step)(low), value), max(type(step)(high), value)
         self.values[field] = st.slider(label, low, high, value=value, step=step, **self._common(field))
 
     def switch(self, field: str, label: str) -> None:
-        if self.hidden(field):
+        if self.absent(field):
             return
         self.values[field] = st.toggle(label, value=getattr(self.start, field), **self._common(field))
 
     def text(self, field: str, label: str, placeholder: str) -> None:
-        if self.hidden(field):
+        if self.absent(field):
             return
         value = st.text_input(label, getattr(self.start, field), placeholder=placeholder, **self._common(field))
         self.values[field] = value.strip()
 
     def integer(self, field: str, label: str) -> None:
-        if self.hidden(field):
+        if self.absent(field):
             return
         value = getattr(self.start, field)
         self.values[field] = int(st.number_input(label, 0, 2**31 - 1, value=value, step=1, **self._common(field)))
