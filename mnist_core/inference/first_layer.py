@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mnist_core.inference.network import session
+from mnist_core.inference.network import GivenWeights, session
 from mnist_core.models.architectures import describe
 from mnist_core.models.checkpoint import Checkpoint
 from mnist_core.models.layers import Activation, BatchNorm2d, Conv2d, Dropout, Linear, MaxPool2d, named_layers
@@ -29,15 +29,23 @@ def filters(checkpoint: Checkpoint, most: int = MOST_FILTERS) -> np.ndarray | No
     return None
 
 
-def maps(checkpoint: Checkpoint, image: np.ndarray, most: int = MOST_FILTERS) -> np.ndarray | None:
+def maps(
+    checkpoint: Checkpoint, image: np.ndarray, most: int = MOST_FILTERS, learning: bool = False
+) -> np.ndarray | None:
     """(C, H, W) uint8 → (n, h, w) float32: what the first convolution, with the norm, the activation and the pooling
-    that follow it, makes of the image. None where the network does not begin with a convolution."""
+    that follow it, makes of the image. None where the network does not begin with a convolution.
+
+    `learning` as in inference/network.py.
+    """
     card = checkpoint.card
     layers = describe(card.network, card.shape).layers
     if not isinstance(layers[0], Conv2d):
         return None
     count = next((n for n, layer in enumerate(layers) if n and not isinstance(layer, _OF_THE_FIRST)), len(layers))
-    graph = onnx_beginning(card.network, card.shape, checkpoint.weights, card.mean, card.std, count)
     unit = np.divide(image[None], 255, dtype=np.float32)
-    found: np.ndarray = session(graph).run(None, {INPUT: unit})[0][0]
-    return found[:most]
+    if learning:
+        found: np.ndarray = GivenWeights(onnx_beginning, checkpoint, count).run(None, {INPUT: unit})[0]
+    else:
+        graph = onnx_beginning(card.network, card.shape, checkpoint.weights, card.mean, card.std, count)
+        found = session(graph).run(None, {INPUT: unit})[0]
+    return found[0, :most]

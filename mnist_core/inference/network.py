@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import onnxruntime
 
+from mnist_core.config import Shape, TrainConfig
 from mnist_core.models.checkpoint import Checkpoint
 from mnist_core.models.onnx_graph import FEATURES, INPUT, onnx_model
 from mnist_core.system.progress import Progress
@@ -28,13 +31,51 @@ def session(graph: onnx.ModelProto) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-class Network:
-    """The network of a checkpoint, for inference on the CPU. Thread-safe: each call computes on one core."""
+class GivenWeights:
+    """What computes the same network again and again, with other weights each time: only the first takes a while."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, make: Callable[..., onnx.ModelProto], checkpoint: Checkpoint, *more: Any) -> None:
+        """`make` is `onnx_model` or `onnx_beginning`, and `more` what it takes after the standard deviations."""
+        card, weights = checkpoint.card, checkpoint.weights
+        shapes = tuple(sorted((name, values.shape) for name, values in weights.items()))
+        self._session, names = _given(make, card.network, card.shape, shapes, tuple(card.mean), tuple(card.std), more)
+        self._weights = {name: np.asarray(weights[name], np.float32) for name in names}
+
+    def run(self, names: Sequence[str] | None, given: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        found: list[np.ndarray] = self._session.run(names, {**self._weights, **given})
+        return found
+
+
+@functools.lru_cache(8)
+def _given(
+    make: Callable[..., onnx.ModelProto],
+    config: TrainConfig,
+    shape: Shape,
+    shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    more: tuple[Any, ...],
+) -> tuple[onnxruntime.InferenceSession, list[str]]:
+    """The session for weights of these shapes, and which of them it asks for."""
+    shaped = {name: np.broadcast_to(np.float32(0), each) for name, each in shapes}
+    found = session(make(config, shape, shaped, mean, std, *more, weights_given=True))
+    return found, [each.name for each in found.get_inputs() if each.name != INPUT]
+
+
+class Network:
+    """The network of a checkpoint, for inference on the CPU. Thread-safe: each call computes on one core.
+
+    `learning` is for one of many checkpoints of a training, asked about a few images: it is there sooner.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, learning: bool = False) -> None:
         card = checkpoint.card
-        calibrated = card.mean, card.std, card.temperature
+        self._session: onnxruntime.InferenceSession | GivenWeights
         # the second output costs nothing measurable: it is there in the network, and laid out flat only when asked for
+        if learning:
+            self._session = GivenWeights(onnx_model, checkpoint, card.temperature, LOGITS, True)
+            return
+        calibrated = card.mean, card.std, card.temperature
         graph = onnx_model(card.network, card.shape, checkpoint.weights, *calibrated, LOGITS, with_features=True)
         self._session = session(graph)
 

@@ -55,14 +55,17 @@ class Prediction:
 
 
 class Predictor:
-    """A loaded checkpoint, given as such, by its folder or by its name. Thread-safe. Raises CheckpointError."""
+    """A loaded checkpoint, given as such, by its folder or by its name. Thread-safe. Raises CheckpointError.
 
-    def __init__(self, checkpoint: Checkpoint | Path | str) -> None:
+    `learning` says that there will be more of the same layers; see inference/network.py.
+    """
+
+    def __init__(self, checkpoint: Checkpoint | Path | str, learning: bool = False) -> None:
         if isinstance(checkpoint, str):
             checkpoint = find_checkpoint(checkpoint)
         self.checkpoint = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint)
         self.card = self.checkpoint.card
-        self.network = Network(self.checkpoint)
+        self.network = Network(self.checkpoint, learning)
 
     def predict(self, pixels: np.ndarray) -> Prediction:
         """(H, W), (H, W, 3) or (H, W, 4) uint8 of a canvas or a camera → Prediction.

@@ -56,15 +56,18 @@ def onnx_model(
     temperature: float = 1.0,
     output: Output = "logits",
     with_features: bool = False,
+    weights_given: bool = False,
 ) -> onnx.ModelProto:
     """The network of `config` with `weights`, named as in `state_dict` of a Classifier ("net.0.weight").
+
+    With `weights_given` they are further inputs, by their names, and only their shapes are looked at.
 
     Its input `images` is (N, C, H, W) float32 in [0, 1] for any N, its output `logits` or `probabilities` (N, classes)
     float32. Logits are divided by `temperature`, as a Classifier's are. `with_features` adds a second output,
     `features` (N, F) float32: what the last layer with weights is given. Raises KeyError where a weight is missing, and
     ConfigError.
     """
-    graph = _Graph(weights)
+    graph = _Graph(weights, weights_given)
     scaled = graph.divide(graph.subtract(INPUT, _channels(mean)), _channels(std))
     last = graph.sequence(describe(config, shape), scaled, "net.")
     if config.head == "log-softmax":
@@ -82,7 +85,7 @@ def onnx_model(
     made = helper.make_graph(
         graph.nodes,
         config.model,
-        [helper.make_tensor_value_info(INPUT, number, ["N", shape.channels, shape.height, shape.width])],
+        [helper.make_tensor_value_info(INPUT, number, ["N", shape.channels, shape.height, shape.width]), *graph.inputs],
         outputs,
         graph.tensors,
     )
@@ -98,9 +101,10 @@ def onnx_beginning(
     mean: Sequence[float],
     std: Sequence[float],
     count: int,
+    weights_given: bool = False,
 ) -> onnx.ModelProto:
     """The first `count` layers of the network of `config`, as in `onnx_model`; their output is called `maps`."""
-    graph = _Graph(weights)
+    graph = _Graph(weights, weights_given)
     scaled = graph.divide(graph.subtract(INPUT, _channels(mean)), _channels(std))
     layers = describe(config, shape).layers[:count]
     graph.name("Identity", [graph.sequence(Sequential(*layers), scaled, "net.")], "maps")
@@ -108,7 +112,7 @@ def onnx_beginning(
     made = helper.make_graph(
         graph.nodes,
         config.model,
-        [helper.make_tensor_value_info(INPUT, number, ["N", shape.channels, shape.height, shape.width])],
+        [helper.make_tensor_value_info(INPUT, number, ["N", shape.channels, shape.height, shape.width]), *graph.inputs],
         [helper.make_tensor_value_info("maps", number, ["N", "C", "H", "W"])],
         graph.tensors,
     )
@@ -127,9 +131,11 @@ class _Graph:
     `last_given` is what the last layer with weights so far is given.
     """
 
-    def __init__(self, weights: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, weights: Mapping[str, np.ndarray], given: bool = False) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.tensors: list[onnx.TensorProto] = []
+        self.inputs: list[onnx.ValueInfoProto] = []
+        self._given = given
         self.last_given = INPUT
         self._weights = weights
 
@@ -191,7 +197,14 @@ class _Graph:
         raise TypeError(f"There is no ONNX operator for {layer}.")
 
     def _named(self, prefix: str, *names: str) -> list[str]:
-        return [self.tensor(prefix + name, self._weights[prefix + name].astype(np.float32)) for name in names]
+        return [self._weight(prefix + name) for name in names]
+
+    def _weight(self, name: str) -> str:
+        weight = self._weights[name]
+        if not self._given:
+            return self.tensor(name, weight.astype(np.float32))
+        self.inputs.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, weight.shape))
+        return name
 
 
 def _window(side: int, stride: int, padding: int) -> dict[str, list[int]]:

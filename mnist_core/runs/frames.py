@@ -48,7 +48,10 @@ def frames(
     classes, labels = list(data.classes), found[-1].labels
     digits = fixed_digits(data.test_labels)
     places = in_fixed_directions([each.features for each in found])
-    kernels, seen = tiles([filters(each) for each in kept]), tiles([maps(each, picture.image) for each in kept])
+    kernels, seen = (
+        tiles([filters(each) for each in kept]),
+        tiles([maps(each, picture.image, learning=True) for each in kept]),
+    )
     start = shared_reader(run).start()
     per_epoch = start["steps_per_epoch"] if start else 0
     shown = []
@@ -111,7 +114,7 @@ def in_fixed_directions(features: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 def answered(checkpoint: Checkpoint, images: np.ndarray) -> list[tuple[int, float]]:
     """The class that the network reads in each of (N, C, H, W) uint8 images, and its probability."""
-    read = Predictor(checkpoint).probabilities(images)
+    read = Predictor(checkpoint, learning=True).probabilities(images)
     return [(int(each.argmax()), round(float(each.max()), 4)) for each in read]
 
 
@@ -198,7 +201,7 @@ def live_frame(run: Run, checkpoint: Checkpoint, notes: dict[str, Any], drawing:
     shape, classes, step = checkpoint.card.shape, checkpoint.card.classes, checkpoint.card.step
     images, labels = unpacked(notes["digits"]["images"]), np.array(notes["digits"]["labels"], int)
     image = images[0] if drawing is None else drawing
-    kernel, seen = filters(checkpoint), maps(checkpoint, image)
+    kernel, seen = filters(checkpoint), maps(checkpoint, image, learning=True)
     said = answered(checkpoint, np.stack([*images, image]))
     per_epoch = int(notes["per_epoch"])
     frame = {

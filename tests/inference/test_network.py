@@ -1,6 +1,7 @@
 """ONNX Runtime against the same checkpoint in torch; in parts against in one."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from mnist_core.data.mnist import mnist_available
 from mnist_core.drawing.preprocess import to_model_input
 from mnist_core.drawing.strokes import european_one, render_strokes
 from mnist_core.explain.neighbours import features
-from mnist_core.inference.network import CHUNK, Network
+from mnist_core.inference.first_layer import maps
+from mnist_core.inference.network import CHUNK, Network, _given
 from mnist_core.models.architectures import MODELS
 from mnist_core.models.checkpoint import find_checkpoint, load_checkpoint, shipped_names
 from tests.helpers.checkpoints import saved
@@ -56,15 +58,36 @@ def test_a_shipped_model_answers_as_in_torch(name, drawings):
     np.testing.assert_allclose(odds / odds.sum(axis=1, keepdims=True), expected.double().softmax(dim=1), atol=1e-4)
 
 
+@pytest.mark.parametrize("learning", [False, True], ids=["", "learning"])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("name", MODELS)
-def test_features_are_those_of_torch(tmp_path, name, channels):
+def test_features_are_those_of_torch(tmp_path, name, channels, learning):
     side = 28 if channels == 1 else 32
     checkpoint = saved(tmp_path / "c", TrainConfig(model=name), Shape(channels, side, side, 4), temperature=2.0)
     images = noise(CHUNK + 3, channels, side)
-    logits, found = Network(checkpoint).infer_with_features(images)
+    network = Network(checkpoint, learning)
+    logits, found = network.infer_with_features(images)
     np.testing.assert_allclose(found, features(checkpoint.model, images), rtol=0, atol=1e-4)
-    np.testing.assert_array_equal(logits, Network(checkpoint).infer(images))
+    np.testing.assert_array_equal(logits, network.infer(images))
+
+
+def test_checkpoints_of_a_training_share_a_session_and_nothing_else(tmp_path):
+    first = saved(tmp_path / "c")
+    halved = {name: values / 2 if values.ndim > 1 else values for name, values in reversed(first.weights.items())}
+    checkpoints = [first, replace(first, weights=halved)]
+    images = noise(7)
+    networks = [Network(each, learning=True) for each in checkpoints]
+    before = _given.cache_info()
+    assert [Network(each, learning=True) for each in checkpoints]
+    assert _given.cache_info().misses == before.misses
+    for checkpoint, network in zip(checkpoints, networks, strict=True):
+        np.testing.assert_allclose(network.logits(images), Network(checkpoint).logits(images), atol=1e-4)
+        one, other = (maps(checkpoint, images[0], learning=learning) for learning in (True, False))
+        np.testing.assert_allclose(one, other, atol=1e-4)
+    assert not np.allclose(networks[0].logits(images), networks[1].logits(images), atol=0.1)
+    other_layers = saved(tmp_path / "d", TrainConfig(model="small-cnn", activation="tanh"))
+    found = Network(other_layers, learning=True).logits(images)
+    np.testing.assert_allclose(found, Network(other_layers).logits(images), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", shipped_names())

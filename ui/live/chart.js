@@ -23,6 +23,9 @@ const CONFIG = {
 
 const AT_ONCE = { mode: "immediate", frame: { duration: 0, redraw: false }, transition: { duration: 0 } };
 
+const CURVES = "mnist-lab-curves"; // now is the moment to draw what may be drawn with them (frames.js)
+const NEAR = { rootMargin: "200px", scrollMargin: "200px" }; // what is about to be seen is drawn, too
+
 const NARROW = 520; // pixels; a legend beside the curves would leave them less than half of a phone
 const LEGEND_BELOW = { orientation: "h", x: 0, yref: "container", y: 0, yanchor: "bottom", xanchor: "left" };
 
@@ -46,7 +49,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
 }
 
 function mount(parentElement, box) {
-  const chart = { box, data: null, given: null, feed: null, frame: 0, drawn: null, draws: 0, observer: null };
+  const chart = { box, data: null, given: null, feed: null, frame: 0, drawn: null, draws: 0, inView: true };
   chart.width = box.clientWidth; // to ask for it at each drawing would have the browser lay out the page each time
   box.dataset.testid = "live-chart";
   box.dataset.draws = 0;
@@ -56,6 +59,11 @@ function mount(parentElement, box) {
     schedule(chart);
   });
   chart.observer.observe(box);
+  chart.sight = new IntersectionObserver((entries) => {
+    chart.inView = entries.at(-1).isIntersecting;
+    if (chart.inView && chart.stale) schedule(chart);
+  }, NEAR);
+  chart.sight.observe(box);
   charts.set(parentElement, chart);
   return chart;
 }
@@ -67,6 +75,7 @@ function unmount(parentElement) {
   leave(chart);
   cancelAnimationFrame(chart.frame);
   chart.observer.disconnect();
+  chart.sight.disconnect();
   if (chart.drawn) window.Plotly.purge(chart.box);
 }
 
@@ -130,7 +139,9 @@ function take(feed, found) {
   const chart = first(feed);
   if (chart && found.state !== chart.data.state && found.state !== feed.told) chart.rerun();
   feed.told = found.state;
-  feed.charts.forEach(schedule);
+  // what nobody sees is not drawn anew: that costs the training as much as what is seen
+  for (const each of feed.charts) each.inView || !each.drawn ? schedule(each) : (each.stale = true);
+  if (![...feed.charts].some(({ frame }) => frame)) document.dispatchEvent(new Event(CURVES));
 }
 
 // However many figures arrive before the next frame, one is drawn: the newest. So it is with those that arrive while
@@ -141,7 +152,7 @@ function schedule(chart) {
   chart.frame = requestAnimationFrame(async () => {
     chart.stale = false;
     if (chart.data.progress) return drawProgress(chart);
-    document.dispatchEvent(new Event("mnist-lab-curves")); // what may be drawn with them is (frames.js)
+    document.dispatchEvent(new Event(CURVES));
     try {
       if (!chart.data.points && !chart.data.feed) await pageAtRest(); // empty axes can wait
       const Plotly = await loadPlotly(chart.data.plotly);
@@ -197,6 +208,7 @@ async function draw(Plotly, chart) {
   if (kept && !traces.length) return;
   // To animate a curve that the legend hides would take the others away; points are drawn as a whole.
   const seen = kept && traces.every((i) => (box.data[i].visible ?? true) === true && !isGl(spec.data[i]));
+  if (seen && data.feed && traces.every((i) => isUnmoved(box, before.spec.data[i], spec.data[i]))) return;
   if (!before) box.replaceChildren();
   chart.drawn = { frame, spec };
 
@@ -224,6 +236,14 @@ async function draw(Plotly, chart) {
 const isSame = (one, other) => one === other || sameNumbers(one.x, other.x) && sameNumbers(one.y, other.y);
 
 const isEmpty = (numbers) => !(Array.isArray(numbers) ? numbers.length : numbers?.bdata);
+
+// Whether a curve ends within a pixel of where it is drawn: in a long training it takes seconds until one would see it
+// move. Less of one is drawn as soon as there is more, or the training has ended.
+function isUnmoved({ _fullLayout: { xaxis, yaxis } }, drawn, newer) {
+  const moved = (axis, one, other) => Math.abs(axis.d2p(other.at(-1)) - axis.d2p(one.at(-1)));
+  const lists = [drawn.x, drawn.y, newer.x, newer.y].every((list) => Array.isArray(list) && list.length);
+  return lists && moved(xaxis, drawn.x, newer.x) < 1 && moved(yaxis, drawn.y, newer.y) < 1;
+}
 
 // Numbers travel as a list, or packed by Plotly as {dtype, bdata}.
 function sameNumbers(one, other) {

@@ -8,7 +8,8 @@ const SETTLED_MS = 500; // after the last move of the slider the page is told wh
 const BELOW = [255, 158, 61], ABOVE = [214, 240, 255]; // as in figures/tiles.py
 const ASK_MS = 1000; // between two questions for the newest frame of a feed
 const FAILED_MS = 3000;
-const CURVES = "mnist-lab-curves"; // chart.js draws newer curves in this frame
+const CURVES = "mnist-lab-curves"; // newer curves are drawn in this frame, or out of sight (chart.js)
+const NEAR = { rootMargin: "200px", scrollMargin: "200px" }; // as in chart.js
 const CALM = matchMedia("(prefers-reduced-motion: reduce)");
 
 export default function ({ parentElement, data, setTriggerValue }) {
@@ -41,6 +42,7 @@ function close(parentElement) {
   stop(view);
   clearTimeout(view.asking);
   view.watch?.disconnect();
+  view.sight?.disconnect();
   cancelAnimationFrame(view.moving);
 }
 
@@ -51,6 +53,9 @@ function follow(parentElement, box, view, data) {
   Object.assign(view, { box, feed: data.feed, image: data.image, seen: view.image === data.image ? view.seen : "" });
   if (begun !== data.feed) {
     clearTimeout(view.asking);
+    view.sight?.disconnect();
+    view.sight = new IntersectionObserver((entries) => (view.inView = entries.at(-1).isIntersecting), NEAR);
+    view.sight.observe(box);
     ask(view);
   }
   return () => setTimeout(() => box.isConnected || close(parentElement), 0);
@@ -60,7 +65,8 @@ async function ask(view) {
   const { box, feed } = view;
   let rest = ASK_MS;
   try {
-    if (!document.hidden) rest = await askOnce(view);
+    // what nobody sees costs the training nothing
+    if (!document.hidden && (view.inView || !box.dataset.step)) rest = await askOnce(view);
   } catch {
     rest = FAILED_MS; // the server is busy, or begins anew
   }

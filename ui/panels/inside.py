@@ -57,7 +57,7 @@ def choose_image(model: Model, data: Dataset | None) -> tuple[np.ndarray | None,
         return None, None
     paper, buttons, controls = st.container(width=300), st.container(horizontal=True), st.container(width=300)
     with paper:
-        pixels = canvas.canvas(buttons, controls, example=False).pixels
+        pixels = canvas.canvas(buttons, controls).pixels
     reader = predictor(model)
     return (None if pixels is None else reader.prepare(reader.from_canvas(pixels))), None
 

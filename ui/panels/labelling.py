@@ -86,7 +86,7 @@ def board(classes: Sequence[str], drawings: Sequence[Kept]) -> None:
         place, controls = st.container(), st.container(width=480)
         buttons = controls.container(horizontal=True, vertical_alignment="center", gap="small")
         with place:
-            drawing = canvas.canvas(buttons, controls, example=False, name=BOARD)
+            drawing = canvas.canvas(buttons, controls, name=BOARD)
     with asking:
         total = goal * len(classes)
         ask_label(

@@ -80,6 +80,6 @@ def _as_read(checkpoint: Checkpoint, pixels: np.ndarray) -> str:
     """A drawing as the network reads it, in base64 for an address."""
     from mnist_core.inference.predictor import Predictor
 
-    reader = Predictor(checkpoint)
+    reader = Predictor(checkpoint, learning=True)
     image = reader.prepare(reader.from_canvas(pixels))
     return "" if image is None else base64.urlsafe_b64encode(image.tobytes()).decode()

@@ -42,11 +42,11 @@ class Drawing:
     objects: Sequence[dict[str, Any]] = ()
 
 
-def canvas(buttons: DeltaGenerator, controls: DeltaGenerator, example: bool = True, name: str = "") -> Drawing:
+def canvas(buttons: DeltaGenerator, controls: DeltaGenerator, example: bool = False, name: str = "") -> Drawing:
     """A canvas, as wide as its place and at most 480 px, with `buttons`, and the brush in `controls`.
 
-    With `example` a blank canvas shows a faint digit. Another `name` is another canvas, with a drawing of its own; the
-    one called WIDE is wide, the others are square.
+    With `example` a blank canvas shows a faint digit, which `live_answer` takes away with the first stroke. Another
+    `name` is another canvas, with a drawing of its own; the one called WIDE is wide, the others are square.
     """
     state = st.session_state.setdefault(
         _state(name), {"version": 0, "start": {"objects": []}, "now": [], "pictures": {}}
