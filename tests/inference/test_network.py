@@ -71,7 +71,7 @@ def test_features_are_those_of_torch(tmp_path, name, channels, learning):
     np.testing.assert_array_equal(logits, network.infer(images))
 
 
-def test_checkpoints_of_a_training_share_a_session_and_nothing_else(tmp_path):
+def test_checkpoints_of_a_training_share_a_session_alone(tmp_path):
     first = saved(tmp_path / "c")
     halved = {name: values / 2 if values.ndim > 1 else values for name, values in reversed(first.weights.items())}
     checkpoints = [first, replace(first, weights=halved)]
