@@ -180,15 +180,16 @@ def _own_runs_folder(tmp_path, monkeypatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def no_mnist_and_no_workers(tmp_path, monkeypatch) -> None:
-    """Pages on a machine without MNIST, on which a run that is started waits in the queue for ever."""
+def no_workers(monkeypatch) -> None:
+    """Pages whose server has no processes that train: a run that is started waits in the queue for ever.
+
+    A worker would warm up for ten seconds on both cores, beside the tests that follow.
+    """
     from mnist_core.runs.calls import compute
     from mnist_core.runs.queue import Queue
     from mnist_core.runs.run import Run
     from mnist_core.system.settings import runs_folder
     from ui import cache
-
-    monkeypatch.setenv("MNIST_LAB_DATA", str(tmp_path / "data"))
 
     class Nobody:
         def warm(self) -> None: ...
@@ -203,3 +204,9 @@ def no_mnist_and_no_workers(tmp_path, monkeypatch) -> None:
             return compute(name, arguments)
 
     monkeypatch.setattr(cache, "workers", Nobody)
+
+
+@pytest.fixture
+def no_mnist_and_no_workers(tmp_path, monkeypatch, no_workers) -> None:
+    """Likewise, on a machine without MNIST."""
+    monkeypatch.setenv("MNIST_LAB_DATA", str(tmp_path / "data"))

@@ -198,7 +198,7 @@ def work(runs) -> None:
         execute(run, slot=slot)
 
 
-def test_an_ablation_is_planned_started_and_cancelled(monkeypatch):
+def test_an_ablation_is_planned_started_and_cancelled(monkeypatch, with_workers):
     monkeypatch.setattr("mnist_core.runs.pool.WorkerPool.warm", lambda self: None)  # the runs stay in the queue
     app = ablation()
     assert not app.exception

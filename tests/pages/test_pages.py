@@ -54,7 +54,7 @@ def test_without_mnist_the_train_page_starts_on_digits():
     assert next(button for button in app.button if button.label == "Run").disabled
 
 
-def test_a_run_trains_to_the_end_and_shows_the_result():
+def test_a_run_trains_to_the_end_and_shows_the_result(with_workers):
     app = visit("pages/train.py")
     next(slider for slider in app.slider if slider.label == "Epochs").set_value(2).run()
     assert "Changed: epochs 2" in words(app)
@@ -101,7 +101,7 @@ def test_a_damaged_run_does_not_break_a_page(tmp_path):
     assert any(good.id in str(option) or "digits" in str(option) for option in app.selectbox[0].options)
 
 
-def test_an_unwritable_runs_folder_is_said_in_a_sentence(tmp_path, monkeypatch):
+def test_an_unwritable_runs_folder_is_said_in_a_sentence(tmp_path, monkeypatch, with_workers):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MNIST_LAB_RUNS", str(tmp_path / "file" / "runs"))
     app = visit("pages/train.py")

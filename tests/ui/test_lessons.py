@@ -14,6 +14,8 @@ from ui.lessons.lesson import FOLDER, PAGES, Guess, LessonError, get_lesson, les
 from ui.lessons.progress import ended_runs, filled, find_run, measured, outcome
 from ui.page import MENU
 
+pytestmark = pytest.mark.usefixtures("no_workers")
+
 STEPS = """
 [[steps]]
 title = "One"

@@ -13,6 +13,8 @@ from tests.helpers.pages import drawn_seven, finished_run, visit, words
 
 PAGE, LABEL = "pages/train.py", "Look inside while it trains"
 
+pytestmark = pytest.mark.usefixtures("no_workers")
+
 
 @pytest.fixture(autouse=True)
 def _no_mnist(tmp_path, monkeypatch) -> None:
