@@ -441,6 +441,9 @@ def test_keys_pause_and_step_and_changes_mark_the_curves(page, mnist_lab):
 
     # on a focused button the key does what it does elsewhere, once
     expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    # the feed tells of the pause within a second, and the page runs again: a key that falls into this may be lost
+    page.wait_for_timeout(1500)
+    settled(page)
     page.get_by_role("button", name="Step batch").focus()
     page.keyboard.press("Space")
     expect(badge(page, "Training")).to_be_visible()
