@@ -2,9 +2,8 @@
 
 As soon as the server listens: what all pages need, while the first visitor's browser still loads Streamlit itself;
 then pandas, if the page that it asked for needs that. After the first page has been sent: pandas otherwise, the first
-model, and what reads drawings. No page needs these to appear; what does
-need them waits for `ready`. This module imports nothing of that itself. Torch is not loaded here: only looking inside
-a network needs it in the server.
+model, and what reads drawings. No page needs these to appear; what does need them waits for `ready`. This module
+imports nothing of that itself. Torch is not loaded here: only looking inside a network needs it in the server.
 """
 
 from __future__ import annotations

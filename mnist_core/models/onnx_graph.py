@@ -82,16 +82,7 @@ def onnx_model(
     if with_features:
         graph.name("Flatten", [graph.last_given], FEATURES, axis=1)
         outputs.append(helper.make_tensor_value_info(FEATURES, number, ["N", "F"]))
-    made = helper.make_graph(
-        graph.nodes,
-        config.model,
-        [helper.make_tensor_value_info(INPUT, number, ["N", shape.channels, shape.height, shape.width]), *graph.inputs],
-        outputs,
-        graph.tensors,
-    )
-    return helper.make_model(
-        made, producer_name="mnist-lab", ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", OPSET)]
-    )
+    return graph.model(config.model, shape, outputs)
 
 
 def onnx_beginning(
@@ -108,17 +99,8 @@ def onnx_beginning(
     scaled = graph.divide(graph.subtract(INPUT, _channels(mean)), _channels(std))
     layers = describe(config, shape).layers[:count]
     graph.name("Identity", [graph.sequence(Sequential(*layers), scaled, "net.")], "maps")
-    helper, number = onnx.helper, onnx.TensorProto.FLOAT
-    made = helper.make_graph(
-        graph.nodes,
-        config.model,
-        [helper.make_tensor_value_info(INPUT, number, ["N", shape.channels, shape.height, shape.width]), *graph.inputs],
-        [helper.make_tensor_value_info("maps", number, ["N", "C", "H", "W"])],
-        graph.tensors,
-    )
-    return helper.make_model(
-        made, producer_name="mnist-lab", ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", OPSET)]
-    )
+    maps = onnx.helper.make_tensor_value_info("maps", onnx.TensorProto.FLOAT, ["N", "C", "H", "W"])
+    return graph.model(config.model, shape, [maps])
 
 
 def _channels(values: Sequence[float]) -> np.ndarray:
@@ -138,6 +120,15 @@ class _Graph:
         self._given = given
         self.last_given = INPUT
         self._weights = weights
+
+    def model(self, name: str, shape: Shape, outputs: Sequence[onnx.ValueInfoProto]) -> onnx.ModelProto:
+        """The graph so far, with images of `shape` as its first input."""
+        helper, number = onnx.helper, onnx.TensorProto.FLOAT
+        images = helper.make_tensor_value_info(INPUT, number, ["N", shape.channels, shape.height, shape.width])
+        made = helper.make_graph(self.nodes, name, [images, *self.inputs], outputs, self.tensors)
+        return helper.make_model(
+            made, producer_name="mnist-lab", ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", OPSET)]
+        )
 
     def add(self, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
         return self.name(operator, inputs, f"{operator.lower()}_{len(self.nodes)}", **attributes)

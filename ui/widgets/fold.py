@@ -9,8 +9,8 @@ import streamlit as st
 
 
 @contextlib.contextmanager
-def fold(label: str, key: str, icon: str, expanded: bool = False) -> Iterator[bool]:
+def fold(label: str, key: str, icon: str) -> Iterator[bool]:
     """An expander to fill where this is true: it is open. A browser takes 20 ms for a widget that nobody sees."""
-    expander = st.expander(label, expanded, key=key, icon=icon, on_change="rerun")
+    expander = st.expander(label, key=key, icon=icon, on_change="rerun")
     with expander:
         yield bool(expander.open)
